@@ -1,0 +1,139 @@
+"""Where authority is read from: operator settings, the trust policy they pin, and the project's own wishes.
+
+The repository is the thing judged, so operator settings never come from below it (DESIGN.md, "Who decides").
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import platformdirs
+from pydantic import ValidationError
+
+from policyd.adapters.strict_modes import require_safe_file
+from policyd.attestation.trust import read_trust_policy
+from policyd.errors import SettingsError, UsageError
+from policyd.models.base import Model, Sha256
+from policyd.models.canonical import sha256_hex
+from policyd.models.settings import OperatorSettings, ProjectSettings
+from policyd.models.trust import TrustPolicy
+from policyd.pipeline.yaml_reader import read_yaml
+
+SYSTEM_SETTINGS = Path("/etc/policyd/settings.yaml")
+PROJECT_FILE = "policyd.yaml"
+MAX_SETTINGS_BYTES = 1024 * 1024
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Who judges: the operator's settings and trust policy, as read once, with their digests."""
+
+    path: Path
+    settings: OperatorSettings
+    settings_sha256: Sha256
+    trust: TrustPolicy
+    trust_sha256: Sha256
+
+
+def user_settings_file() -> Path:
+    """Return where a user's own operator settings stand."""
+    return platformdirs.user_config_path("policyd") / "settings.yaml"
+
+
+def find_authority(option: Path | None, *, repository: Path | None) -> Authority | None:
+    """Return the operator's authority, or None where there are no operator settings at all.
+
+    Looks at `option`, else /etc/policyd/settings.yaml, else the user's configuration directory; the first that exists
+    is the one, and a broken one is an error, never passed over. Raises `SettingsError` for settings below
+    `repository`, changed by others, or with a trust policy that is not the one pinned.
+    """
+    path = _find_settings_file(option)
+    if path is None:
+        return None
+    path = path.absolute()
+    if repository is not None and path.resolve().is_relative_to(repository.resolve()):
+        raise SettingsError(
+            "operator settings must not come from the repository they judge",
+            where=str(path),
+            fix="keep them in /etc/policyd or in your configuration directory",
+        )
+    require_safe_file(path)
+    content = path.read_bytes()
+    settings = _read_model(OperatorSettings, content, path)
+    trust_path = Path(settings.trust_policy.path)
+    if not trust_path.is_absolute():
+        raise SettingsError("the path of the trust policy is not absolute", where=str(path), fix="write it in full")
+    if not trust_path.exists():
+        raise SettingsError(
+            "the trust policy is not there", where=str(trust_path), fix=f"put it back, or mend trust_policy in {path}"
+        )
+    require_safe_file(trust_path)
+    trust_content = trust_path.read_bytes()
+    trust_sha256 = sha256_hex(trust_content)
+    if trust_sha256 != settings.trust_policy.sha256:
+        raise SettingsError(
+            f"the trust policy is not the one pinned: its sha256 is {trust_sha256}",
+            where=str(trust_path),
+            fix=f"if you changed it yourself, write that digest to trust_policy.sha256 in {path}",
+        )
+    return Authority(
+        path=path,
+        settings=settings,
+        settings_sha256=sha256_hex(content),
+        trust=read_trust_policy(_yaml_to_json(trust_content, trust_path), where=str(trust_path)),
+        trust_sha256=trust_sha256,
+    )
+
+
+def require_authority(option: Path | None, *, repository: Path | None) -> Authority:
+    """Return the operator's authority; `SettingsError` where there is none."""
+    authority = find_authority(option, repository=repository)
+    if authority is None:
+        raise SettingsError(
+            "there are no operator settings: nobody says whose signatures count",
+            where=f"{SYSTEM_SETTINGS} and {user_settings_file()}",
+            fix="run `policyd init` once, or name settings with --settings FILE",
+        )
+    return authority
+
+
+def find_project_settings(root: Path) -> ProjectSettings:
+    """Return what `policyd.yaml` at `root` asks for; the defaults where there is none."""
+    from policyd.adapters.sources.discovery import read_beneath
+
+    if not (root / PROJECT_FILE).exists():
+        return ProjectSettings(policyd="project/v1")
+    content = read_beneath(root, PROJECT_FILE, max_bytes=MAX_SETTINGS_BYTES)
+    return _read_model(ProjectSettings, content, root / PROJECT_FILE)
+
+
+def _find_settings_file(option: Path | None) -> Path | None:
+    if option is not None:
+        if not option.exists():
+            raise UsageError("there is no such settings file", where=str(option), fix="name one that exists")
+        return option
+    for path in (SYSTEM_SETTINGS, user_settings_file()):
+        # A link whose target is away still is somebody's settings: `exists` would pass over it.
+        if path.is_symlink() or path.exists():
+            return path
+    return None
+
+
+def _yaml_to_json(content: bytes, path: Path) -> bytes:
+    return json.dumps(read_yaml(content, where=str(path)), ensure_ascii=False).encode()
+
+
+def _read_model(model: type[M], content: bytes, path: Path) -> M:
+    try:
+        return model.model_validate_json(_yaml_to_json(content, path))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"{field or 'the file'}: {first['msg']}", where=str(path), fix="docs/settings.md lists every field"
+        ) from error

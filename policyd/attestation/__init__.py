@@ -1,0 +1,1 @@
+"""Statements, envelopes and bundles; verification against a trust policy; the release chain; summaries."""

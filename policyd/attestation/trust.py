@@ -1,0 +1,305 @@
+"""Verification against a trust policy: the one place where signed bytes become a `VerifiedStatement`.
+
+Whose signature counts is decided by role. For an envelope of a role every signature is tried against every key of that
+role; key ids and hints are never asked. Keys map to persons, and a threshold counts persons. Where nothing is listed,
+nothing is trusted.
+
+A managed key has no trusted time stamp, so its window and revocation are judged at `now`: whoever holds a revoked key
+can write any date into what they sign.
+
+Source: DSSE v1.0.2, protocol.md, "Multi-signature Verification"; in-toto Attestation Framework v1.2.0, validation model.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from policyd.attestation.bundle import MessageSignature, read_attestation, read_bundle
+from policyd.attestation.dsse import MAX_ENVELOPE_BYTES, Envelope
+from policyd.attestation.keys import PublicKey, is_digest_signed_by, is_signed_by, read_public_key
+from policyd.errors import (
+    DocumentError,
+    IdentityNotTrusted,
+    KeyUnusable,
+    SettingsError,
+    SignatureInvalid,
+    SubjectMismatch,
+    ThresholdNotMet,
+    VerificationFailed,
+)
+from policyd.models.base import Sha256
+from policyd.models.statement import PAYLOAD_TYPE, STATEMENT_V1, STATEMENT_V01, Statement
+from policyd.models.strict_json import read_model
+from policyd.models.trust import Role, TrustedKey, TrustPolicy
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    M = TypeVar("M", bound=BaseModel)
+
+MAX_TRUST_POLICY_BYTES = 1024 * 1024
+MAX_STATEMENT_DEPTH = 64  # CycloneDX nests components in components
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedStatement:
+    """A statement parsed from bytes whose signatures met the threshold. Built in this module alone."""
+
+    payload: bytes
+    statement: Statement
+    role: Role | None  # None where a key was given instead of a trust policy
+    signers: frozenset[str]  # persons; fingerprints where a key was given
+    key_sha256s: frozenset[Sha256]
+
+    def subject_sha256s(self) -> frozenset[Sha256]:
+        """Return the SHA-256 of every subject; never empty."""
+        return frozenset(_require_sha256(subject.digest) for subject in self.statement.subject)
+
+    def read_predicate(self, model: type[M], *, where: str) -> M:
+        """Return the predicate as a `model`; `VerificationFailed` if it does not fit."""
+        # The predicate is a part of the payload already parsed strictly; pydantic's strict mode reads JSON only.
+        content = json.dumps(self.statement.predicate).encode()
+        try:
+            return read_model(
+                model, content, where=where, max_bytes=2 * MAX_ENVELOPE_BYTES, max_depth=MAX_STATEMENT_DEPTH
+            )
+        except DocumentError as error:
+            raise _refused(f"the predicate {self.statement.predicate_type} is malformed: {error.cause}", where) from error
+
+
+def read_trust_policy(content: bytes, *, where: str) -> TrustPolicy:
+    """Return the trust policy in `content` (JSON), checked; `SettingsError` or `DocumentError` if it can't be used."""
+    trust = read_model(
+        TrustPolicy, content, where=where, max_bytes=MAX_TRUST_POLICY_BYTES, max_depth=16, error=SettingsError
+    )
+    check_trust_policy(trust, where=where)
+    return trust
+
+
+def check_trust_policy(trust: TrustPolicy, *, where: str = "trust policy") -> None:
+    """Raise `SettingsError` where a key can't be used, is listed twice, or has two roles."""
+    seen: dict[Sha256, Role] = {}
+    for role, policy in trust.roles.items():
+        for number, listed in enumerate(policy.keys, 1):
+            place = f"{where}, roles.{role}.keys, key {number} ({listed.person})"
+            try:
+                key = read_public_key(listed.public_key, where="trust policy")
+            except KeyUnusable as error:
+                raise SettingsError(error.cause, where=place, fix=error.fix) from error
+            if key.sha256 in seen:
+                other = seen[key.sha256]
+                raise SettingsError(
+                    f"the key sha256:{key.sha256} is listed twice for {role}"
+                    if other is role
+                    else f"the key sha256:{key.sha256} has two roles, {other} and {role}",
+                    where=place,
+                    fix="make a key of its own for each role and person: policyd keygen",
+                )
+            seen[key.sha256] = role
+
+
+def role_keys(trust: TrustPolicy) -> Mapping[Sha256, Role]:
+    """Return the role of every key the trust policy lists, by fingerprint."""
+    return {
+        read_public_key(listed.public_key, where="trust policy").sha256: role
+        for role, policy in trust.roles.items()
+        for listed in policy.keys
+    }
+
+
+def verify_bundle(content: bytes, trust: TrustPolicy, *, role: Role, now: datetime, where: str) -> VerifiedStatement:
+    """Read an attestation (bundle or bare envelope) and verify it: `read_attestation`, then `verify_envelope`."""
+    return verify_envelope(read_attestation(content, where=where), trust, role=role, now=now, where=where)
+
+
+def verify_envelope(
+    envelope: Envelope, trust: TrustPolicy, *, role: Role, now: datetime, where: str
+) -> VerifiedStatement:
+    """Return the statement in `envelope` if `role` may have made it, as of `now` (with time zone).
+
+    Raises `SettingsError` for a trust policy that can't be used, `SignatureInvalid`, `IdentityNotTrusted` or
+    `ThresholdNotMet` by what is wrong with the signatures, and `VerificationFailed` or `SubjectMismatch` for signed
+    bytes that are no statement of this role.
+    """
+    # 1. The trust policy: in force, no key in two roles, and somebody listed for this role.
+    if trust.expires_at is not None and now >= trust.expires_at:
+        raise SettingsError(
+            f"the trust policy expired at {trust.expires_at.isoformat()}",
+            where=f"trust policy {trust.name}, version {trust.version}",
+            fix="get the current version from whoever maintains it",
+        )
+    check_trust_policy(trust, where=f"trust policy {trust.name}")
+    policy = trust.roles.get(role)
+    if policy is None:
+        raise IdentityNotTrusted(
+            f"the trust policy lists no key for the role {role}", where=where, fix=f"add roles.{role} to the trust policy"
+        )
+
+    # 2. The payload type, before anything looks at the payload.
+    _require_in_toto(envelope, where)
+
+    # 3. Every signature against every key of the role. Key ids are not looked at.
+    listed = {read_public_key(entry.public_key, where="trust policy").sha256: entry for entry in policy.keys}
+    keys = [read_public_key(entry.public_key, where="trust policy") for entry in policy.keys]
+    signed_by = _find_signers(envelope, keys)
+
+    # 4. Only keys that are in force now.
+    problems = {key: _why_not_in_force(listed[key], now) for key in signed_by}
+    in_force = frozenset(key for key, problem in problems.items() if problem is None)
+
+    # 5. The threshold. One key under two key ids, or two keys of one person, count once: sets of fingerprints, then of
+    #    persons.
+    signers = frozenset(listed[key].person for key in in_force)
+    if not signed_by:
+        raise _explain_no_signer(envelope, trust, role, where)
+    if not signers:
+        raise IdentityNotTrusted(
+            "; ".join(sorted(problem for problem in problems.values() if problem)),
+            where=where,
+            fix=f"have it signed by a key that is in force for the role {role}",
+        )
+    if len(signers) < policy.threshold:
+        raise ThresholdNotMet(
+            f"{len(signers)} of the {policy.threshold} required persons signed ({', '.join(sorted(signers))})",
+            where=where,
+            fix=f"ask another person listed for the role {role} to sign",
+        )
+
+    # 6. The statement, parsed from the bytes that were verified.
+    statement = _read_statement(envelope.payload, where)
+
+    # 7. The predicate type is one that this role may sign.
+    if statement.predicate_type not in policy.predicate_types:
+        raise IdentityNotTrusted(
+            f"the role {role} may not sign the predicate type {statement.predicate_type}",
+            where=where,
+            fix=f"the trust policy lists what {role} may sign in roles.{role}.predicate_types",
+        )
+    return VerifiedStatement(
+        payload=envelope.payload, statement=statement, role=role, signers=signers, key_sha256s=in_force
+    )
+
+
+def verify_with_key(content: bytes, public_key_pem: str, *, where: str) -> VerifiedStatement:
+    """Return the statement in an attestation signed by the given key, without a trust policy.
+
+    Says who signed and nothing about what they may sign. Raises as `verify_envelope`.
+    """
+    envelope = read_attestation(content, where=where)
+    key = read_public_key(public_key_pem, where="the public key given")
+    _require_in_toto(envelope, where)
+    signed_by = _find_signers(envelope, [key])
+    if not signed_by:
+        raise SignatureInvalid(
+            f"not signed by the key sha256:{key.sha256}", where=where, fix="check that this is the signer's key"
+        )
+    return VerifiedStatement(
+        payload=envelope.payload,
+        statement=_read_statement(envelope.payload, where),
+        role=None,
+        signers=frozenset(f"sha256:{sha256}" for sha256 in signed_by),
+        key_sha256s=signed_by,
+    )
+
+
+def verify_blob(content: bytes, public_key_pem: str, sha256: Sha256, *, where: str) -> None:
+    """Verify that a bundle holds the given key's (ECDSA P-256) signature of the file with this SHA-256, else raise."""
+    signed = read_bundle(content, where=where).content
+    if not isinstance(signed, MessageSignature):
+        raise DocumentError(
+            "the bundle holds an attestation, not the signature of a file",
+            where=where,
+            fix="verify it as an attestation",
+        )
+    key = read_public_key(public_key_pem, where="the public key given")
+    if signed.sha256 != sha256:
+        raise SubjectMismatch(
+            f"the bundle is for the file sha256:{signed.sha256}, not sha256:{sha256}",
+            where=where,
+            fix="give the file that was signed",
+        )
+    if not is_digest_signed_by(key, signed.signature, sha256):
+        raise SignatureInvalid(
+            f"not signed by the key sha256:{key.sha256}", where=where, fix="check that this is the signer's key"
+        )
+
+
+def _require_in_toto(envelope: Envelope, where: str) -> None:
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise _refused(f"the payload type is {envelope.payload_type}, not {PAYLOAD_TYPE}", where)
+
+
+def _find_signers(envelope: Envelope, keys: Iterable[PublicKey]) -> frozenset[Sha256]:
+    message = envelope.signed_bytes()
+    return frozenset(
+        key.sha256
+        for key in keys
+        for signature in envelope.signatures
+        if is_signed_by(key, signature.value, message)
+    )
+
+
+def _why_not_in_force(key: TrustedKey, now: datetime) -> str | None:
+    if key.revoked_at is not None and now >= key.revoked_at:
+        return f"the key of {key.person} was revoked at {key.revoked_at.isoformat()}"
+    if key.valid_from is not None and now < key.valid_from:
+        return f"the key of {key.person} is valid only from {key.valid_from.isoformat()}"
+    if key.valid_until is not None and now >= key.valid_until:
+        return f"the key of {key.person} was valid until {key.valid_until.isoformat()}"
+    return None
+
+
+def _explain_no_signer(envelope: Envelope, trust: TrustPolicy, role: Role, where: str) -> VerificationFailed:
+    for other, policy in trust.roles.items():
+        keys = [read_public_key(entry.public_key, where="trust policy") for entry in policy.keys]
+        if other is not role and _find_signers(envelope, keys):
+            return IdentityNotTrusted(
+                f"signed by a key of the role {other}, where the role {role} has to sign",
+                where=where,
+                fix=f"a {other} can't speak for the {role}; find out where this evidence comes from",
+            )
+    return SignatureInvalid(
+        f"no signature by a key of the role {role}",
+        where=where,
+        fix="the evidence was changed, or the trust policy lacks the key that signed it",
+    )
+
+
+def _read_statement(payload: bytes, where: str) -> Statement:
+    # 1. Strict JSON with the fields of a statement; fields we do not know are kept.
+    try:
+        statement = read_model(
+            Statement, payload, where=where, max_bytes=MAX_ENVELOPE_BYTES, max_depth=MAX_STATEMENT_DEPTH
+        )
+    except DocumentError as error:
+        raise _refused(f"the signed payload is no in-toto statement: {error.cause}", where) from error
+    # 2. A version we know.
+    if statement.type_ not in (STATEMENT_V1, STATEMENT_V01):
+        raise _refused(f"the statement's _type is {statement.type_!r}", where)
+    # 3. At least one subject, each named by SHA-256: a weaker digest, or none, names nothing (THREATS.md, T26).
+    if not statement.subject:
+        raise SubjectMismatch("the statement has no subject", where=where, fix="name what it speaks of, by SHA-256")
+    for subject in statement.subject:
+        _require_sha256(subject.digest, where)
+    return statement
+
+
+def _require_sha256(digest: Mapping[str, str] | None, where: str = "statement") -> Sha256:
+    sha256 = (digest or {}).get("sha256", "")
+    if not _SHA256.fullmatch(sha256):
+        raise SubjectMismatch(
+            "a subject has no sha256 digest (64 lower-case hex digits)",
+            where=where,
+            fix="name every subject by its SHA-256",
+        )
+    return sha256
+
+
+def _refused(cause: str, where: str) -> VerificationFailed:
+    return VerificationFailed(cause, where=where, fix="ask the signer for a statement that follows in-toto v1")

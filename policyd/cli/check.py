@@ -1,0 +1,55 @@
+"""`policyd check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from policyd.cli.options import engine_option, format_option, settings_option, terminal_style
+
+
+@click.command("check")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@format_option("text", "json", "sarif")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["critical", "high", "medium", "low", "info"]),
+    help="Also deny violations from this severity on. Only ever stricter.",
+)
+@engine_option
+@settings_option
+def check_command(
+    paths: tuple[Path, ...], output_format: str, fail_on: str | None, engine: str | None, settings: Path | None
+) -> int:
+    """Judge pipelines: native ones and GitHub Actions workflows.
+
+    PATH is a file or a folder to search; the current folder when there is none. Says for each broken rule where it
+    is broken, why that matters and what to do. Runs nothing.
+    """
+    from policyd.adapters import clock
+    from policyd.app.check import check
+    from policyd.models.decision import Severity
+
+    checked = check(
+        paths or (Path("."),),
+        settings=settings,
+        engine=engine,
+        fail_on=Severity(fail_on) if fail_on else None,
+        now=clock.now(),
+    )
+    rules = checked.catalogue.by_id
+    if output_format == "json":
+        from policyd.report.decision_json import render_check_json
+
+        click.echo(render_check_json(checked.findings, rules))
+    elif output_format == "sarif":
+        from policyd.report.sarif import render_sarif
+
+        click.echo(render_sarif(checked.findings, rules))
+    else:
+        from policyd.report.decision_text import render_check
+
+        style, width = terminal_style()
+        click.echo(render_check(checked.findings, rules, style=style, width=width), nl=False)
+    return int(checked.exit_code)

@@ -1,0 +1,1 @@
+"""The documents policyd reads and writes."""

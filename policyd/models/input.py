@@ -1,0 +1,137 @@
+"""What rules see as `input`, by gate. The JSON Schema that policy authors use is generated from here.
+
+An input that does not fit these models never reaches a rule: the decision is `undecided` (STYLE.md, section 8).
+Lists are bounded by the stage or pipeline judged, so a run's cost stays linear in its stages: the stage gate sees the
+facts of its own stage and the evidence of the stages it needs, not of the whole pipeline.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from policyd.models.base import Model, Sha256
+from policyd.models.decision import Gate, Verdict
+from policyd.models.facts import Facts
+from policyd.models.manifest import Product, ResultSummary
+from policyd.models.pipeline import StageKind
+from policyd.models.plan import Governance, PlannedStage, Requester, SourceTree
+
+Dialect = Literal["policyd", "github"]
+
+
+class PipelineRef(Model):
+    """The pipeline judged, or another one of the repository."""
+
+    path: str
+    dialect: Dialect
+    kind: Literal["pipeline", "workflow", "action"]
+    name: str
+
+
+class Repository(Model):
+    """All pipelines of the repository, for rules about flows between files."""
+
+    pipelines: list[PipelineRef]
+
+
+class PipelineInput(Facts):
+    """Gate `pipeline`: may this pipeline run?"""
+
+    gate: Literal[Gate.PIPELINE] = Gate.PIPELINE
+    evaluated_at: str
+    governance: Governance
+    repository: Repository
+    pipeline: PipelineRef
+    document: Any  # the parsed file
+
+
+class PlanSummary(Model):
+    """The plan as stage and release rules see it."""
+
+    sha256: Sha256
+    pipeline: str
+    source: SourceTree
+    sandbox: str
+    builder_id: str
+    governance: Governance
+
+
+class StageEvidence(Model):
+    """A verified attestation of a stage of this run. Rules never see unverified evidence here."""
+
+    stage: str
+    kind: StageKind
+    state: str
+    definition_sha256: Sha256
+    run_id: str
+    plan_sha256: Sha256
+    predicate_types: list[str]
+    signers: list[str]  # persons
+    products: list[Product]
+    results: list[ResultSummary]
+    sandbox: str
+
+
+class ResultDocument(Model):
+    """A parsed result file of a stage. Written by the stage: a claim."""
+
+    stage: str
+    name: str
+    kind: str
+    path: str
+    sha256: Sha256
+    origin: Literal["stage"] = "stage"
+    document: Any
+
+
+class StageInput(Facts):
+    """Gate `stage`: may this stage start now, given the verified evidence before it?"""
+
+    gate: Literal[Gate.STAGE] = Gate.STAGE
+    evaluated_at: str
+    governance: Governance
+    repository: Repository
+    pipeline: PipelineRef
+    plan: PlanSummary
+    stage: PlannedStage
+    run_id: str
+    attempt: int
+    requester: Requester
+    evidence: list[StageEvidence]
+    results: list[ResultDocument]
+
+
+class Artifact(Model):
+    """What would leave, by digest, and the stage and output it is a product of."""
+
+    name: str
+    sha256: Sha256
+    stage: str
+    output: str
+    type: str
+
+
+class DecisionSummary(Model):
+    """A verified decision of the run."""
+
+    gate: Gate
+    verdict: Verdict
+    stage: str
+    sha256: Sha256
+    weakened: list[str]
+
+
+class ReleaseInput(Model):
+    """Gate `release`: may this artifact leave for this target?"""
+
+    gate: Literal[Gate.RELEASE] = Gate.RELEASE
+    evaluated_at: str
+    governance: Governance
+    artifact: Artifact
+    target: str
+    plan: PlanSummary
+    run_id: str
+    requester: Requester
+    evidence: list[StageEvidence]
+    decisions: list[DecisionSummary]
+    results: list[ResultDocument]

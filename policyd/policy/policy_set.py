@@ -1,0 +1,191 @@
+"""A policy set: rules, data and settings with one digest.
+
+The digest covers exactly what can change an answer: rule and library modules, collections and settings. Tests,
+documents and frameworks are not part of it. Whatever lies in the folder and would be data for nobody is refused, so
+that a folder called `setting/` is an error and not a silent default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from policyd.errors import PolicydError, PolicyError
+from policyd.models.canonical import canonical_json, sha256_hex
+from policyd.models.plan import PolicySetRef
+from policyd.models.strict_json import read_json
+from policyd.policy.catalogue import Catalogue, read_rule_meta
+from policyd.policy.rego_text import Package, find_data_references, find_tests, read_module, read_package
+
+MAX_FILES = 2000  # ten times the library
+MAX_DATA_BYTES = 1024 * 1024
+MAX_DATA_DEPTH = 16
+
+_COLLECTION = re.compile(r"collections/([a-z][a-z0-9_-]*)\.json")
+_SETTINGS = re.compile(r"settings/([a-z][a-z0-9_]*)\.json")
+#: Beside the rules, and for others: the library's lists of builtins, and frameworks for audits.
+_NOT_OURS = re.compile(r"capabilities\.json|embedded\.json|frameworks/.*|.*\.(md|txt)|LICENSE|\.gitignore")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """Modules, data and catalogue, read and checked as text. Made by `read_policy_set` alone."""
+
+    name: str
+    prefix: str
+    modules: Mapping[str, str]  # path → text; rules and libraries, no tests
+    tests: Mapping[str, str]
+    packages: Mapping[str, str]  # path → dotted package
+    data: Mapping[str, object]  # what rules read below `data`
+    collections: Mapping[str, tuple[str, ...]]
+    sha256: str
+    catalogue: Catalogue
+    _reach: Mapping[str, frozenset[Package]] = field(repr=False)  # path → references to `data`
+
+    @property
+    def ref(self) -> PolicySetRef:
+        """The set by name and digest, as plans and decisions name it."""
+        return PolicySetRef(name=self.name, sha256=self.sha256)
+
+    def modules_for(self, entrypoints: Iterable[str]) -> dict[str, str]:
+        """Return the modules that can have a say in `entrypoints`: their packages' and all they can reach by `data`.
+
+        Reading fewer modules is what makes an engine start fast. The reach errs on the side of more (rego_text).
+        """
+        needed: set[str] = set()
+        wanted: list[Package] = [tuple(entrypoint.split(".")[:-1]) for entrypoint in entrypoints]
+        done: set[Package] = set()
+        while wanted:
+            reference = wanted.pop()
+            if reference in done:
+                continue
+            done.add(reference)
+            for path, package in self.packages.items():
+                if path not in needed and _touches(reference, tuple(package.split("."))):
+                    needed.add(path)
+                    wanted.extend(self._reach[path])
+        texts = {**self.modules, **self.tests}
+        return {path: texts[path] for path in sorted(needed)}
+
+
+def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "policyd") -> PolicySet:
+    """Return the policy set in `files` (path relative to its folder → content).
+
+    A module may declare only packages below `prefix`, which keeps layers apart: packages are open in Rego, and a
+    module of another layer in the same package would silence its rules. Raises `PolicyError` where a file can't be
+    used, and where no rule is left.
+    """
+    if len(files) > MAX_FILES:
+        raise PolicyError(f"the policy set has more than {MAX_FILES} files", where=name, fix="name the policy folder")
+    modules: dict[str, str] = {}
+    tests: dict[str, str] = {}
+    packages: dict[str, str] = {}
+    collections: dict[str, tuple[str, ...]] = {}
+    settings: dict[str, object] = {}
+    rules = []
+    digests: list[list[str]] = []
+
+    for path, content in sorted(files.items()):
+        if path.endswith(".rego"):
+            text = read_module(path, content)
+            package, line = read_package(path, text)
+            _require_prefix(path, line, package, prefix)
+            packages[path] = package
+            if path.endswith("_test.rego"):
+                tests[path] = text
+                continue
+            modules[path] = text
+            if not _is_library(package, prefix):
+                rules.append(read_rule_meta(path, text, package=package, package_line=line, prefix=prefix))
+        elif found := _COLLECTION.fullmatch(path):
+            collections[found.group(1)] = _read_collection(path, content)
+        elif found := _SETTINGS.fullmatch(path):
+            settings[found.group(1)] = _read_data(path, content)
+        elif _NOT_OURS.fullmatch(path):
+            continue
+        else:
+            raise PolicyError(
+                "the file is neither a rule, a collection nor settings, so no rule would ever read it",
+                where=path,
+                fix="use rules/*.rego, collections/NAME.json and settings/FAMILY.json, or move the file out",
+            )
+        digests.append([path, sha256_hex(content)])
+
+    if not rules:
+        raise PolicyError(
+            "the policy set holds no rules", where=name, fix="name a folder with rules: nothing asked is never a pass"
+        )
+    catalogue = Catalogue(rules)
+    for collection, ids in collections.items():
+        require_known(ids, catalogue, where=f"collections/{collection}.json")
+    return PolicySet(
+        name=name,
+        prefix=prefix,
+        modules=modules,
+        tests=tests,
+        packages=packages,
+        data={prefix: {"settings": settings}},
+        collections=collections,
+        sha256=sha256_hex(canonical_json(digests)),
+        catalogue=catalogue,
+        _reach={path: find_data_references(text) for path, text in {**modules, **tests}.items()},
+    )
+
+
+def require_known(ids: Iterable[str], catalogue: Catalogue, *, where: str) -> None:
+    """Raise `PolicyError` for an id that no rule has: a rule asked for and not there is not a pass."""
+    for rule_id in ids:
+        if rule_id not in catalogue:
+            import difflib
+
+            near = difflib.get_close_matches(rule_id, catalogue, n=1)
+            raise PolicyError(
+                f"there is no rule {rule_id!r} in this policy set",
+                where=where,
+                fix=f"did you mean {near[0]!r}?" if near else "remove the id, or add the rule",
+            )
+
+
+def test_entrypoints(policy_set: PolicySet) -> tuple[str, ...]:
+    """Return the entry point of every `test_` rule; a test file without one is an error."""
+    found: list[str] = []
+    for path, text in policy_set.tests.items():
+        names = find_tests(text)
+        if not names:
+            raise PolicyError("the test file holds no test", where=path, fix="write rules called `test_… if { … }`")
+        found.extend(f"{policy_set.packages[path]}.{name}" for name in names)
+    return tuple(found)
+
+
+def _touches(reference: Package, package: Package) -> bool:
+    """`data.a.b` reaches what package `a.b.c` holds, and what package `a` may hold as its rule `b`."""
+    shared = min(len(reference), len(package))
+    return reference[:shared] == package[:shared]
+
+
+def _is_library(package: str, prefix: str) -> bool:
+    return package.startswith(f"{prefix}.lib.")
+
+
+def _require_prefix(path: str, line: int, package: str, prefix: str) -> None:
+    if not package.startswith(f"{prefix}."):
+        raise PolicyError(
+            f"the module declares the package {package!r}, which is not below {prefix!r}",
+            where=f"{path}:{line + 1}",
+            fix=f"rename the package to `{prefix}.…`: layers may not write into each other's packages",
+        )
+
+
+def _read_data(path: str, content: bytes) -> object:
+    try:
+        return read_json(content, where=path, max_bytes=MAX_DATA_BYTES, max_depth=MAX_DATA_DEPTH)
+    except PolicydError as error:
+        raise PolicyError(error.cause, where=error.where, fix=error.fix) from error
+
+
+def _read_collection(path: str, content: bytes) -> tuple[str, ...]:
+    ids = _read_data(path, content)
+    if not isinstance(ids, list) or not ids or not all(isinstance(rule_id, str) for rule_id in ids):
+        raise PolicyError("a collection is a list of rule ids, not empty", where=path, fix='write ["family.rule", …]')
+    return tuple(ids)

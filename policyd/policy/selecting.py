@@ -1,0 +1,43 @@
+"""Which rules a gate asks: a collection, what the project adds, and nothing it could take away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from policyd.errors import PolicyError
+from policyd.models.decision import Gate
+from policyd.policy.catalogue import RuleMeta
+from policyd.policy.policy_set import PolicySet, require_known
+
+
+def select_rules(
+    policy_set: PolicySet,
+    gate: Gate,
+    collection: str | None = None,
+    extra: Iterable[str] = (),
+    *,
+    dialect: str | None = None,
+) -> tuple[RuleMeta, ...]:
+    """Return the rules of `gate` to ask, sorted by id.
+
+    `collection` names a list of the set; None means all its rules, and so does a set without any collection. `extra`
+    only adds. With `dialect`, rules about another kind of pipeline are left out. Raises `PolicyError` for a collection
+    or an id that is not there.
+    """
+    extra = tuple(extra)
+    require_known(extra, policy_set.catalogue, where="rules asked for in addition")
+    if collection is None or not policy_set.collections:
+        wanted = set(policy_set.catalogue)
+    elif collection in policy_set.collections:
+        wanted = {*policy_set.collections[collection], *extra}
+    else:
+        raise PolicyError(
+            f"the policy set has no collection {collection!r}",
+            where=policy_set.name,
+            fix=f"use one of {', '.join(sorted(policy_set.collections))}",
+        )
+    return tuple(
+        rule
+        for rule_id, rule in policy_set.catalogue.items()
+        if rule_id in wanted and rule.gate is gate and (dialect is None or dialect in rule.applies_to)
+    )

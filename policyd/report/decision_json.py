@@ -1,0 +1,40 @@
+"""Decisions as machines read them: `policyd.check/v1`. Fields are only ever added."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from policyd.report.findings import Findings, Rules
+from policyd.report.json_text import render_json
+
+SCHEMA = "policyd.check/v1"
+
+
+def render_check_json(findings: Findings, rules: Rules) -> str:
+    """Return the answer of `policyd check` as JSON text.
+
+    Each decision has exactly the fields that are signed (`decision/v1`; what is unset stays out). `rules` holds what the
+    catalogue says of every rule that was broken.
+    """
+    broken = sorted({violation.rule for violation in findings.violations()} & rules.keys())
+    return render_json(
+        {
+            "schema": SCHEMA,
+            "verdict": findings.verdict.value,
+            "decisions": [
+                {"path": judged.path, "decision": judged.decision.model_dump(mode="json", exclude_none=True)}
+                for judged in findings.judged
+            ],
+            "unreadable": [asdict(unreadable) for unreadable in findings.unreadable],
+            "rules": {
+                id_: {
+                    "title": rules[id_].title,
+                    "description": rules[id_].description,
+                    "severity": rules[id_].severity.value,
+                    "remediation": rules[id_].remediation,
+                    "controls": list(rules[id_].controls),
+                }
+                for id_ in broken
+            },
+        }
+    )

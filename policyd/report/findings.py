@@ -1,0 +1,92 @@
+"""What a check found, as every renderer takes it: decisions with the bytes they judged, and files nobody could read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from policyd.errors import PolicydError
+from policyd.models.decision import Decision, Severity, Verdict, Violation
+
+
+class RuleText(Protocol):
+    """What reports say about a rule: the part of the catalogue's entry they need."""
+
+    @property
+    def id(self) -> str:
+        """`<family>.<rule>`"""
+
+    @property
+    def title(self) -> str:
+        """What holds where the rule is kept."""
+
+    @property
+    def description(self) -> str:
+        """Why it matters."""
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is where it is not kept."""
+
+    @property
+    def remediation(self) -> str:
+        """What to do."""
+
+    @property
+    def controls(self) -> Sequence[str]:
+        """The outside requirements it serves."""
+
+
+Rules = Mapping[str, RuleText]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One decision, the path of what it judged, and the very bytes, from which excerpts are cut."""
+
+    path: str
+    decision: Decision
+    content: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file that was found or named and could not be judged at all."""
+
+    path: str
+    cause: str
+    where: str
+    fix: str
+
+    @classmethod
+    def of(cls, path: str, error: PolicydError) -> Unreadable:
+        """Return what `error` says about `path`."""
+        return cls(path, error.cause, error.where, error.fix)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything one check looked at."""
+
+    judged: tuple[Judged, ...]
+    unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict, in the order of the exit codes (`policyd.errors.EXIT_PRECEDENCE`).
+
+        One file that could not be read makes the whole `undecided`; with nothing judged at all it is `not_evaluated`.
+        """
+        if self.unreadable:
+            return Verdict.UNDECIDED
+        found = {judged.decision.verdict for judged in self.judged}
+        order = (Verdict.UNDECIDED, Verdict.DENY, Verdict.NOT_EVALUATED, Verdict.ALLOW)
+        return next((verdict for verdict in order if verdict in found), Verdict.NOT_EVALUATED)
+
+    def violations(self) -> Iterable[Violation]:
+        """Return the violations of every decision, in the order judged."""
+        return (violation for judged in self.judged for violation in judged.decision.violations)
+
+
+SEVERITIES = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW, Severity.INFO)

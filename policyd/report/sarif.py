@@ -1,0 +1,189 @@
+"""Decisions as SARIF 2.1.0, in the part of it that code scanning systems read.
+
+A waived violation is a suppressed result, a problem is a tool notification, and `executionSuccessful` is true for `allow` and
+`deny` alone: a log of a check that could not judge everything must not look like a clean one.
+
+Source: OASIS SARIF 2.1.0 plus errata 01; GitHub, "SARIF support for code scanning".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import Any
+from urllib.parse import quote
+
+from policyd.models.decision import Effect, Place, Severity, Verdict, Violation
+from policyd.report.findings import Findings, Judged, Rules, Unreadable
+from policyd.report.json_text import render_json
+from policyd.report.text import show
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+#: Key of our fingerprint. GitHub's own, `primaryLocationLineHash`, is left to its upload action, which computes it from the
+#: checkout and warns of any other value.
+FINGERPRINT = "policydViolation/v1"
+#: GitHub reads `security-severity` as a CVSS-like number: above 9.0 critical, from 7.0 high, from 4.0 medium, above 0 low.
+_SECURITY_SEVERITY = {Severity.CRITICAL: "9.5", Severity.HIGH: "8.0", Severity.MEDIUM: "5.5", Severity.LOW: "2.0"}
+_RULE_LEVELS = {
+    Severity.CRITICAL: "error",
+    Severity.HIGH: "error",
+    Severity.MEDIUM: "warning",
+    Severity.LOW: "note",
+    Severity.INFO: "note",
+}
+#: GitHub refuses a rule with more.
+_MAX_TAGS = 20
+
+
+def render_sarif(findings: Findings, rules: Rules, *, version: str) -> str:
+    """Return the answer of `policyd check` as a SARIF log with one run. `version` is policyd's."""
+    asked = sorted({rule for judged in findings.judged for rule in judged.decision.rules}
+                   | {violation.rule for violation in findings.violations()})  # fmt: skip
+    index = {rule: number for number, rule in enumerate(asked)}
+    results: list[dict[str, Any]] = []
+    seen: Counter[str] = Counter()
+    for judged in findings.judged:
+        for violation in judged.decision.violations:
+            results.append(_result(violation, judged, index[violation.rule], seen))
+    run = {
+        "tool": {
+            "driver": {
+                "name": "policyd",
+                "version": version,
+                "semanticVersion": version,
+                "rules": [_rule(id_, rules) for id_ in asked],
+            }
+        },
+        "automationDetails": {"id": "policyd/check/"},
+        "invocations": [_invocation(findings, index)],
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+        "properties": {
+            "verdict": findings.verdict.value,
+            "policySets": sorted({judged.decision.policy_set.sha256 for judged in findings.judged}),
+        },
+    }
+    return render_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
+
+
+def _rule(id_: str, rules: Rules) -> dict[str, Any]:
+    rule = rules.get(id_)
+    if rule is None:
+        return {"id": id_, "shortDescription": {"text": id_}}
+    properties: dict[str, Any] = {"tags": ["security", *rule.controls][:_MAX_TAGS]}
+    if rule.severity in _SECURITY_SEVERITY:
+        properties["security-severity"] = _SECURITY_SEVERITY[rule.severity]
+    return {
+        "id": id_,
+        "name": "".join(part.capitalize() for part in id_.replace(".", "_").split("_")),
+        "shortDescription": {"text": _plain(rule.title)},
+        "fullDescription": {"text": _plain(rule.description or rule.title)},
+        "help": {
+            "text": _plain(f"{rule.description} To do: {rule.remediation}".strip()),
+            "markdown": f"{_plain(rule.description)}\n\n**To do:** {_plain(rule.remediation)}\n",
+        },
+        "defaultConfiguration": {"level": _RULE_LEVELS[rule.severity]},
+        "properties": properties,
+    }
+
+
+def _result(violation: Violation, judged: Judged, rule_index: int, seen: Counter[str]) -> dict[str, Any]:
+    message = violation.message if violation.fix is None else f"{violation.message} To do: {violation.fix}"
+    result: dict[str, Any] = {
+        "ruleId": violation.rule,
+        "ruleIndex": rule_index,
+        "kind": "fail",
+        "level": _level(violation),
+        "message": {"text": _plain(message)},
+        "locations": [_location(violation.place, judged.path)],
+        "partialFingerprints": {FINGERPRINT: _fingerprint(violation, judged.path, seen)},
+        "properties": {
+            "effect": violation.effect.value,
+            "severity": violation.severity.value,
+            "confidence": violation.confidence,
+            "precision": {"high": "high", "medium": "medium", "low": "low"}[violation.confidence],
+        },
+    }
+    if violation.related:
+        result["relatedLocations"] = [
+            {"id": number, **_location(related.place, judged.path), "message": {"text": _plain(related.message)}}
+            for number, related in enumerate(violation.related, start=1)
+        ]
+    # A waived violation without the waiver's name is not suppressed: nobody can say who permitted it.
+    if violation.effect is Effect.WAIVED and violation.waiver:
+        result["suppressions"] = [
+            {"kind": "external", "status": "accepted", "justification": f"waiver {_plain(violation.waiver)}"}
+        ]
+    return result
+
+
+def _level(violation: Violation) -> str:
+    match violation.effect:
+        case Effect.DENY | Effect.WAIVED:
+            return "error"
+        case Effect.WARN:
+            return "note" if violation.severity in (Severity.LOW, Severity.INFO) else "warning"
+
+
+def _location(place: Place | None, path: str) -> dict[str, Any]:
+    if place is None:
+        # GitHub shows no result without a region.
+        return {"physicalLocation": {"artifactLocation": _artifact(path), "region": {"startLine": 1}}}
+    region = {
+        "startLine": place.line,
+        "startColumn": place.column,
+        "endLine": place.end_line,
+        "endColumn": place.end_column,
+    }
+    return {"physicalLocation": {"artifactLocation": _artifact(place.file), "region": region}}
+
+
+def _artifact(path: str) -> dict[str, str]:
+    # Percent-encoded but for '/': a file called `javascript:x` stays a file. Names may hold bytes that are not UTF-8.
+    uri = quote(path.encode("utf-8", "surrogateescape"), safe="/")
+    return {"uri": uri} if path.startswith("/") else {"uri": uri, "uriBaseId": "%SRCROOT%"}
+
+
+def _fingerprint(violation: Violation, path: str, seen: Counter[str]) -> str:
+    """Return what stays the same when lines move: rule, file and the digest of the offending part, and which one it is."""
+    part = violation.part_sha256 or violation.message
+    digest = hashlib.sha256("\0".join((violation.rule, path, part)).encode("utf-8", "surrogatepass")).hexdigest()
+    seen[digest] += 1
+    return f"{digest}:{seen[digest]}"
+
+
+def _invocation(findings: Findings, index: dict[str, int]) -> dict[str, Any]:
+    notifications = [_unreadable_notification(unreadable) for unreadable in findings.unreadable]
+    for judged in findings.judged:
+        for problem in judged.decision.problems:
+            text = f"{problem.message} ({problem.where})" if problem.where else problem.message
+            notification = _notification(f"{text} To do: {problem.fix}" if problem.fix else text, judged.path)
+            if problem.rule in index:
+                notification["associatedRule"] = {"id": problem.rule, "index": index[problem.rule]}
+            notifications.append(notification)
+        if judged.decision.verdict is Verdict.NOT_EVALUATED:
+            notifications.append(_notification("no rule applied to this file: nothing in it was judged", judged.path))
+        notifications += [
+            _notification(f"weakened: {words}", judged.path, "warning") for words in judged.decision.weakened
+        ]
+    if not findings.judged and not findings.unreadable:
+        notifications.append({"level": "error", "message": {"text": "no pipeline was found: nothing was judged"}})
+    invocation: dict[str, Any] = {"executionSuccessful": findings.verdict in (Verdict.ALLOW, Verdict.DENY)}
+    if notifications:
+        invocation["toolExecutionNotifications"] = notifications
+    return invocation
+
+
+def _unreadable_notification(unreadable: Unreadable) -> dict[str, Any]:
+    text = f"{unreadable.cause} ({unreadable.where})" if unreadable.where else unreadable.cause
+    return _notification(f"{text} To do: {unreadable.fix}" if unreadable.fix else text, unreadable.path)
+
+
+def _notification(text: str, path: str, level: str = "error") -> dict[str, Any]:
+    location = {"physicalLocation": {"artifactLocation": _artifact(path)}}
+    return {"level": level, "message": {"text": _plain(text)}, "locations": [location]}
+
+
+def _plain(text: str) -> str:
+    """Return foreign text for a message. A plain SARIF message may hold links, `[text](target)`: these are taken apart."""
+    return show(text).replace("](", "] (")

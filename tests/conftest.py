@@ -1,0 +1,60 @@
+"""Fixtures every test may use: the real peers, or a reason why they are not here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _skip_or_fail(reason: str) -> None:
+    if os.environ.get("POLICYD_REQUIRE_REAL") == "1":
+        pytest.fail(f"POLICYD_REQUIRE_REAL=1 and {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def _go_tool(name: str) -> Path:
+    for line in (ROOT / "tools" / "versions.txt").read_text().splitlines():
+        if line.startswith(f"{name} "):
+            version = line.rpartition("@")[2]
+            cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+            built = cache / "policyd-tools" / f"{name}-{version}" / name
+            if built.is_file():
+                return built
+    if found := shutil.which(name):
+        return Path(found)
+    _skip_or_fail(f"{name} is not here: it needs Go, see tools/go-tools.sh")
+    raise AssertionError
+
+
+@pytest.fixture(scope="session")
+def opa() -> Path:
+    """The real OPA."""
+    return _go_tool("opa")
+
+
+@pytest.fixture(scope="session")
+def cosign() -> Path:
+    """The real cosign."""
+    return _go_tool("cosign")
+
+
+@pytest.fixture(scope="session")
+def bwrap() -> Path:
+    """The real bubblewrap, where it works."""
+    found = shutil.which("bwrap", path="/usr/bin:/bin")
+    if found is None:
+        _skip_or_fail("bubblewrap is not installed (apt-get install bubblewrap)")
+    assert found is not None
+    return Path(found)
+
+
+@pytest.fixture
+def root() -> None:
+    """Skip where the test needs to be root."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Make the virtual environment, with everything locked by hash, and what policyd needs from Debian.
+#   tools/bootstrap.sh install|dev [VENV]
+set -eu
+cd "$(dirname "$0")/.."
+lock="requirements/$1.txt"
+venv="${2:-.venv}"
+
+missing=""
+command -v bwrap >/dev/null 2>&1 || missing="$missing bubblewrap"
+command -v git >/dev/null 2>&1 || missing="$missing git"
+# `import ensurepip` is what Debian leaves out of python3 without python3-venv.
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        echo "installing from Debian:$missing"
+        apt-get update -qq
+        # shellcheck disable=SC2086  # a list of package names
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    else
+        echo "missing:$missing. As root: apt-get install$missing" >&2
+        case "$missing" in *venv* | *git*) exit 2 ;; esac
+    fi
+fi
+
+stamp="$venv/.policyd-$1"
+wanted=$(cat "$lock" pyproject.toml | sha256sum | cut -d' ' -f1)
+if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+    [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+    echo "installing the locked packages of $lock into $venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+    echo "$wanted" >"$stamp"
+fi
