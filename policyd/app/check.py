@@ -56,12 +56,18 @@ def check(
     """
     root = find_root(paths[0])
     authority = find_authority(settings, repository=root)
+    read, unreadable = read_paths(paths)
+    with open_judge(authority, find_project_settings(root), engine=engine, fail_on=fail_on) as judge:
+        return Checked(judge_all(judge, read, unreadable, now), judge.policy_set.catalogue)
+
+
+def read_paths(paths: Sequence[Path]) -> tuple[list[ReadPipeline], list[Unreadable]]:
+    """Return the pipelines named by or found under `paths`, and the files found that can't be read as pipelines."""
     read: list[ReadPipeline] = []
     unreadable: list[Unreadable] = []
     for path in paths:
         _read_path(path, read, unreadable)
-    with open_judge(authority, find_project_settings(root), engine=engine, fail_on=fail_on) as judge:
-        return Checked(_judge_all(judge, read, unreadable, now), judge.policy_set.catalogue)
+    return read, unreadable
 
 
 def _read_path(path: Path, read: list[ReadPipeline], unreadable: list[Unreadable]) -> None:
@@ -86,7 +92,8 @@ def _read_path(path: Path, read: list[ReadPipeline], unreadable: list[Unreadable
             unreadable.append(Unreadable.of(shown, error))
 
 
-def _judge_all(judge: Judge, read: list[ReadPipeline], unreadable: list[Unreadable], now: datetime) -> Findings:
+def judge_all(judge: Judge, read: list[ReadPipeline], unreadable: list[Unreadable], now: datetime) -> Findings:
+    """Return the decision on each pipeline, with the files nobody could read."""
     repository = make_repository(read)
     judged = tuple(
         Judged(pipeline.ref.path, judge.judge_pipeline(pipeline, repository, now=now), pipeline.content)

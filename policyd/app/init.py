@@ -17,7 +17,7 @@ import platformdirs
 
 from policyd.adapters.library import library_files
 from policyd.adapters.settings import PROJECT_FILE, user_settings_file
-from policyd.adapters.signers.keyfile import KeyFileSigner, generate_key, load_key
+from policyd.adapters.signers.keyfile import GeneratedKey, generate_key
 from policyd.errors import SettingsError
 from policyd.models.canonical import sha256_hex
 from policyd.models.statement import (
@@ -62,7 +62,8 @@ stages:
     needs: [test]
     inputs: {{source: true}}
     run: |
-      tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -cf - . | gzip -n > "$OUT/{name}.tar.gz"
+      tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -cf - . \\
+        | gzip -n > "$OUT/{name}.tar.gz"
     outputs:
       - {{name: archive, path: {name}.tar.gz, type: archive}}
     # A `target` makes a product something to release: add `target: local` once your tests write a JUnit file
@@ -78,6 +79,29 @@ policyd: project/v1
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a user's own authority, store and checkpoints stand."""
+
+    config: Path
+    data: Path
+    state: Path
+
+    @property
+    def settings(self) -> Path:
+        """Operator settings."""
+        return self.config / "settings.yaml"
+
+    @classmethod
+    def of_user(cls) -> Places:
+        """Return the folders that the system reserves for this user (XDG on Linux)."""
+        return cls(
+            config=user_settings_file().parent,
+            data=platformdirs.user_data_path("policyd"),
+            state=platformdirs.user_state_path("policyd"),
+        )
+
+
 @dataclass(slots=True)
 class Initialised:
     """What `init` did: files written, files left as they were, what was pinned, and pipelines found."""
@@ -89,16 +113,16 @@ class Initialised:
     empty_passphrase: bool = False
 
 
-def initialise(folder: Path, password: str) -> Initialised:
-    """Write project files into `folder` and, where the user has none, settings, trust policy and keys.
+def initialise(folder: Path, password: str, places: Places | None = None) -> Initialised:
+    """Write project files into `folder` and, where there are none yet, settings, trust policy and keys.
 
-    `password` encrypts the keys; the empty one leaves them readable to whoever reads the file (mode 0600).
+    `places` is the user's own when None. `password` encrypts the keys; the empty one leaves them readable to whoever reads the file (mode 0600).
     """
     from policyd.adapters.sources.discovery import find_pipeline_files
 
     done = Initialised()
     done.pipelines = [found.path for found in find_pipeline_files(folder)]
-    _write_authority(done, password)
+    _write_authority(done, password, places or Places.of_user())
     name = re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_") or "project"
     _write_new(done, folder / PROJECT_FILE, PROJECT)
     _write_new(done, folder / "pipeline.yaml", STARTER.format(name=name[:63]))
@@ -110,9 +134,8 @@ def has_authority() -> bool:
     return user_settings_file().exists()
 
 
-def _write_authority(done: Initialised, password: str) -> None:
-    settings_path = user_settings_file()
-    folder = settings_path.parent
+def _write_authority(done: Initialised, password: str, places: Places) -> None:
+    settings_path, folder = places.settings, places.config
     trust_path = folder / "trust.yaml"
     key_folder = folder / "keys"
     if settings_path.exists():
@@ -126,18 +149,18 @@ def _write_authority(done: Initialised, password: str) -> None:
         )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key_folder.mkdir(mode=0o700)
-    data = platformdirs.user_data_path("policyd")
+    data = places.data
     target = data / "targets" / "local"
     for made in (data, data / "store", target.parent, target):
         made.mkdir(mode=0o700, parents=True, exist_ok=True)
-    state = platformdirs.user_state_path("policyd")
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    places.state.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    signers: dict[Role, KeyFileSigner] = {}
+    signers: dict[Role, GeneratedKey] = {}
     for role in Role:
         path = key_folder / f"{role.value}.key"
-        generate_key(path, algorithm="ed25519" if role is Role.LOG else "ecdsa-p256", password=password)
-        signers[role] = load_key(path, password=password)
+        signers[role] = generate_key(
+            path, algorithm="ed25519" if role is Role.LOG else "ecdsa-p256", password=password
+        )
         done.written.append(path)
     done.empty_passphrase = password == ""
 
@@ -145,7 +168,7 @@ def _write_authority(done: Initialised, password: str) -> None:
     builder = f"https://policyd.local/{re.sub(r'[^A-Za-z0-9.-]+', '-', socket.gethostname()) or 'host'}"
     trust = _render_trust(signers, builder, policy_sha256)
     _write_new(done, trust_path, trust)
-    _write_new(done, settings_path, _render_settings(trust_path, trust, data, state, builder, key_folder, target))
+    _write_new(done, settings_path, _render_settings(trust_path, trust, data, places.state, builder, key_folder, target))
     done.pinned = [
         ("trust policy", sha256_hex(trust.encode())),
         ("policy set (the library of this policyd)", policy_sha256),
@@ -153,7 +176,7 @@ def _write_authority(done: Initialised, password: str) -> None:
     ]
 
 
-def _render_trust(signers: dict[Role, KeyFileSigner], builder: str, policy_sha256: str) -> str:
+def _render_trust(signers: dict[Role, GeneratedKey], builder: str, policy_sha256: str) -> str:
     person = getpass.getuser()
     lines = [
         "# Whose signature counts for what. Pinned by digest in settings.yaml beside it.",
@@ -177,6 +200,10 @@ def _render_trust(signers: dict[Role, KeyFileSigner], builder: str, policy_sha25
         f"  - id: {builder}/local/bwrap",
         f"    key_sha256: {signers[Role.BUILDER].key_sha256}",
         "    max_level: 1",
+        "# Who may sum up a release: a summary counts only from these ids with these keys.",
+        "verifiers:",
+        f"  - id: {builder}/verifier",
+        f"    key_sha256: {signers[Role.VERIFIER].key_sha256}",
         "# Decisions made with any other policy set don't count.",
         "policy_sets:",
         f"  - {policy_sha256}",
@@ -201,6 +228,7 @@ trust_policy:
 store: "{data / "store"}"
 state: "{state}"
 builder_id: {builder}
+verifier_id: {builder}/verifier
 keys:
 {keys}
 targets:

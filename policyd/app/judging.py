@@ -5,7 +5,7 @@ One place chooses them, so `check`, `plan`, `run`, `verify` and `audit` can't as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,12 +23,12 @@ from policyd.models.settings import ProjectSettings
 from policyd.pipeline.reading import ReadPipeline
 from policyd.policy.asking import ask
 from policyd.policy.catalogue import RuleMeta
+from policyd.policy.deciding import Locate, Raised
 from policyd.policy.engine import PolicyEngine
-from policyd.policy.policy_set import PolicySet, read_policy_set, select_rules
+from policyd.policy.policy_set import PolicySet, read_policy_set
+from policyd.policy.selecting import select_rules
 
 DEFAULT_COLLECTION = "baseline"
-#: From a path into the input to where it stands in a file.
-Locate = Callable[[JsonPath], Place | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Judge:
     @property
     def policy_set_ref(self) -> PolicySetRef:
         """The policy set as decisions name it."""
-        return PolicySetRef(name=self.policy_set.name, sha256=self.policy_set.sha256)
+        return self.policy_set.ref
 
     def rules(self, gate: Gate, dialect: str | None = None) -> tuple[RuleMeta, ...]:
         """Return the rules this gate asks: the collection's and those the project adds."""
@@ -100,6 +100,12 @@ class Judge:
             weakened=weakened,
         )
 
+    def _raised(self) -> Raised:
+        """Return what project settings and the caller make stricter: the stricter of two severities holds."""
+        asked = [severity for severity in (self.fail_on, self.project.fail_on) if severity is not None]
+        lowest = max(asked, key=list(Severity).index) if asked else None
+        return Raised(levels=self.project.levels, fail_on=lowest)
+
     def _ask(
         self,
         document: PipelineInput | StageInput | ReleaseInput,
@@ -132,8 +138,7 @@ class Judge:
             attempt=attempt,
             target=target,
             weakened=weakened,
-            levels=self.project.levels,
-            fail_on=self.fail_on or self.project.fail_on,
+            raised=self._raised(),
         )
 
 

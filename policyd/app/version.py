@@ -9,6 +9,8 @@ from policyd import __version__
 
 def describe_version() -> str:
     """Name policyd, the embedded engine and the rule library by version and digest."""
-    from policyd.adapters.library import library_digest
+    from policyd.adapters.library import library_files
+    from policyd.policy.policy_set import digest_files
 
-    return f"policyd {__version__} (regorus {version('gordon-to-regorus')}, library {library_digest()[:12]})"
+    digest = digest_files(library_files())
+    return f"policyd {__version__} (regorus {version('gordon-to-regorus')}, library {digest[:12]})"

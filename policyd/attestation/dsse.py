@@ -89,7 +89,7 @@ def envelope_from_json(value: object, *, where: str) -> Envelope:
 
 
 def envelope_to_json(envelope: Envelope) -> dict[str, object]:
-    """Return the JSON value of an envelope. `keyid` is left out where it is empty: cosign refuses one it doesn't know."""
+    """Return the JSON value of an envelope. An empty `keyid` is left out: cosign refuses one it doesn't know."""
     return {
         "payload": base64.b64encode(envelope.payload).decode(),
         "payloadType": envelope.payload_type,

@@ -7,7 +7,7 @@ nothing is trusted.
 A managed key has no trusted time stamp, so its window and revocation are judged at `now`: whoever holds a revoked key
 can write any date into what they sign.
 
-Source: DSSE v1.0.2, protocol.md, "Multi-signature Verification"; in-toto Attestation Framework v1.2.0, validation model.
+Source: DSSE v1.0.2, protocol.md, "Multi-signature Verification"; in-toto Attestation Framework v1.2.0, validation.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from policyd.errors import (
     VerificationFailed,
 )
 from policyd.models.base import Sha256
-from policyd.models.statement import PAYLOAD_TYPE, STATEMENT_V1, STATEMENT_V01, Statement
+from policyd.models.statement import PAYLOAD_TYPE, STATEMENT_V01, STATEMENT_V1, Statement
 from policyd.models.strict_json import read_model
 from policyd.models.trust import Role, TrustedKey, TrustPolicy
 
@@ -70,7 +70,9 @@ class VerifiedStatement:
                 model, content, where=where, max_bytes=2 * MAX_ENVELOPE_BYTES, max_depth=MAX_STATEMENT_DEPTH
             )
         except DocumentError as error:
-            raise _refused(f"the predicate {self.statement.predicate_type} is malformed: {error.cause}", where) from error
+            raise _refused(
+                f"the predicate {self.statement.predicate_type} is malformed: {error.cause}", where
+            ) from error
 
 
 def read_trust_policy(content: bytes, *, where: str) -> TrustPolicy:
@@ -138,7 +140,9 @@ def verify_envelope(
     policy = trust.roles.get(role)
     if policy is None:
         raise IdentityNotTrusted(
-            f"the trust policy lists no key for the role {role}", where=where, fix=f"add roles.{role} to the trust policy"
+            f"the trust policy lists no key for the role {role}",
+            where=where,
+            fix=f"add roles.{role} to the trust policy",
         )
 
     # 2. The payload type, before anything looks at the payload.
@@ -238,10 +242,7 @@ def _require_in_toto(envelope: Envelope, where: str) -> None:
 def _find_signers(envelope: Envelope, keys: Iterable[PublicKey]) -> frozenset[Sha256]:
     message = envelope.signed_bytes()
     return frozenset(
-        key.sha256
-        for key in keys
-        for signature in envelope.signatures
-        if is_signed_by(key, signature.value, message)
+        key.sha256 for key in keys for signature in envelope.signatures if is_signed_by(key, signature.value, message)
     )
 
 

@@ -38,15 +38,16 @@ def check_command(
         fail_on=Severity(fail_on) if fail_on else None,
         now=clock.now(),
     )
-    rules = checked.catalogue.by_id
+    rules = checked.catalogue
     if output_format == "json":
         from policyd.report.decision_json import render_check_json
 
-        click.echo(render_check_json(checked.findings, rules))
+        click.echo(render_check_json(checked.findings, rules), nl=False)
     elif output_format == "sarif":
+        from policyd import __version__
         from policyd.report.sarif import render_sarif
 
-        click.echo(render_sarif(checked.findings, rules))
+        click.echo(render_sarif(checked.findings, rules, version=__version__), nl=False)
     else:
         from policyd.report.decision_text import render_check
 

@@ -92,3 +92,16 @@ def terminal_style() -> tuple[Style, int]:
         return click.style(text, **LOOKS[look])
 
     return style, max(60, min(shutil.get_terminal_size().columns, 120))
+
+
+def sandbox_option(command: F) -> F:
+    """`--sandbox`: how stages are isolated."""
+    return click.option(
+        "--sandbox",
+        type=click.Choice(["bwrap", "none"]),
+        default="bwrap",
+        show_default=True,
+        envvar="POLICYD_SANDBOX",
+        show_envvar=True,
+        help="How stages are isolated. `none` is recorded in every decision and attestation.",
+    )(command)

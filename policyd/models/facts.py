@@ -70,13 +70,15 @@ class Command(Fact):
     """One command of a script, words already split where the shell would.
 
     `pipes_to` is the program that a pipeline hands the output to ("" if none); `argv` of `curl x | sh` is
-    `["curl", "x"]` and `pipes_to` is `sh`.
+    `["curl", "x"]` and `pipes_to` is `sh`. `argv` begins with the program: assignments and `sudo` are left out.
+    `writes_to` are the files that output is redirected to, as written.
     """
 
     text: str
     program: str
     argv: list[str]
     pipes_to: str
+    writes_to: list[str] = []
     shell: str
     untrusted: bool  # contains an untrusted value expanded as text
 

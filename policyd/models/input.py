@@ -134,4 +134,3 @@ class ReleaseInput(Model):
     requester: Requester
     evidence: list[StageEvidence]
     decisions: list[DecisionSummary]
-    results: list[ResultDocument]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 from policyd.models.base import Model, Name, Sha256
@@ -79,14 +80,15 @@ class Plan(Model):
     sandbox: SandboxMode
     stages: tuple[PlannedStage, ...]
 
-    @property
+    @cached_property
     def sha256(self) -> Sha256:
         """The plan's name."""
         return sha256_hex(self.to_json())
 
+    @cached_property
+    def _by_name(self) -> dict[str, PlannedStage]:
+        return {stage.name: stage for stage in self.stages}
+
     def stage(self, name: str) -> PlannedStage:
         """Return the stage called `name`; `KeyError` if the plan has none."""
-        for stage in self.stages:
-            if stage.name == name:
-                return stage
-        raise KeyError(name)
+        return self._by_name[name]

@@ -51,6 +51,7 @@ class OperatorSettings(Model):
     store: str
     state: str  # checkpoints and highest versions, kept outside the store
     builder_id: Annotated[str, Field(min_length=8)]  # URI prefix; policyd appends the isolation that applied
+    verifier_id: Annotated[str, Field(min_length=8)]  # URI that verification summaries name; the trust policy lists it
     keys: RoleKeys
     engine: Literal["embedded", "opa"] = "embedded"
     targets: dict[Name, Target] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from policyd.errors import PolicydError, PolicyError
 from policyd.models.canonical import canonical_json, sha256_hex
@@ -61,12 +61,15 @@ class PolicySet:
             if reference in done:
                 continue
             done.add(reference)
-            for path, package in self.packages.items():
-                if path not in needed and _touches(reference, tuple(package.split("."))):
+            for path in self.modules:
+                if path not in needed and _touches(reference, tuple(self.packages[path].split("."))):
                     needed.add(path)
                     wanted.extend(self._reach[path])
-        texts = {**self.modules, **self.tests}
-        return {path: texts[path] for path in sorted(needed)}
+        return {path: self.modules[path] for path in sorted(needed)}
+
+    def with_tests(self) -> PolicySet:
+        """Return this set with its tests as modules, to run them. Never what a gate asks: the digest leaves tests out."""
+        return replace(self, name=f"{self.name} with tests", modules={**self.modules, **self.tests})
 
 
 def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "policyd") -> PolicySet:
@@ -93,6 +96,12 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
             _require_prefix(path, line, package, prefix)
             packages[path] = package
             if path.endswith("_test.rego"):
+                if not package.endswith("_test"):
+                    raise PolicyError(
+                        f"the test file declares the package {package!r}",
+                        where=f"{path}:{line + 1}",
+                        fix=f"call it {package}_test: a test lies beside its rule, not inside it",
+                    )
                 tests[path] = text
                 continue
             modules[path] = text
@@ -147,7 +156,7 @@ def require_known(ids: Iterable[str], catalogue: Catalogue, *, where: str) -> No
             )
 
 
-def test_entrypoints(policy_set: PolicySet) -> tuple[str, ...]:
+def find_test_entrypoints(policy_set: PolicySet) -> tuple[str, ...]:
     """Return the entry point of every `test_` rule; a test file without one is an error."""
     found: list[str] = []
     for path, text in policy_set.tests.items():

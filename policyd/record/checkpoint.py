@@ -18,6 +18,7 @@ from policyd.models.base import Sha256
 from policyd.record.merkle import HASH_BYTES
 from policyd.record.note import NoteKey, read_base64, read_public_key, sign_note, verify_note
 
+_ORIGIN = "policyd.dev/log/"
 MAX_SIZE = 2**63 - 1  # what a database counts to
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
@@ -53,12 +54,15 @@ class VerifiedCheckpoint:
         return self.checkpoint.root
 
 
-def log_key(public_key_pem: str, key_sha256: Sha256) -> NoteKey:
-    """Return the key of the log that `public_key_pem` signs; `key_sha256` is its fingerprint.
+def log_key(public_key_pem: str) -> NoteKey:
+    """Return the key of the log that `public_key_pem` signs. Raises `KeyUnusable` unless it is an Ed25519 key."""
+    public_key, fingerprint = read_public_key(public_key_pem)
+    return NoteKey(name=_ORIGIN + fingerprint, public_key=public_key)
 
-    Raises `KeyUnusable` unless it is an Ed25519 key.
-    """
-    return NoteKey(name=f"policyd.dev/log/{key_sha256}", public_key=read_public_key(public_key_pem))
+
+def log_fingerprint(key: NoteKey) -> Sha256:
+    """Return the fingerprint of a key that `log_key` made."""
+    return key.name.removeprefix(_ORIGIN)
 
 
 def read_checkpoint(text: str) -> Checkpoint:

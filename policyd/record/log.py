@@ -19,7 +19,6 @@ from policyd.record.merkle import (
     Proof,
     consistency_spans,
     frontier,
-    inclusion_spans,
     leaf_hash,
     prove,
     verify_consistency,
@@ -123,10 +122,10 @@ class Log:
         """Verify that the log at `later` still holds all it held at `earlier`. Raises `RecordError` (a rollback)."""
         if earlier.size > later.size:
             raise _contradiction(
-                f"the record has {later.size} entries, but had {earlier.size} before: it was cut or an old copy put back",
+                f"the record has {later.size} entries, but had {earlier.size}: it was cut or an old copy was put back",
                 f"checkpoints of {later.checkpoint.origin}",
             )
-        proof = self.prove_consistency(earlier.size, later.size)
+        proof = prove(consistency_spans(earlier.size, later.size), self._storage.hashes)
         try:
             verify_consistency(earlier.size, later.size, proof, earlier.root, later.root)
         except RecordError as error:
@@ -134,14 +133,6 @@ class Log:
                 f"the first {earlier.size} entries of the record are not those that were signed before",
                 f"checkpoints of {later.checkpoint.origin}",
             ) from error
-
-    def prove_inclusion(self, index: int, size: int) -> Proof:
-        """Return the proof that entry `index` is in the log at `size`. Raises `ValueError` if it is not."""
-        return prove(inclusion_spans(index, size), self._storage.hashes)
-
-    def prove_consistency(self, first: int, second: int) -> Proof:
-        """Return the proof that the log at `second` extends the log at `first`."""
-        return prove(consistency_spans(first, second), self._storage.hashes)
 
 
 def _verify_own(note: str, key: NoteKey) -> VerifiedCheckpoint:
@@ -155,5 +146,5 @@ def _contradiction(cause: str, where: str) -> RecordError:
     return RecordError(
         cause,
         where=where,
-        fix="keep the store as it is, find out who changed it, and put back a copy that `policyd record verify` accepts",
+        fix="keep the store as it is, find out who changed it, and put back a copy that verifies",
     )

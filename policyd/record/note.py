@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from policyd.errors import DocumentError, KeyUnusable, SignatureInvalid
+from policyd.models.base import Sha256
+from policyd.models.canonical import sha256_hex
 
 MAX_NOTE_BYTES = 64 * 1024  # a checkpoint has 200; room for the 16 signatures that the specification asks for
 MAX_SIGNATURES = 16
@@ -66,14 +68,14 @@ class VerifiedNote:
     keys: tuple[NoteKey, ...]
 
 
-def read_public_key(pem: str) -> bytes:
-    """Return the 32 bytes of an Ed25519 public key in PEM (SubjectPublicKeyInfo).
+def read_public_key(pem: str) -> tuple[bytes, Sha256]:
+    """Return the 32 bytes of an Ed25519 public key in PEM, and its fingerprint (sha256 of its SubjectPublicKeyInfo).
 
     Raises `KeyUnusable` for anything else: signed notes of policyd have one algorithm.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
     try:
         key = load_pem_public_key(pem.encode())
@@ -81,7 +83,7 @@ def read_public_key(pem: str) -> bytes:
         raise KeyUnusable("not a public key", where="log key", fix="give a PEM file with a public key") from error
     if not isinstance(key, Ed25519PublicKey):
         raise KeyUnusable("not an Ed25519 key", where="log key", fix="the record is signed with an Ed25519 key")
-    return key.public_bytes_raw()
+    return key.public_bytes_raw(), sha256_hex(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
 def sign_note(text: str, key: NoteKey, sign: Callable[[bytes], bytes]) -> str:

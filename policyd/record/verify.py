@@ -68,7 +68,7 @@ class RecordReport(Model):
 
     policyd: Literal["record-report/v1"] = "record-report/v1"
     size: int
-    root: Sha256
+    root: Sha256 | None  # None for a record without entries
     origin: str
     runs: int
     checkpoints: tuple[ComparedCheckpoint, ...]
@@ -85,13 +85,16 @@ class RecordReport(Model):
 
 @dataclass(frozen=True, slots=True)
 class VerifiedLog:
-    """What `verify_log` found good: head, checkpoints compared, runs, and which entry first names which evidence."""
+    """What `verify_log` found good: head, checkpoints compared, runs, and which entry first names which evidence.
+
+    `ignored` are the sources of embedded checkpoints that no expected key signed.
+    """
 
     head: VerifiedCheckpoint | None
     compared: tuple[ComparedCheckpoint, ...]
     index: RunIndex
     evidence: dict[Sha256, int]
-    manifests: tuple[Sha256, ...]
+    ignored: tuple[str, ...]
 
 
 def verify_log(
@@ -148,13 +151,19 @@ def verify_log(
             raise _contradiction(f"entries from number {own.size} on are not signed", f"record entry {own.size}")
 
     # 5. Every kept checkpoint is an earlier state of this log.
-    expected += [(one, _verify_checkpoint(one.source, one.note, keys)) for one in embedded]
+    #    One that lies in the store and that no expected key signed (of a key since withdrawn) can't count either way.
+    ignored: list[str] = []
+    for one in embedded:
+        try:
+            expected.append((one, verify_checkpoint(one.note, keys)))
+        except (DocumentError, SignatureInvalid):
+            ignored.append(one.source)
     compared = []
     for one, checkpoint in expected:
         _require_same(checkpoint, tree.size, roots, one.source)
         compared.append(ComparedCheckpoint(source=one.source, size=checkpoint.size, outside=one.outside))
 
-    return VerifiedLog(head=own, compared=tuple(compared), index=index, evidence=evidence, manifests=())
+    return VerifiedLog(head=own, compared=tuple(compared), index=index, evidence=evidence, ignored=tuple(ignored))
 
 
 def _verify_checkpoint(source: str, note: str, keys: Sequence[NoteKey]) -> VerifiedCheckpoint:

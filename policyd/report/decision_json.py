@@ -13,8 +13,8 @@ SCHEMA = "policyd.check/v1"
 def render_check_json(findings: Findings, rules: Rules) -> str:
     """Return the answer of `policyd check` as JSON text.
 
-    Each decision has exactly the fields that are signed (`decision/v1`; what is unset stays out). `rules` holds what the
-    catalogue says of every rule that was broken.
+    Each decision has exactly the fields that are signed (`decision/v1`; what is unset stays out). `rules` holds what
+    the catalogue says of every rule that was broken.
     """
     broken = sorted({violation.rule for violation in findings.violations()} & rules.keys())
     return render_json(

@@ -53,7 +53,7 @@ def _judged_blocks(judged: Judged, rules: Rules, style: Style, width: int) -> li
                for problem in judged.decision.problems]  # fmt: skip
     if judged.decision.verdict is Verdict.NOT_EVALUATED:
         message = "no rule applied to this file, so nothing in it was judged"
-        fix = "add rules to the policy set or ask for the file with a dialect that it is written in"
+        fix = "add rules for this kind of file to the policy set"
         blocks.append(_problem_block(judged, message, judged.path, fix, None, style, width))
     if judged.decision.weakened:
         first = f"{style('warn', 'weakened')}  "

@@ -8,7 +8,7 @@ from policyd.models.decision import Place
 from policyd.report.layout import Style
 from policyd.report.text import columns, pieces
 
-#: Where YAML ends a line, which is what line numbers count. `str.splitlines` knows more, and would be off after a form feed.
+#: Where YAML ends a line, which is what line numbers count. `str.splitlines` knows more: off after a form feed.
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _TAB = "    "
 #: Columns of the line kept to the left of the caret when a long line is cut.

@@ -1,7 +1,7 @@
 """What text reports share: looks, wrapped paragraphs and tables, measured in terminal columns.
 
-Colour is the caller's: a `Style` turns a look and a text into text with whatever the terminal understands. A report says
-everything in words first, so `plain` loses nothing.
+Colour is the caller's: a `Style` turns a look and a text into text with whatever the terminal understands. A report
+says everything in words first, so `plain` loses nothing.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def pad(text: str, width: int) -> str:
 def wrap(text: str, *, width: int, indent: str = "", first: str | None = None) -> list[str]:
     """Return shown text as lines of at most `width` columns, broken at spaces only.
 
-    `first` starts the first line (by default as the others, `indent`). A word that is too long stays whole: breaking inside a
-    word could move the opening of a CI command to the start of a line.
+    `first` starts the first line (by default as the others, `indent`). A word that is too long stays whole: breaking
+    inside a word could move the opening of a CI command to the start of a line.
     """
     width = max(width, _NARROWEST)
     lines: list[str] = []

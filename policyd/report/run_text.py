@@ -26,7 +26,7 @@ _STATE_LOOKS: dict[StageState, Look] = {
 
 
 class NumberedCheck(Protocol):
-    """One check of a verification. `ok` is None where an earlier one failed and this one was not made."""
+    """One check of a verification that was made."""
 
     @property
     def number(self) -> int:
@@ -37,7 +37,7 @@ class NumberedCheck(Protocol):
         """What was checked."""
 
     @property
-    def ok(self) -> bool | None:
+    def passed(self) -> bool:
         """Whether it held."""
 
     @property
@@ -53,8 +53,6 @@ class RunRow:
     pipeline: str
     state: str
     started_at: str
-    stages: int
-    governance: str
 
 
 def render_plan(plan: Plan, decision: Decision | None, *, style: Style = plain, width: int = DEFAULT_WIDTH) -> str:
@@ -73,8 +71,8 @@ def render_run(manifest: Manifest, *, style: Style = plain, width: int = DEFAULT
         f"run {style('strong', manifest.run_id)}  {show(manifest.pipeline)}  {_outcome(manifest, style)}",
         *table(
             [
-                ("started", manifest.started_at),
-                ("finished", manifest.finished_at),
+                ("started", show(manifest.started_at)),
+                ("finished", show(manifest.finished_at)),
                 ("plan", f"sha256:{manifest.plan_sha256}"),
                 ("builder", show(manifest.builder_id)),
                 ("governance", _governance(manifest.governance)),
@@ -108,7 +106,7 @@ def render_events(events: Sequence[Event], *, style: Style = plain) -> str:
     if not events:
         return "the record has no entry\n"
     rows = [
-        (event.at, event.kind.value, show(event.stage or ""), show(event.state or event.verdict or ""),
+        (show(event.at), event.kind.value, show(event.stage or ""), show(event.state or event.verdict or ""),
          show(event.detail))
         for event in events
     ]  # fmt: skip
@@ -120,11 +118,9 @@ def render_runs(rows: Sequence[RunRow], *, style: Style = plain) -> str:
     """Return the table of runs, in the order given; ends in a newline."""
     if not rows:
         return "no runs in this store\n"
-    cells = [("RUN", "PIPELINE", "STATE", "STARTED", "STAGES", "GOVERNANCE")] + [
-        (show(row.run_id), show(row.pipeline), show(row.state), show(row.started_at), str(row.stages),
-         show(row.governance))
-        for row in rows
-    ]  # fmt: skip
+    cells = [("RUN", "PIPELINE", "STATE", "STARTED")] + [
+        (show(row.run_id), show(row.pipeline), show(row.state), show(row.started_at)) for row in rows
+    ]
     head, *lines = table(cells)
     return "\n".join([style("quiet", head), *lines]) + "\n"
 
@@ -138,13 +134,13 @@ def render_checks(
     """
     lines = []
     for check in checks:
-        word, look = _check_word(check.ok)
+        word, look = _check_word(check.passed)
         # The word is at the left, so that a refused line is found without colour.
         first = f"{word:<7} {check.number:>2}  "
         text = f"{show(check.name)}: {show(check.detail)}" if check.detail else show(check.name)
         wrapped = wrap(text, width=width, indent=" " * len(first), first=first)
         lines += [style(look, word) + wrapped[0].removeprefix(word), *wrapped[1:]]
-    held = sum(check.ok is True for check in checks)
+    held = sum(check.passed for check in checks)
     if checks and held == len(checks):
         lines.append(f"{style('good', 'verified')}  {show(subject)}: all {count(held, 'check')} held")
     else:
@@ -152,9 +148,7 @@ def render_checks(
     return "\n".join(lines) + "\n"
 
 
-def _check_word(ok: bool | None) -> tuple[str, Look]:
-    if ok is None:
-        return "skipped", "quiet"
+def _check_word(ok: bool) -> tuple[str, Look]:
     return ("ok", "good") if ok else ("refused", "bad")
 
 
@@ -245,5 +239,5 @@ def _record_lines(stage: StageRecord, style: Style, width: int) -> list[str]:
     for result in stage.results:
         claim = {True: "claims that it passed", False: "did not pass", None: "read"}[result.passed]
         counts = ", ".join(f"{show(name)} {number}" for name, number in sorted(result.counts.items()))
-        lines.append(f"  result {result.name} ({result.kind}): {claim}" + (f"; {counts}" if counts else ""))
+        lines.append(f"  result {result.name} ({show(result.kind)}): {claim}" + (f"; {counts}" if counts else ""))
     return lines

@@ -1,7 +1,7 @@
 """Decisions as SARIF 2.1.0, in the part of it that code scanning systems read.
 
-A waived violation is a suppressed result, a problem is a tool notification, and `executionSuccessful` is true for `allow` and
-`deny` alone: a log of a check that could not judge everything must not look like a clean one.
+A waived violation is a suppressed result, a problem is a tool notification, and `executionSuccessful` is true for
+`allow` and `deny` alone: a log of a check that could not judge everything must not look like a clean one.
 
 Source: OASIS SARIF 2.1.0 plus errata 01; GitHub, "SARIF support for code scanning".
 """
@@ -19,10 +19,10 @@ from policyd.report.json_text import render_json
 from policyd.report.text import show
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-#: Key of our fingerprint. GitHub's own, `primaryLocationLineHash`, is left to its upload action, which computes it from the
-#: checkout and warns of any other value.
+#: Key of our fingerprint. GitHub's own, `primaryLocationLineHash`, is left to its upload action, which computes it
+#: from the checkout and warns of any other value.
 FINGERPRINT = "policydViolation/v1"
-#: GitHub reads `security-severity` as a CVSS-like number: above 9.0 critical, from 7.0 high, from 4.0 medium, above 0 low.
+#: GitHub reads `security-severity` like a CVSS score: above 9.0 critical, from 7.0 high, from 4.0 medium, above 0 low.
 _SECURITY_SEVERITY = {Severity.CRITICAL: "9.5", Severity.HIGH: "8.0", Severity.MEDIUM: "5.5", Severity.LOW: "2.0"}
 _RULE_LEVELS = {
     Severity.CRITICAL: "error",
@@ -40,11 +40,12 @@ def render_sarif(findings: Findings, rules: Rules, *, version: str) -> str:
     asked = sorted({rule for judged in findings.judged for rule in judged.decision.rules}
                    | {violation.rule for violation in findings.violations()})  # fmt: skip
     index = {rule: number for number, rule in enumerate(asked)}
-    results: list[dict[str, Any]] = []
     seen: Counter[str] = Counter()
-    for judged in findings.judged:
-        for violation in judged.decision.violations:
-            results.append(_result(violation, judged, index[violation.rule], seen))
+    results = [
+        _result(violation, judged, index[violation.rule], seen)
+        for judged in findings.judged
+        for violation in judged.decision.violations
+    ]
     run = {
         "tool": {
             "driver": {
@@ -101,7 +102,6 @@ def _result(violation: Violation, judged: Judged, rule_index: int, seen: Counter
             "effect": violation.effect.value,
             "severity": violation.severity.value,
             "confidence": violation.confidence,
-            "precision": {"high": "high", "medium": "medium", "low": "low"}[violation.confidence],
         },
     }
     if violation.related:
@@ -145,7 +145,7 @@ def _artifact(path: str) -> dict[str, str]:
 
 
 def _fingerprint(violation: Violation, path: str, seen: Counter[str]) -> str:
-    """Return what stays the same when lines move: rule, file and the digest of the offending part, and which one it is."""
+    """Return what stays when lines move: rule, file, digest of the offending part, and which of equal ones it is."""
     part = violation.part_sha256 or violation.message
     digest = hashlib.sha256("\0".join((violation.rule, path, part)).encode("utf-8", "surrogatepass")).hexdigest()
     seen[digest] += 1
@@ -185,5 +185,5 @@ def _notification(text: str, path: str, level: str = "error") -> dict[str, Any]:
 
 
 def _plain(text: str) -> str:
-    """Return foreign text for a message. A plain SARIF message may hold links, `[text](target)`: these are taken apart."""
+    """Return foreign text for a message. Plain SARIF messages may hold links, `[text](target)`: taken apart here."""
     return show(text).replace("](", "] (")

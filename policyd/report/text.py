@@ -1,9 +1,9 @@
 """The one way foreign text reaches an output.
 
-Names, messages and stage output come from whoever wrote the pipeline, so they may hold what makes a terminal lie (escape
-sequences, bidirectional overrides, invisible characters; THREATS.md, T6) or what an outer CI system obeys (T24).
-`show` writes such characters as escapes (`\\x1b`, `\\u202e`) and breaks the openings of commands, and is the identity
-for ordinary text. A backslash that was there stays as it is: the result is for reading, not for parsing back.
+Names, messages and stage output come from whoever wrote the pipeline, so they may hold what makes a terminal lie
+(escape sequences, bidirectional overrides, invisible characters) or what an outer CI system obeys. `show` writes such
+characters as escapes (`\\x1b`, `\\u202e`), breaks the openings of commands, and is the identity for ordinary text. A
+backslash that was there stays as it is: the result is for reading, not for parsing back.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ import unicodedata
 
 #: Control, format (bidi, zero width, tags), surrogate, private and unassigned; line and paragraph separators.
 _HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
-#: Characters that Unicode calls letters, marks or symbols and that still show nothing (Default_Ignorable_Code_Point, and
-#: the blank braille pattern).
+#: Characters that Unicode calls letters, marks or symbols and that still show nothing (Default_Ignorable_Code_Point,
+#: and the blank braille pattern).
 _INVISIBLE = frozenset(
-    (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164, 0xFFA0)
-    + tuple(range(0xFE00, 0xFE10))
-    + tuple(range(0xE0100, 0xE01F0))
+    {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164, 0xFFA0}
+    | set(range(0xFE00, 0xFE10))
+    | set(range(0xE0100, 0xE01F0))
 )
 #: More marks on one letter than any language writes; beyond, they only paint over the lines around.
 _MAX_MARKS = 4
-#: GitHub obeys `::name` at the start of a line, whatever space is before it; and `##[name]` *anywhere* in a line, as Azure does
-#: `##vso[` and TeamCity `##teamcity[`: a prefix alone stops only the first. Start means start of any word, since text is wrapped.
+#: GitHub obeys `::name` at the start of a line, whatever space is before it; and `##[name]` *anywhere* in a line, as
+#: Azure does `##vso[` and TeamCity `##teamcity[`: a prefix alone stops only the first. Since text gets wrapped, the
+#: start of any word may become the start of a line.
 #: Source: actions/runner src/Runner.Common/ActionCommand.cs, TryParseV2 and TryParse.
 _COMMAND = re.compile(r"#(?=#[A-Za-z]{0,16}\[)|(?<!\S):(?=:)")
 _COMMAND_ESCAPE = {"#": "\\x23", ":": "\\x3a"}

@@ -71,10 +71,9 @@ class _Reader:
             self.report.cases.append(
                 {"suite": attributes.get("classname", ""), "name": attributes.get("name", ""), "outcome": "passed"}
             )
-        elif self.outcome is not None and tag in {"failure", "error", "skipped"}:
+        elif tag in {"failure", "error", "skipped"} and self.outcome in {"passed", "skipped"}:
             # The worst child wins: a case that is both skipped and failed has failed.
-            if self.outcome in {"passed", "skipped"}:
-                self.outcome = tag
+            self.outcome = tag
 
     def end(self, tag: str) -> None:
         self.depth -= 1

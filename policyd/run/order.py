@@ -81,8 +81,8 @@ class StageOrder:
         """Record how a running stage ended; return the stages that are thereby skipped, in order."""
         if self.states[name] is not StageState.RUNNING:
             raise ValueError(f"stage {name} is {self.states[name]}, not running")
-        if state not in FINAL:
-            raise ValueError(f"{state} is not an end")
+        if state not in FINAL or state is StageState.SKIPPED:
+            raise ValueError(f"{state} is not how a running stage ends")
         self._end(name, state)
         if state is StageState.SUCCEEDED:
             for dependent in self._dependents[name]:

@@ -1,1 +1,1 @@
-""""""
+"""Signers: what holds a private key and signs for the core's `Signer` port."""

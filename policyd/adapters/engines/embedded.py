@@ -1,0 +1,290 @@
+"""The embedded engine: regorus in a process of its own, checked, limited and replaceable.
+
+Parsing, compiling and evaluating Rego can take all memory and all time, so none of it happens in policyd's own process.
+Modules are sent, parsed there, checked here against what policies may use (policyd.policy.subset), and only then asked.
+A process that dies or takes too long is ended, the rule it was at is named, and the next question starts a new one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import selectors
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from policyd.adapters.library import library_builtins
+from policyd.errors import EngineError, PolicyError
+from policyd.models.decision import EngineRef
+from policyd.policy.engine import Answer
+from policyd.policy.entrypoints import require_entrypoints
+from policyd.policy.policy_set import PolicySet
+from policyd.policy.subset import require_subset
+
+TIMEOUT_SECONDS = 10.0  # for a question or a load; the library answers in 30 ms
+MEMORY_BYTES = 512 * 1024 * 1024  # of address space; the library needs 60 MiB
+MAX_FRAME_BYTES = 64 * 1024 * 1024  # an AST is 80 times its module
+
+_WORKER = Path(__file__).with_name("embedded_worker.py")
+
+
+class EmbeddedEngine:
+    """A `PolicyEngine` on regorus, holding one policy set. A context manager; usable from several threads."""
+
+    def __init__(
+        self, policy_set: PolicySet, *, timeout_seconds: float = TIMEOUT_SECONDS, memory_bytes: int = MEMORY_BYTES
+    ) -> None:
+        self._policy_set = policy_set
+        self._timeout_seconds = timeout_seconds
+        self._memory_bytes = memory_bytes
+        self._lock = threading.Lock()
+        self._process: _RuleProcess | None = None
+        self._loaded: set[str] = set()
+
+    @property
+    def ref(self) -> EngineRef:
+        """Name and version of the engine."""
+        from importlib.metadata import version
+
+        return EngineRef(name="regorus", version=version("gordon-to-regorus"))
+
+    def query(self, entrypoints: Sequence[str], document: bytes) -> Mapping[str, Answer]:
+        """Answer every entry point for the input `document` (JSON bytes); see `PolicyEngine`.
+
+        Raises `PolicyError` where a module that would have a say may not be used, and `EngineError` where the process
+        died or took too long.
+        """
+        require_entrypoints(entrypoints, self._policy_set)
+        with self._lock:
+            deadline = time.monotonic() + self._timeout_seconds
+            try:
+                process = self._require_process()
+                key = self._load(process, entrypoints, deadline)
+                return process.ask(key, entrypoints, document, deadline)
+            except EngineError:
+                self._stop()
+                raise
+
+    def close(self) -> None:
+        """End the rule process. Asking again starts another."""
+        with self._lock:
+            self._stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def process_id(self) -> int | None:
+        """The rule process, where one is running."""
+        return self._process.pid if self._process else None
+
+    def _require_process(self) -> _RuleProcess:
+        if self._process is None:
+            self._process = _RuleProcess(self._memory_bytes, self._timeout_seconds)
+            self._loaded.clear()
+        return self._process
+
+    def _load(self, process: _RuleProcess, entrypoints: Sequence[str], deadline: float) -> str:
+        """Have the process parse the modules that `entrypoints` need; return the key to ask them by."""
+        modules = self._policy_set.modules_for(entrypoints)
+        key = "\n".join(modules)
+        if key in self._loaded:
+            return key
+        asts = process.load(key, modules, self._policy_set.data, deadline)
+        self._check(asts, modules)
+        self._loaded.add(key)
+        return key
+
+    def _check(self, asts: list[Mapping[str, object]], modules: Mapping[str, str]) -> None:
+        held = {str(source.get("file")) for ast in asts if isinstance(source := ast.get("source"), dict)}
+        if held != set(modules):
+            raise EngineError(
+                "the engine holds other modules than it was given", where="regorus", fix="report this (SECURITY.md)"
+            )
+        require_subset(asts, self._policy_set.packages, library_builtins())
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+        self._loaded.clear()
+
+
+class _RuleProcess:
+    """One run of embedded_worker.py and the frames to and from it."""
+
+    def __init__(self, memory_bytes: int, timeout_seconds: float) -> None:
+        spec = importlib.util.find_spec("regorus")
+        if spec is None or spec.origin is None:
+            raise EngineError(
+                "the embedded Rego engine is not installed",
+                where="Python package gordon-to-regorus",
+                fix="install policyd with its dependencies, or use `--engine opa`",
+            )
+        site = str(Path(spec.origin).parent.parent)
+        cpu_seconds = int(timeout_seconds) + 1
+        # Isolated and without site: no variable, user directory or .pth file has a say in what the process runs.
+        # Its end follows from the closed pipe or the processor limit; PR_SET_PDEATHSIG would end it with the thread
+        # that started it, and stages run in threads.
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                "-B",
+                str(_WORKER),
+                site,
+                str(memory_bytes),
+                str(cpu_seconds),
+                str(MAX_FRAME_BYTES),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"LC_ALL": "C.UTF-8"},
+            cwd="/",
+            close_fds=True,
+            bufsize=0,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in = self._process.stdin.fileno()
+        self._out = self._process.stdout.fileno()
+        os.set_blocking(self._in, False)
+        os.set_blocking(self._out, False)
+        self._buffer = bytearray()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def load(
+        self, key: str, modules: Mapping[str, str], data: Mapping[str, object], deadline: float
+    ) -> list[Mapping[str, object]]:
+        """Have `modules` parsed and return their syntax trees."""
+        doing = "while reading the policy"
+        self._send(_frame({"load": key, "modules": list(modules.items()), "data": data}), deadline, doing)
+        answer = self._receive(deadline, doing)
+        if "error" in answer:
+            raise PolicyError(
+                f"the policy does not compile: {answer['error']}",
+                where=_place(str(answer["error"])),
+                fix="correct the Rego at that place",
+            )
+        trees = json.loads(str(answer["ast"]))
+        if not isinstance(trees, list) or not all(isinstance(tree, dict) for tree in trees):
+            raise EngineError("the engine's syntax tree has no known shape", where="regorus", fix="report this")
+        return trees
+
+    def ask(
+        self, key: str, entrypoints: Sequence[str], document: bytes, deadline: float
+    ) -> dict[str, Answer]:
+        """Return the answers to `entrypoints` for `document`."""
+        request = _frame({"ask": key, "entrypoints": list(entrypoints)})
+        self._send(request + struct.pack(">I", len(document)) + document, deadline, f"before {entrypoints[0]}")
+        return {
+            entrypoint: _read_answer(self._receive(deadline, f"in {entrypoint}")) for entrypoint in entrypoints
+        }
+
+    def stop(self) -> None:
+        """End the process by its id and wait for it."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def _send(self, content: bytes, deadline: float, doing: str) -> None:
+        view = memoryview(content)
+        while view:
+            try:
+                view = view[os.write(self._in, view) :]
+            except BlockingIOError:
+                self._wait(self._in, selectors.EVENT_WRITE, deadline, doing)
+            except OSError as error:
+                raise self._died(doing) from error
+
+    def _receive(self, deadline: float, doing: str) -> dict[str, object]:
+        head = self._take(4, deadline, doing)
+        (length,) = struct.unpack(">I", head)
+        if length > MAX_FRAME_BYTES:
+            raise EngineError(f"the engine's answer is too large {doing}", where="regorus", fix="make the rule say less")
+        try:
+            answer = json.loads(self._take(length, deadline, doing))
+        except (ValueError, RecursionError) as error:
+            raise EngineError(f"the engine's answer can't be read {doing}", where="regorus", fix="report this") from error
+        if not isinstance(answer, dict):
+            raise EngineError(f"the engine's answer has no known shape {doing}", where="regorus", fix="report this")
+        return answer
+
+    def _take(self, count: int, deadline: float, doing: str) -> bytes:
+        while len(self._buffer) < count:
+            try:
+                content = os.read(self._out, 1 << 16)
+            except BlockingIOError:
+                self._wait(self._out, selectors.EVENT_READ, deadline, doing)
+                continue
+            if not content:
+                raise self._died(doing)
+            self._buffer += content
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return taken
+
+    def _wait(self, descriptor: int, event: int, deadline: float, doing: str) -> None:
+        left = deadline - time.monotonic()
+        with selectors.DefaultSelector() as selector:
+            selector.register(descriptor, event)
+            if left <= 0 or not selector.select(left):
+                raise EngineError(
+                    f"the engine took too long {doing}",
+                    where="regorus",
+                    fix="make the rule's work smaller; what it judges is not allowed until it answers",
+                )
+
+    def _died(self, doing: str) -> EngineError:
+        try:
+            code = self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            code = None
+        return EngineError(
+            f"the engine's process died {doing} (exit status {code})",
+            where="regorus",
+            fix="it was out of memory or time: make the rule's work smaller",
+        )
+
+
+def _frame(value: object) -> bytes:
+    content = json.dumps(value).encode()
+    return struct.pack(">I", len(content)) + content
+
+
+def _read_answer(answer: Mapping[str, object]) -> Answer:
+    if "error" in answer:
+        return Answer(error=str(answer["error"]))
+    match answer.get("result"):
+        case {"result": [{"expressions": [{"value": value}]}]}:
+            return Answer(value=value)
+        case {} as result if not result or result == {"result": []}:
+            return Answer()
+        case _:
+            return Answer(error="the engine's answer has no known shape")
+
+
+def _place(error: str) -> str:
+    """Return `file:line:column` out of what regorus says of a syntax error."""
+    words = error.split()
+    return words[1] if len(words) > 1 and words[0] == "-->" else "the policy set"

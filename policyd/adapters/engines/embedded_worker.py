@@ -1,0 +1,127 @@
+"""The rule process: regorus and nothing else, under limits, without network, at the other end of two pipes.
+
+It is started by file path in Python's isolated mode, imports nothing of policyd, and gives itself up before it reads a
+policy: address space, processor time, open files, core dumps and (where the kernel lets it) the network. Frames are a
+length (4 bytes, big endian) and that many bytes. Requests are JSON; an `ask` is followed by a frame with the input.
+Each entry point is answered by a frame of its own, so the first that is missing names the rule that took too long.
+
+    {"load": KEY, "modules": [[PATH, TEXT], …], "data": {…}}   → {"ast": "…"} or {"error": "…"}
+    {"ask": KEY, "entrypoints": [...]}, INPUT                  → {"value": …} or {} or {"error": "…"}, one each
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import struct
+import sys
+from typing import Any, BinaryIO
+
+MEMORY_BYTES = int(sys.argv[2])
+CPU_SECONDS = int(sys.argv[3])
+MAX_FRAME_BYTES = int(sys.argv[4])
+
+_CLONE_NEWUSER = 0x10000000
+_CLONE_NEWNET = 0x40000000
+_CLONE_NEWIPC = 0x08000000
+
+
+def main() -> None:
+    """Serve requests until the pipe closes."""
+    requests, answers = os.fdopen(0, "rb", closefd=False), os.fdopen(1, "wb", closefd=False)
+    give_up_powers()
+    # What comes before this line is the same for every policy; nothing of a policy has been read yet.
+    sys.path.append(sys.argv[1])
+    import json
+
+    import regorus
+
+    engines: dict[str, Any] = {}
+    while (frame := read_frame(requests)) is not None:
+        request = json.loads(frame)
+        limit_next_seconds()
+        if "load" in request:
+            answer: dict[str, Any] = {}
+            try:
+                engine = regorus.Engine()
+                for path, text in request["modules"]:
+                    engine.add_policy(path, text)
+                engine.add_data_json(json.dumps(request["data"]))
+                answer["ast"] = engine.get_ast_as_json()
+                engines[request["load"]] = engine
+            except Exception as error:
+                answer["error"] = describe(error)
+            write_frame(answers, json.dumps(answer).encode())
+            continue
+
+        document = read_frame(requests)
+        if document is None:
+            return
+        engine = engines[request["ask"]]
+        try:
+            engine.set_input_json(document.decode())
+        except Exception as error:
+            unreadable = json.dumps({"error": f"the input can't be read: {describe(error)}"}).encode()
+            for _ in request["entrypoints"]:
+                write_frame(answers, unreadable)
+            continue
+        for entrypoint in request["entrypoints"]:
+            try:
+                result = engine.eval_query_as_json(f"data.{entrypoint}").encode()
+                if len(result) > MAX_FRAME_BYTES - 64:
+                    write_frame(answers, b'{"error": "the answer is too large"}')
+                else:
+                    write_frame(answers, b'{"result": %b}' % result)
+            except Exception as error:
+                write_frame(answers, json.dumps({"error": describe(error)}).encode())
+
+
+def give_up_powers() -> None:
+    """Limit memory, files and core dumps, and leave the network, before anything foreign is read."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    libc = ctypes.CDLL(None, use_errno=True)
+    # Root may leave the network alone; others need a user namespace for it, which some machines refuse. Best effort:
+    # no builtin that reaches the network passes the check of the policy either.
+    if os.geteuid() == 0:
+        libc.unshare(_CLONE_NEWNET | _CLONE_NEWIPC)
+    else:
+        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC)
+
+
+def limit_next_seconds() -> None:
+    """Allow `CPU_SECONDS` from now on: the process lives through many requests, and the limit counts its whole life.
+
+    The kernel ends the process by SIGXCPU even where the parent is gone and nobody watches the clock.
+    """
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = int(usage.ru_utime + usage.ru_stime)
+    resource.setrlimit(resource.RLIMIT_CPU, (used + CPU_SECONDS + 1, resource.RLIM_INFINITY))
+
+
+def describe(error: BaseException) -> str:
+    """Return an error of regorus without its stack trace, on one line."""
+    text = str(error).partition("\nStack backtrace:")[0]
+    return " ".join(text.split())[:2000] or type(error).__name__
+
+
+def read_frame(stream: BinaryIO) -> bytes | None:
+    """Return the next frame, or None where the other side is gone."""
+    head = stream.read(4)
+    if len(head) < 4:
+        return None
+    (length,) = struct.unpack(">I", head)
+    content = stream.read(length)
+    return content if len(content) == length else None
+
+
+def write_frame(stream: BinaryIO, content: bytes) -> None:
+    """Write one frame and send it."""
+    stream.write(struct.pack(">I", len(content)) + content)
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,436 @@
+"""`policyd run`: the bound run, from a pipeline or an approved plan to the manifest and the release decisions."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from policyd.adapters import clock
+from policyd.adapters.sandboxes import open_sandbox
+from policyd.adapters.settings import Authority, require_authority
+from policyd.adapters.signers.keyfile import load_key
+from policyd.adapters.sources.tools import FetchedTool, fetch_tool, folder_tool
+from policyd.adapters.stores.store import Store, open_store
+from policyd.app.check import EXIT_OF_VERDICT
+from policyd.app.judging import make_repository
+from policyd.app.preparing import Prepared, prepare
+from policyd.app.projects import find_root
+from policyd.app.recorded import RecordedManifests
+from policyd.app.release import Released, release_products
+from policyd.app.stages import ATTEMPT, Listener, RunSigners, RunState, live
+from policyd.attestation.bound_run import BoundRun
+from policyd.attestation.statements import decision_statement, manifest_statement, sign_statement
+from policyd.errors import ExitCode, IdentityNotTrusted, PlanChanged, PolicydError, SettingsError, UsageError, worst
+from policyd.models.base import RunId, Sha256
+from policyd.models.manifest import Manifest, StageRecord, StageState
+from policyd.models.pipeline import StageKind
+from policyd.models.plan import Plan, SandboxMode
+from policyd.models.records import Event, EventKind
+from policyd.policy.catalogue import Catalogue
+from policyd.report.findings import Judged
+from policyd.run.order import StageOrder
+from policyd.run.planning import find_differences
+from policyd.run.ports import Sandbox
+from policyd.run.stage_input import StageInputs
+
+MAX_PLAN_BYTES = 64 * 1024 * 1024
+MAX_LOCK_BYTES = 16 * 1024 * 1024
+
+
+class RunListener(Listener, Protocol):
+    """Who wants to hear of the whole run."""
+
+    def on_planned(self, prepared: Prepared) -> None:
+        """The plan is made and judged."""
+
+    def on_tool(self, name: str) -> None:
+        """A tool is about to be fetched, which may take a while."""
+
+    def on_run_started(self, run_id: RunId, plan: Plan) -> None:
+        """The run is in the record."""
+
+    def on_stage_skipped(self, record: StageRecord) -> None:
+        """A stage will not start, because something it needs did not succeed."""
+
+    def on_manifest(self, manifest: Manifest) -> None:
+        """The manifest is signed and in the record."""
+
+    def on_released(self, released: Released) -> None:
+        """The release gate has answered for one artifact."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended. Without a manifest it did not start: `judged` says why."""
+
+    judged: Judged
+    catalogue: Catalogue
+    manifest: Manifest | None
+    manifest_sha256: Sha256 | None
+    released: tuple[Released, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of DESIGN.md's table."""
+        if self.manifest is None:
+            return EXIT_OF_VERDICT[self.judged.decision.verdict]
+        codes = [ExitCode.OK]
+        for record in self.manifest.stages:
+            if record.state in (StageState.FAILED, StageState.INTERRUPTED):
+                codes.append(ExitCode.STAGE_FAILED)
+            elif record.state is StageState.DENIED:
+                codes.append(ExitCode.REFUSED)
+        codes += [released.exit_code for released in self.released]
+        return worst(*codes)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the outcome as `--format json` prints it."""
+        return {
+            "schema": "policyd.run/v1",
+            "exit_code": int(self.exit_code),
+            "decision": self.judged.decision.model_dump(mode="json", exclude_none=True),
+            "manifest_sha256": self.manifest_sha256,
+            "manifest": self.manifest.model_dump(mode="json", exclude_none=True) if self.manifest else None,
+            "released": [
+                {
+                    "name": one.name,
+                    "sha256": one.sha256,
+                    "target": one.target,
+                    "verdict": one.decision.verdict.value if one.decision else None,
+                    "summary_sha256": one.summary_sha256,
+                }
+                for one in self.released
+            ],
+        }
+
+
+def run_pipeline(
+    path: Path | None,
+    *,
+    plan: str | None,
+    settings: Path | None,
+    sandbox: SandboxMode,
+    engine: str | None,
+    jobs: int,
+    password: Callable[[], str],
+    listener: RunListener,
+) -> RunOutcome:
+    """Run the pipeline at `path`, or exactly the plan that `plan` names (a file or `sha256:…`).
+
+    Raises `PlanChanged` where an approved plan is not what would run now, naming what changed; `IdentityNotTrusted`
+    where the policy set is not one whose decisions count.
+    """
+    root = find_root(path or Path("."))
+    authority = require_authority(settings, repository=root)
+    isolation = open_sandbox(sandbox, authority.settings)
+    signers = _load_signers(authority, password())
+    with open_store(Path(authority.settings.store), Path(authority.settings.state), signers.log) as store:
+        approved = _read_plan(plan, store) if plan else None
+        wanted = path if approved is None else root / approved.pipeline_path
+        if wanted is None:
+            raise UsageError("there is nothing to run", where="policyd run", fix="name a pipeline or a --plan")
+        with prepare(
+            wanted,
+            settings=settings,
+            sandbox=sandbox,
+            engine=engine,
+            now=clock.now,
+            put=store.content.put_fd,
+            authority=authority,
+        ) as prepared:
+            if approved is not None:
+                _require_same_plan(approved, prepared.plan)
+            listener.on_planned(prepared)
+            return _run(prepared, store, signers, isolation, authority, jobs, listener)
+
+
+def _run(
+    prepared: Prepared,
+    store: Store,
+    signers: RunSigners,
+    sandbox: Sandbox,
+    authority: Authority,
+    jobs: int,
+    listener: RunListener,
+) -> RunOutcome:
+    plan, decision, catalogue = prepared.plan, prepared.decision, prepared.judge.policy_set.catalogue
+    # The decider signs for the trust policy's policy sets alone: with another one, what this machine's policy says
+    # must not even start to look like an approval.
+    if plan.policy_set.sha256 not in authority.trust.policy_sets:
+        raise IdentityNotTrusted(
+            f"the policy set {plan.policy_set.name} (sha256:{plan.policy_set.sha256}) is not one that the trust policy"
+            " allows",
+            where=authority.settings.trust_policy.path,
+            fix="if you know why it changed, add this digest to policy_sets and pin the trust policy anew",
+        )
+    check_sha256 = store.content.put(sign_statement(decision_statement(decision), signers.decider))
+    store.content.put(plan.to_json())
+    checked = Event(
+        kind=EventKind.DECISION,
+        at=decision.decided_at,
+        plan_sha256=plan.sha256,
+        verdict=decision.verdict.value,
+        evidence=(check_sha256, plan.sha256),
+    )
+    if not decision.allowed:
+        store.record.append([checked])
+        return RunOutcome(prepared.judged, catalogue, None, None, ())
+
+    run_id = clock.new_run_id()
+    started_at = clock.rfc3339(clock.now())
+    with ExitStack() as stack:
+        tools = _fetch_tools(prepared, store, authority, sandbox, listener)
+        targets = _find_targets(plan, authority)
+        stack.enter_context(store.lock_run(run_id))
+        store.record.append([checked, _run_event(EventKind.RUN_STARTED, plan, run_id, detail=plan.pipeline)])
+        listener.on_run_started(run_id, plan)
+        stop = stack.enter_context(_stop_on_signals())
+        state = RunState(
+            bound=BoundRun(plan, plan.sha256, run_id, check_sha256),
+            store=store,
+            signers=signers,
+            trust=authority.trust,
+            judge=prepared.judge,
+            sandbox=sandbox,
+            inputs=StageInputs(
+                plan, prepared.pipeline.facts, prepared.pipeline.ref, make_repository([prepared.pipeline])
+            ),
+            source=prepared.source,
+            tools=tools,
+            targets=targets,
+            workspaces=Path(authority.settings.workspaces),
+            weakened=() if sandbox.mode == "bwrap" else ("stages run without a sandbox",),
+            listener=listener,
+            should_stop=stop.is_set,
+            source_digests=prepared.source.content_digests(),
+        )
+        records = _run_stages(state, jobs, listener)
+        manifest, manifest_sha256 = _finish(state, records, started_at)
+        listener.on_manifest(manifest)
+        released = release_products(
+            state,
+            manifest,
+            manifest_sha256,
+            authority.settings.targets,
+            RecordedManifests(store, authority.trust),
+            authority.settings.verifier_id,
+        )
+        for one in released:
+            listener.on_released(one)
+        return RunOutcome(prepared.judged, catalogue, manifest, manifest_sha256, released)
+
+
+def _run_stages(state: RunState, jobs: int, listener: RunListener) -> tuple[StageRecord, ...]:
+    """Run every stage that may run, up to `jobs` side by side; return the record of each, in plan order."""
+    plan = state.plan
+    order = StageOrder({stage.name: stage.needs for stage in plan.stages})
+    running: dict[Future[StageRecord], str] = {}
+    fault: PolicydError | None = None
+    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="stage") as pool:
+        while not order.done:
+            while fault is None and not state.should_stop() and len(running) < jobs:
+                name = order.next_ready()
+                if name is None:
+                    break
+                running[pool.submit(live, state, plan.stage(name))] = name
+            if not running:
+                break
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                name = running.pop(future)
+                try:
+                    ended = future.result().state
+                except PolicydError as error:
+                    fault = fault or error
+                    ended = StageState.FAILED
+                for skipped in order.finish(name, ended):
+                    _skip(state, plan, skipped, order.reasons[skipped], listener)
+    if fault is not None:
+        raise fault
+    for name, stage_state in order.states.items():
+        if stage_state is StageState.PENDING:
+            _skip(state, plan, name, "policyd was stopped", listener)
+    return tuple(state.records[stage.name] for stage in plan.stages)
+
+
+def _skip(state: RunState, plan: Plan, name: str, reason: str, listener: RunListener) -> None:
+    stage = plan.stage(name)
+    record = StageRecord(
+        name=name,
+        kind=stage.kind,
+        definition_sha256=stage.definition_sha256,
+        attempt=ATTEMPT,
+        state=StageState.SKIPPED,
+        reason=reason,
+        target=stage.target,
+    )
+    state.append(
+        Event(
+            kind=EventKind.STAGE_ENDED,
+            at=clock.rfc3339(clock.now()),
+            run_id=state.run_id,
+            plan_sha256=plan.sha256,
+            stage=name,
+            attempt=ATTEMPT,
+            state=record.state.value,
+            detail=reason,
+        )
+    )
+    state.records[name] = record
+    listener.on_stage_skipped(record)
+
+
+def _finish(state: RunState, records: tuple[StageRecord, ...], started_at: str) -> tuple[Manifest, Sha256]:
+    """Record the end, sign the manifest over it, record the manifest."""
+    succeeded = all(record.state is StageState.SUCCEEDED for record in records)
+    state.append(
+        _run_event(EventKind.RUN_ENDED, state.plan, state.run_id, state="succeeded" if succeeded else "failed")
+    )
+    manifest = Manifest(
+        run_id=state.run_id,
+        pipeline=state.plan.pipeline,
+        plan_sha256=state.plan.sha256,
+        governance=state.plan.governance,
+        builder_id=state.plan.builder_id,
+        started_at=started_at,
+        finished_at=clock.rfc3339(clock.now()),
+        succeeded=succeeded,
+        stages=records,
+        decisions=(state.bound.check_sha256, *(record.decision for record in records if record.decision)),
+        attestations=tuple(digest for record in records for digest in record.attestations),
+        checkpoint=state.store.record.checkpoint(),
+    )
+    sha256 = state.store.content.put(sign_statement(manifest_statement(manifest), state.signers.builder))
+    state.append(_run_event(EventKind.MANIFEST, state.plan, state.run_id, evidence=(sha256,)))
+    return manifest, sha256
+
+
+def _run_event(
+    kind: EventKind,
+    plan: Plan,
+    run_id: RunId,
+    *,
+    state: str | None = None,
+    evidence: tuple[Sha256, ...] = (),
+    detail: str = "",
+) -> Event:
+    return Event(
+        kind=kind,
+        at=clock.rfc3339(clock.now()),
+        run_id=run_id,
+        plan_sha256=plan.sha256,
+        state=state,
+        evidence=evidence,
+        detail=detail,
+    )
+
+
+def _load_signers(authority: Authority, password: str) -> RunSigners:
+    keys = authority.settings.keys
+    return RunSigners(
+        decider=load_key(Path(keys.decider), password=password),
+        builder=load_key(Path(keys.builder), password=password),
+        verifier=load_key(Path(keys.verifier), password=password),
+        log=load_key(Path(keys.log), password=password),
+    )
+
+
+def _read_plan(name: str, store: Store) -> Plan:
+    from pydantic import ValidationError
+
+    from policyd.models.canonical import sha256_hex
+
+    if name.startswith("sha256:"):
+        content = store.content.get(name.removeprefix("sha256:"), max_bytes=MAX_PLAN_BYTES)
+    else:
+        file = Path(name)
+        if not file.is_file():
+            raise UsageError("there is no such plan", where=name, fix="name a file written by `policyd plan --out`")
+        content = file.read_bytes()
+    try:
+        plan = Plan.model_validate_json(content)
+    except ValidationError as error:
+        raise UsageError("this is not a plan", where=name, fix="name a file written by `policyd plan --out`") from error
+    # The plan's name is the digest of its canonical bytes: another spelling of it is another plan.
+    if sha256_hex(content) != plan.sha256:
+        raise UsageError("the plan was rewritten", where=name, fix="make it anew with `policyd plan --out`")
+    return plan
+
+
+def _require_same_plan(approved: Plan, current: Plan) -> None:
+    differences = find_differences(approved, current)
+    if differences:
+        raise PlanChanged(
+            "what would run now is not the approved plan: " + "; ".join(differences),
+            where=f"plan sha256:{approved.sha256}",
+            fix="restore what changed, or make a new plan and have that one approved",
+        )
+
+
+def _fetch_tools(
+    prepared: Prepared, store: Store, authority: Authority, sandbox: Sandbox, listener: RunListener
+) -> dict[str, FetchedTool]:
+    """Return each `stage/tool` of the plan as a folder to mount: locks fetched, folders looked at again."""
+    fetched: dict[tuple[str, str], FetchedTool] = {}
+    tools: dict[str, FetchedTool] = {}
+    for stage in prepared.plan.stages:
+        for tool in stage.tools:
+            key = (tool.name, tool.sha256)
+            if key not in fetched:
+                if tool.kind == "lock":
+                    listener.on_tool(tool.name)
+                    fetched[key] = fetch_tool(
+                        tool.name,
+                        store.content.get(tool.sha256, max_bytes=MAX_LOCK_BYTES),
+                        store,
+                        uid=sandbox.stage_uid,
+                    )
+                else:
+                    fetched[key] = folder_tool(tool.name, Path(tool.path), forbidden=[Path(authority.settings.store)])
+            tools[f"{stage.name}/{tool.name}"] = fetched[key]
+    return tools
+
+
+def _find_targets(plan: Plan, authority: Authority) -> Mapping[str, Path]:
+    """Return the folder of each target that a stage reaches; every target a plan names must be configured."""
+    folders: dict[str, Path] = {}
+    for stage in plan.stages:
+        if stage.target is None:
+            continue
+        target = authority.settings.targets.get(stage.target)
+        if target is None:
+            raise SettingsError(
+                f"there is no target called {stage.target}",
+                where=f"stage {stage.name}",
+                fix=f"add it under `targets` in {authority.path}",
+            )
+        if stage.kind in (StageKind.DEPLOY, StageKind.MONITOR):
+            if target.folder is None:
+                raise SettingsError(
+                    f"the target {stage.target} has no folder, and a {stage.kind} stage needs one",
+                    where=f"stage {stage.name}",
+                    fix=f"give it a `folder` in {authority.path}",
+                )
+            folders[stage.target] = Path(target.folder)
+    return folders
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[threading.Event]:
+    """Turn SIGINT and SIGTERM into a flag that stages are stopped by, so that the run ends recorded."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

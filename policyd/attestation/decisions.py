@@ -1,0 +1,115 @@
+"""Reading decisions back: a signed `allow` counts only for the plan, run and stage that it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from policyd.attestation.trust import verify_bundle
+from policyd.errors import DocumentError, SubjectMismatch, VerificationFailed
+from policyd.models.base import RunId, Sha256
+from policyd.models.canonical import sha256_hex
+from policyd.models.decision import Decision, Effect, Gate
+from policyd.models.input import DecisionSummary
+from policyd.models.plan import Plan
+from policyd.models.statement import DECISION_V1
+from policyd.models.trust import Role, TrustPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedDecision:
+    """A decision of `allow` that binds this plan. Built by `verify_decision` alone."""
+
+    decision: Decision
+    bundle_sha256: Sha256
+
+    def summary(self) -> DecisionSummary:
+        """Return what rules see of it."""
+        return DecisionSummary(
+            gate=self.decision.gate,
+            verdict=self.decision.verdict,
+            stage=self.decision.stage or "",
+            sha256=self.bundle_sha256,
+            weakened=list(self.decision.weakened),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The one start of a stage that an admit decision has to name."""
+
+    stage: str
+    attempt: int
+
+
+def verify_decision(
+    bundle: bytes,
+    trust: TrustPolicy,
+    *,
+    plan: Plan,
+    plan_sha256: Sha256,
+    run_id: RunId,
+    admission: Admission | None,
+    now: datetime,
+) -> VerifiedDecision:
+    """Return the decision in `bundle` if it allows this plan: its check (`admission` None) or one start of a stage.
+
+    Raises `VerificationFailed` or the subclass that says which of the numbered checks failed.
+    """
+    bundle_sha256 = sha256_hex(bundle)
+    what = "check decision" if admission is None else f"admit decision of stage {admission.stage}"
+    where = f"{what}, sha256:{bundle_sha256}"
+
+    # 1. Signed by the decider, as a decision.
+    try:
+        verified = verify_bundle(bundle, trust, role=Role.DECIDER, now=now, where=where)
+    except DocumentError as error:
+        raise VerificationFailed(error.cause, where=error.where, fix=error.fix) from error
+    if verified.statement.predicate_type != DECISION_V1:
+        raise _refused(f"the statement is {verified.statement.predicate_type}, not a decision", where)
+    decision = verified.read_predicate(Decision, where=where)
+
+    # 2. Of the gate that was passed here.
+    expected = Gate.PIPELINE if admission is None else Gate.STAGE
+    if decision.gate is not expected:
+        raise _mismatch(f"the decision is of the gate {decision.gate}, not {expected}", where)
+
+    # 3. It allows, and says nothing that contradicts it: rules were asked, none is broken or unanswered.
+    if not decision.allowed:
+        raise _refused(f"the verdict is {decision.verdict}", where)
+    if not decision.rules or decision.problems or any(found.effect is Effect.DENY for found in decision.violations):
+        raise _refused("the decision says allow and contradicts itself: no rules, open problems or denials", where)
+
+    # 4. This plan.
+    if decision.plan_sha256 != plan_sha256 or verified.subject_sha256s() != {plan_sha256}:
+        raise _mismatch(f"the decision is about the plan {decision.plan_sha256}, not {plan_sha256}", where)
+    if decision.governance != plan.governance:
+        raise _mismatch(f"the decision was made under governance {decision.governance}, not {plan.governance}", where)
+
+    # 5. By the policy set of the plan, and one that counts.
+    if decision.policy_set != plan.policy_set:
+        raise _mismatch(f"the policy set is {decision.policy_set.sha256}, not the plan's", where)
+    if decision.policy_set.sha256 not in trust.policy_sets:
+        raise _refused(
+            f"the trust policy does not list the policy set {decision.policy_set.name} "
+            f"(sha256:{decision.policy_set.sha256})",
+            where,
+        )
+
+    # 6. This run. A check decision may come before there is a run; an admit decision names one start of one stage.
+    if admission is None:
+        if decision.run_id not in (None, run_id) or decision.stage is not None:
+            raise _mismatch("the check decision is about another run or about a stage", where)
+    elif (decision.run_id, decision.stage, decision.attempt) != (run_id, admission.stage, admission.attempt):
+        raise _mismatch(
+            f"the decision admits stage {decision.stage}, attempt {decision.attempt}, of run {decision.run_id}", where
+        )
+    return VerifiedDecision(decision=decision, bundle_sha256=bundle_sha256)
+
+
+def _refused(cause: str, where: str) -> VerificationFailed:
+    return VerificationFailed(cause, where=where, fix="run the pipeline again under a policy set that counts")
+
+
+def _mismatch(cause: str, where: str) -> SubjectMismatch:
+    return SubjectMismatch(cause, where=where, fix="find out why evidence of something else is listed in this run")

@@ -1,0 +1,314 @@
+"""The Rego that policies may use: pure everywhere, and alike on both engines where the embedded one answers.
+
+The embedded engine (regorus) and OPA differ silently in everyday Rego; DESIGN.md, "Policies", lists what was measured.
+So the parsed policy is held against two lists of builtins and against a few shapes that the engines read differently.
+What is outside the first list is refused everywhere; what is outside the second only where regorus would answer, with
+a rewriting that both read alike. Names are allowed, never forbidden: a builtin nobody thought of is refused.
+
+This module walks the JSON that regorus makes of a parsed module (`get_ast_as_json`): nodes are one-key objects named
+after their kind, sources' strings are only ever values, so a kind can't be forged from policy text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from policyd.errors import PolicyError
+from policyd.policy.regex_subset import find_regex_difference
+
+#: Namespaces of builtins, of both engines. No package function, rule or import may be called like one of them, so that
+#: `http.send` is always the builtin and is looked up in the lists.
+_NAMESPACES = frozenset(
+    "array base64 base64url bits crypto glob graph graphql hex http io json net numbers object opa providers rand "
+    "regex rego semver strings time units uri urlquery uuid yaml internal".split()
+)
+_SCALARS = frozenset({"String", "RawString", "Number", "Bool", "Null"})
+#: Builtins whose first argument is a regular expression.
+_PATTERN_FIRST = frozenset({"regex.match", "regex.find_n", "regex.find_all_string_submatch_n"})
+_USE_OPA = "or evaluate this policy with `--engine opa`"
+
+Node = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Builtins:
+    """`pure` may be called by any policy; `alike` is the part that the embedded engine answers as OPA does."""
+
+    pure: frozenset[str]
+    alike: frozenset[str]
+
+
+def require_subset(file_asts: Sequence[Node], packages: Mapping[str, str], builtins: Builtins) -> None:
+    """Raise `PolicyError` with file and line for the first thing that policies may not use.
+
+    `file_asts` are the entries of `get_ast_as_json`, all modules that are loaded together; `packages` is the package
+    that each file was read to declare.
+    """
+    defined: dict[str, set[str]] = {}
+    varying: dict[str, set[str]] = {}
+    for file_ast in file_asts:
+        package = _package(file_ast)
+        for name, rule in _rule_heads(file_ast):
+            defined.setdefault(package, set()).add(name)
+            if not _is_constant(rule):
+                varying.setdefault(package, set()).add(name)
+    for file_ast in file_asts:
+        package = _package(file_ast)
+        names = frozenset(defined.get(package, ()))
+        module = _Module(file_ast, builtins, names, names - varying.get(package, set()))
+        if package != packages.get(module.path):
+            module.refuse(file_ast, f"the engine reads the package as {package!r}", "write a plain package clause first")
+        module.check()
+
+
+class _Module:
+    def __init__(
+        self, file_ast: Node, builtins: Builtins, rules: frozenset[str], constants: frozenset[str]
+    ) -> None:
+        self.path = str(_get(file_ast, "source", "file"))
+        self._ast = file_ast
+        self._source = str(_get(file_ast, "source", "contents")).encode()
+        self._builtins = builtins
+        self._rules = rules
+        self._constants = constants
+        self._aliases = frozenset(self._import_alias(item) for item in _list(_get(file_ast, "ast", "imports")))
+
+    def check(self) -> None:
+        # 1. No name hides a builtin.
+        for name, head in _rule_heads(self._ast):
+            if name in _NAMESPACES or name in self._builtins.pure:
+                self.refuse(head, f"the rule is called like the builtin {name!r}", "give it another name")
+        for item in _list(_get(self._ast, "ast", "imports")):
+            if self._import_alias(item) in _NAMESPACES:
+                self.refuse(item, "the import is called like builtins are", "add `as` with another name")
+
+        # 2. Every call, wherever it stands, every `not`, every `with`.
+        for kind, node in _nodes(_get(self._ast, "ast", "rules")):
+            match kind:
+                case "Call":
+                    self._check_call(node)
+                case "NotExpr":
+                    self._check_not(node)
+                case "with_mods":
+                    self._check_with(node)
+                case "UnaryExpr":
+                    # regorus reads `-x < 3` as `-(x < 3)`.
+                    if _kind(_get(node, "expr"))[0] != "Number":
+                        self.refuse(node, "the engines read a minus before a name differently", f"write `0 - x`, {_USE_OPA}")
+
+    def refuse(self, node: object, cause: str, fix: str) -> None:
+        line = _line(node)
+        raise PolicyError(cause, where=f"{self.path}:{line}" if line else self.path, fix=fix)
+
+    def _check_call(self, call: Node) -> None:
+        name = _dotted(_get(call, "fcn"))
+        if name is None:
+            return self.refuse(call, "the function called is computed", "call it by its name")
+        root = name.partition(".")[0]
+        if root == "data" or (root in self._aliases and root not in _NAMESPACES):
+            return None
+        if "." not in name and name in self._rules:
+            return None
+        if name not in self._builtins.pure:
+            return self.refuse(
+                call,
+                f"{name} may not be called by any policy",
+                "use only what policies/capabilities.json lists: rules are pure, facts come in as input",
+            )
+        if name not in self._builtins.alike:
+            return self.refuse(call, f"{name} does not answer alike on the embedded engine", _USE_OPA[3:])
+        params = _list(_get(call, "params"))
+        if name in _PATTERN_FIRST:
+            self._check_pattern(call, params)
+        if name == "sprintf":
+            self._check_format(call, params)
+        return None
+
+    def _check_pattern(self, call: Node, params: list[object]) -> None:
+        pattern = _literal(params[0]) if params else None
+        if pattern is None:
+            return self.refuse(
+                call, "the regular expression is not a literal, so it can't be looked at", f"write it in place, {_USE_OPA}"
+            )
+        if difference := find_regex_difference(pattern):
+            self.refuse(call, f"the engines read the regular expression differently: {difference[0]}", f"{difference[1]}, {_USE_OPA}")
+        return None
+
+    def _check_format(self, call: Node, params: list[object]) -> None:
+        text = _literal(params[0]) if params else None
+        if text is None:
+            return self.refuse(call, "the format of sprintf is not a literal", f"write it in place, {_USE_OPA}")
+        verbs = text.replace("%%", "").split("%")[1:]
+        if not all(verb[:1] in ("s", "d", "v") for verb in verbs):
+            return self.refuse(call, "the engines format this verb differently", f"use only %s, %d and %v, {_USE_OPA}")
+        kind, values = _kind(params[1]) if len(params) == 2 else ("", {})
+        if kind == "Array" and len(_list(_get(values, "items"))) != len(verbs):
+            self.refuse(call, "sprintf has not one value for each verb", "make them as many")
+        return None
+
+    def _check_not(self, literal: Node) -> None:
+        kind, node = _kind(_get(literal, "expr"))
+        match kind:
+            case "RefDot" | "RefBrack" | "Var" | "Bool":
+                self._check_reference(_get(literal, "expr"), literal)
+            case "BoolExpr" if _get(node, "op") == "Eq":
+                # `==` with something undefined is false on both, so references may stand here.
+                for side in ("lhs", "rhs"):
+                    if _kind(_get(node, side))[0] in ("RefDot", "RefBrack"):
+                        self._check_reference(_get(node, side), literal)
+                    else:
+                        self._check_argument(_get(node, side), literal)
+            case "BoolExpr":
+                self._check_argument(_get(node, "lhs"), literal)
+                self._check_argument(_get(node, "rhs"), literal)
+            case "Membership":
+                for side in ("key", "value", "collection"):
+                    if _get(node, side) is not None:
+                        self._check_argument(_get(node, side), literal)
+            case "Call":
+                for argument in _list(_get(node, "params")):
+                    self._check_argument(argument, literal)
+            case _:
+                self._refuse_not(literal)
+
+    def _check_reference(self, node: object, literal: Node) -> None:
+        kind, inner = _kind(node)
+        while kind in ("RefDot", "RefBrack"):
+            if kind == "RefBrack":
+                self._check_argument(_get(inner, "index"), literal)
+            kind, inner = _kind(_get(inner, "refr"))
+        if kind not in ("Var", "Bool") or _get(inner, "value") == "_":
+            self._refuse_not(literal)
+
+    def _check_argument(self, node: object, literal: Node) -> None:
+        kind, inner = _kind(node)
+        if kind in _SCALARS:
+            return
+        if kind == "Var":
+            name = _get(inner, "value")
+            # The name of a rule or an import stands for a reference, which may be undefined; a constant never is.
+            references = (self._rules - self._constants) | self._aliases | {"_", "input", "data"}
+            if name not in references:
+                return
+        if kind in ("Array", "Set"):
+            for item in _list(_get(inner, "items")):
+                self._check_argument(item, literal)
+            return
+        self._refuse_not(literal)
+
+    def _refuse_not(self, literal: Node) -> None:
+        self.refuse(
+            literal,
+            "inside `not` the engines differ where a part is undefined",
+            f"bind it first (`x := …` on a line before) and use `x` inside `not`, {_USE_OPA}",
+        )
+
+    def _check_with(self, modifiers: Node) -> None:
+        for modifier in _list(modifiers):
+            target = _dotted(_get(modifier, "refr")) or ""
+            if target.partition(".")[0] not in ("input", "data"):
+                self.refuse(modifier, f"`with` may not replace {target or 'this'}", "replace only input or data")
+            value = (_dotted(_get(modifier, "as")) or "").partition(".")[0]
+            if value in (_NAMESPACES | self._builtins.pure) - self._rules:
+                self.refuse(modifier, "`with` may not put a builtin in another's place", "use a value")
+
+    def _import_alias(self, item: object) -> str:
+        span = _get(item, "as")
+        if isinstance(span, dict):
+            start, end = span.get("start"), span.get("end")
+            return self._source[start:end].decode() if isinstance(start, int) and isinstance(end, int) else ""
+        return (_dotted(_get(item, "refr")) or "").rpartition(".")[2]
+
+
+def _rule_heads(file_ast: object) -> Iterator[tuple[str, object]]:
+    """The first name of each rule: `deny`, `f`, or `a` of `a.b.c := 1`."""
+    for rule in _list(_get(file_ast, "ast", "rules")):
+        kind, body = _kind(rule)
+        head = _kind(_get(body, "head"))[1] if kind == "Spec" else body
+        node: object = _get(head, "refr")
+        kind, inner = _kind(node)
+        while kind in ("RefDot", "RefBrack"):
+            kind, inner = _kind(_get(inner, "refr"))
+        yield str(_get(inner, "value")), body
+
+
+def _package(file_ast: Node) -> str:
+    return _dotted(_get(file_ast, "ast", "package", "refr")) or ""
+
+
+def _is_constant(rule: object) -> bool:
+    """`x := {"a", "b"}`: a value written out, without a body."""
+    head = _kind(_get(rule, "head"))
+    return head[0] == "Compr" and _get(rule, "bodies") == [] and _is_written_out(_get(head[1], "assign", "value"))
+
+
+def _is_written_out(node: object) -> bool:
+    kind, inner = _kind(node)
+    if kind in ("Array", "Set"):
+        return all(_is_written_out(item) for item in _list(_get(inner, "items")))
+    return kind in _SCALARS
+
+
+def _nodes(root: object) -> Iterator[tuple[str, Node]]:
+    """Every named part below `root`, in the order of the source."""
+    stack: list[object] = [root]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, list):
+            stack.extend(reversed(node))
+        elif isinstance(node, dict):
+            for kind, inner in node.items():
+                if kind == "span" or kind == "field":
+                    continue
+                if kind == "with_mods" or isinstance(inner, dict):
+                    yield kind, inner
+            stack.extend(inner for kind, inner in node.items() if kind != "span" and isinstance(inner, dict | list))
+
+
+def _kind(node: object) -> tuple[str, Node]:
+    if isinstance(node, dict) and len(node) == 1:
+        kind, inner = next(iter(node.items()))
+        return kind, inner if isinstance(inner, dict) else {}
+    return "", {}
+
+
+def _get(node: object, *keys: str) -> object:
+    for key in keys:
+        node = node.get(key) if isinstance(node, dict) else None
+    return node
+
+
+def _list(node: object) -> list[object]:
+    return node if isinstance(node, list) else []
+
+
+def _literal(node: object) -> str | None:
+    kind, inner = _kind(node)
+    value = _get(inner, "value")
+    return value if kind in ("String", "RawString") and isinstance(value, str) else None
+
+
+def _dotted(node: object) -> str | None:
+    """`a.b.c` for a reference of plain names, None for any other node."""
+    parts: list[str] = []
+    kind, inner = _kind(node)
+    while kind == "RefDot":
+        field = _get(inner, "field")
+        if not isinstance(field, list) or len(field) != 2:
+            return None
+        parts.append(str(field[1]))
+        kind, inner = _kind(_get(inner, "refr"))
+    if kind != "Var":
+        return None
+    return ".".join([str(_get(inner, "value")), *reversed(parts)])
+
+
+def _line(node: object) -> int | None:
+    line = _get(node, "span", "line")
+    if line is None:
+        for _, inner in _nodes(node):
+            line = _get(inner, "span", "line")
+            if line is not None:
+                break
+    return line if isinstance(line, int) else None
