@@ -7,6 +7,8 @@ lock="requirements/$1.txt"
 venv="${2:-.venv}"
 
 missing=""
+# The one test with a browser is skipped without chromium, except where nothing may be skipped.
+[ "${POLICYD_REQUIRE_REAL:-}" = 1 ] && { command -v chromium >/dev/null 2>&1 || missing="$missing chromium"; }
 command -v bwrap >/dev/null 2>&1 || missing="$missing bubblewrap"
 command -v git >/dev/null 2>&1 || missing="$missing git"
 # `import ensurepip` is what Debian leaves out of python3 without python3-venv.

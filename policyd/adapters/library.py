@@ -88,9 +88,11 @@ def _walk(folder: int, prefix: str, depth: int, shown: str, tests: bool) -> Iter
     """Yield path and open descriptor of every policy file, beneath the folder's descriptor and without following links."""
     if depth > MAX_FOLDER_DEPTH:
         raise PolicyError(f"folders are nested deeper than {MAX_FOLDER_DEPTH}", where=shown, fix="flatten the folder")
-    for name in sorted(os.listdir(folder)):
+    names = set(os.listdir(folder))
+    for name in sorted(names):
         path = f"{prefix}{name}"
-        if name.startswith(".") or (name.endswith("_test.rego") and not tests):
+        # A test lies beside its rule. One without is read like any other file: it may be a rule with a misleading name.
+        if name.startswith(".") or (not tests and f"{name.removesuffix('_test.rego')}.rego" in names - {name}):
             continue
         mode = os.lstat(name, dir_fd=folder).st_mode
         if stat.S_ISDIR(mode):

@@ -125,7 +125,7 @@ def _find_settings_file(option: Path | None) -> Path | None:
 
 
 def _yaml_to_json(content: bytes, path: Path) -> bytes:
-    return json.dumps(read_yaml(content, file=str(path)).value, ensure_ascii=False).encode()
+    return json.dumps(read_yaml(content, where=str(path)), ensure_ascii=False).encode()
 
 
 def _read_model(model: type[M], content: bytes, path: Path) -> M:

@@ -1,75 +1,90 @@
-"""`policyd audit`: join what was judged and what ran with the controls of the frameworks asked for.
-
-Reading comes first, elsewhere; from here on the answer depends on the arguments alone.
-"""
+"""Reads what an audit joins: the repository's pipelines, judged now, and the store's runs, verified now."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 
-from policyd.compliance.assess import assess, latest_finished
-from policyd.compliance.evidence import ControlRule, DecisionMade
-from policyd.compliance.models import (
-    AuditedPipeline,
-    AuditReport,
-    Framework,
-    RunEvidence,
-    UnreadablePipeline,
-)
-from policyd.models.decision import Decision, Gate
-from policyd.models.plan import Governance, PolicySetRef
+from policyd import __version__
+from policyd.adapters.clock import rfc3339
+from policyd.adapters.frameworks import read_frameworks
+from policyd.adapters.settings import Authority, find_authority, find_project_settings
+from policyd.adapters.stores.store import open_store
+from policyd.compliance.audit import assess_repository
+from policyd.app.check import judge_all, read_paths
+from policyd.app.judging import open_judge
+from policyd.app.projects import find_root
+from policyd.app.record import log_keys, verify_record
+from policyd.app.run_evidence import read_run_evidence
+from policyd.compliance.evidence import DecisionMade
+from policyd.compliance.models import AuditReport, RunEvidence, Status, UnreadablePipeline
+from policyd.errors import ExitCode, PolicydError, UsageError, worst
+
+MAX_RUNS = 10_000
 
 
-def assess_repository(
-    frameworks: Sequence[Framework],
-    catalogue: Mapping[str, ControlRule],
-    decisions: Sequence[DecisionMade],
-    runs: Iterable[RunEvidence],
-    *,
-    repository: str,
-    generated_at: str,
-    version: str,
-    governance: Governance,
-    unreadable: Sequence[UnreadablePipeline] = (),
-) -> AuditReport:
-    """Return where every control of every framework stands for one repository.
+def audit(path: Path, *, settings: Path | None, engine: str | None, names: tuple[str, ...], now: datetime) -> AuditReport:
+    """Return where the controls stand for the pipelines under `path` and the runs of those pipelines in the store.
 
-    `decisions` are those of its pipelines, made now, and any verified ones of its runs. Of `runs` the newest finished
-    one of each pipeline counts; how many others there are is in the report. `version` is policyd's.
+    `names` chooses frameworks by id; none means all. Raises `UsageError` for one that is not there.
     """
-    runs = list(runs)
-    considered = latest_finished(runs)
-    return AuditReport(
-        repository=repository,
-        generated_at=generated_at,
-        version=version,
-        policy_sets=_policy_sets(decisions),
-        governance=governance,
-        pipelines=tuple(_audited(made.decision) for made in decisions if made.decision.gate is Gate.PIPELINE),
-        unreadable=tuple(unreadable),
-        runs=considered,
-        runs_left_out=len(runs) - len(considered),
-        frameworks=tuple(
-            assess(framework, rules=catalogue.values(), decisions=decisions, runs=considered, unreadable=unreadable)
-            for framework in frameworks
-        ),
+    known = {framework.id: framework for framework in read_frameworks()}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"there is no framework {name}", where="--framework", fix=f"use {', '.join(known)}")
+    root = find_root(path)
+    authority = find_authority(settings, repository=root)
+    read, unreadable = read_paths([path])
+    with open_judge(authority, find_project_settings(root), engine=engine) as judge:
+        findings = judge_all(judge, read, unreadable, now)
+        catalogue = judge.policy_set.catalogue
+    decisions = [
+        DecisionMade(judged.decision, pipeline.ref.dialect) for judged, pipeline in zip(findings.judged, read, strict=True)
+    ]
+    pipelines = {pipeline.native.name for pipeline in read if pipeline.native is not None}
+    runs = _read_runs(authority, pipelines, now) if authority else []
+    return assess_repository(
+        [known[name] for name in names or known],
+        catalogue,
+        decisions,
+        runs,
+        repository=root.name,
+        generated_at=rfc3339(now),
+        version=__version__,
+        governance="operator" if authority else "self",
+        unreadable=[UnreadablePipeline(path=one.path, cause=one.cause) for one in unreadable],
     )
 
 
-def _policy_sets(decisions: Sequence[DecisionMade]) -> tuple[PolicySetRef, ...]:
-    found = {made.decision.policy_set.sha256: made.decision.policy_set for made in decisions}
-    return tuple(found[sha256] for sha256 in sorted(found))
+def _read_runs(authority: Authority, pipelines: set[str], now: datetime) -> list[RunEvidence]:
+    """Return the evidence of the runs of `pipelines`; runs of other repositories say nothing about this one."""
+    root, state = Path(authority.settings.store), Path(authority.settings.state)
+    if not (root / "record").exists():
+        return []
+    try:
+        record_verified = verify_record(root, state, log_keys(authority.trust)).complete
+    except PolicydError:
+        record_verified = False
+    with open_store(root, state) as store:
+        return [
+            read_run_evidence(
+                store.record.require_run(run.run_id).model_copy(update={"run": run}),
+                store,
+                authority.trust,
+                now=now,
+                record_verified=record_verified,
+            )
+            for run in store.list_runs(limit=MAX_RUNS)
+            if run.pipeline in pipelines
+        ]
 
 
-def _audited(decision: Decision) -> AuditedPipeline:
-    effects = Counter(violation.effect.value for violation in decision.violations)
-    return AuditedPipeline(
-        path=decision.subject,
-        verdict=decision.verdict,
-        rules=len(decision.rules),
-        deny=effects["deny"],
-        warn=effects["warn"],
-        waived=effects["waived"],
-        input_sha256=decision.input_sha256,
-    )
+def exit_code(report: AuditReport) -> ExitCode:
+    """Return 0 where every control tested is met or waived, by the table otherwise; 4 where nothing was tested."""
+    codes: list[ExitCode] = [ExitCode.UNDECIDED] if report.unreadable else []
+    for framework in report.frameworks:
+        if framework.count(Status.NOT_MET):
+            codes.append(ExitCode.REFUSED)
+        elif framework.count(Status.MET) or framework.count(Status.WAIVED):
+            codes.append(ExitCode.OK)
+    return worst(*codes)

@@ -28,7 +28,7 @@ from policyd.models.strict_json import read_json
 
 BUNDLE_V03 = "application/vnd.dev.sigstore.bundle.v0.3+json"
 #: Both spellings of v0.3. Older versions are not read: they let a bundle promise less (THREATS.md, T11).
-_READABLE = frozenset({BUNDLE_V03, "application/vnd.dev.sigstore.bundle+json;version=0.3"})
+_READABLE = (BUNDLE_V03, "application/vnd.dev.sigstore.bundle+json;version=0.3")
 _SHA256_BYTES = 32
 
 
@@ -98,7 +98,10 @@ def render_bundle(content: Envelope | MessageSignature, *, key_sha256: Sha256) -
     """Return the Sigstore bundle v0.3 of what the key with fingerprint `key_sha256` signed."""
     value: dict[str, object] = {
         "mediaType": BUNDLE_V03,
-        "verificationMaterial": {"publicKey": {"hint": base64.b64encode(bytes.fromhex(key_sha256)).decode()}},
+        "verificationMaterial": {
+            "publicKey": {"hint": base64.b64encode(bytes.fromhex(key_sha256)).decode()},
+            "tlogEntries": [],  # cosign leaves an empty list out; sigstore-models asks for it, and both read it
+        },
     }
     if isinstance(content, Envelope):
         value["dsseEnvelope"] = envelope_to_json(content)

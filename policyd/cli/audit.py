@@ -31,7 +31,7 @@ def audit_command(
     """
     from policyd.adapters import clock
     from policyd.adapters.output import write_output
-    from policyd.app.auditing import audit, exit_code
+    from policyd.app.audit import audit, exit_code
     from policyd.report.audit_html import render_audit_html
     from policyd.report.audit_json import render_audit_json
     from policyd.report.audit_text import render_audit

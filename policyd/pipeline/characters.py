@@ -35,8 +35,6 @@ def quoted(value: object, limit: int = 60) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    return {True: "true", False: "false", None: "nothing"}.get(value, ascii(value)) if _is_word(value) else ascii(value)
-
-
-def _is_word(value: object) -> bool:
-    return value is None or isinstance(value, bool)
+    if value is None:
+        return "nothing"
+    return str(value).lower() if isinstance(value, bool) else ascii(value)

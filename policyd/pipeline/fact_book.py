@@ -68,7 +68,7 @@ class FactBook:
                 argv=command.argv,
                 pipes_to=command.pipes_to,
                 writes_to=command.writes_to,
-                shell=run_by,  # noqa: S604  # a field of a model
+                shell=run_by,
                 untrusted=command.untrusted,
             )
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+_DIGEST_LENGTHS = {"sha256": 64, "sha512": 128}
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
@@ -42,7 +43,7 @@ def parse_image(text: str) -> ParsedReference:
     head, slash, last = path.rpartition("/")
     name, _, tag = last.partition(":")
     algorithm, _, hexadecimal = digest.partition(":")
-    pinned = algorithm in ("sha256", "sha512") and len(hexadecimal) in (64, 128) and _HEX.issuperset(hexadecimal)
+    pinned = len(hexadecimal) == _DIGEST_LENGTHS.get(algorithm) and _HEX.issuperset(hexadecimal)
     return ParsedReference("image", head if slash else "", name, digest or tag, local=False, pinned=pinned)
 
 

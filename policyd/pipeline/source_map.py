@@ -115,7 +115,7 @@ class SourceMap:
         A scalar's place is the value, a mapping's or sequence's the key that leads to it; `key` asks for the key
         always.
         """
-        node, name = self._walk(path)
+        node, name, _ = self._walk(path)
         if name is not None and (key or isinstance(node, MappingNode | SequenceNode)):
             return self._place(name.start, name.end)
         if isinstance(node, MappingNode) and node.entries:
@@ -127,10 +127,10 @@ class SourceMap:
 
     def place_inside(self, path: JsonPath, start: int, end: int) -> Place:
         """Return the place of characters `start` to `end` (exclusive) of the scalar at `path`."""
-        node, _ = self._walk(path)
+        node, _, depth = self._walk(path)
         if isinstance(node, AliasNode):
             node = node.target
-        if not isinstance(node, ScalarNode) or not node.value:
+        if not isinstance(node, ScalarNode) or not node.value or depth < len(path):
             return self.place_of(path)
         offsets = self._offsets.get(node.start)
         if offsets is None:
@@ -141,10 +141,10 @@ class SourceMap:
 
     def scalar_text(self, path: JsonPath) -> str | None:
         """Return the characters of the scalar at `path` before any type was given to them (`1.10`, not 1.1)."""
-        node, _ = self._walk(path)
+        node, _, depth = self._walk(path)
         if isinstance(node, AliasNode):
             node = node.target
-        return node.value if isinstance(node, ScalarNode) else None
+        return node.value if isinstance(node, ScalarNode) and depth == len(path) else None
 
     def where(self, path: JsonPath, *, key: bool = False) -> str:
         """Return `file:line:column` of `path`, for error messages."""
@@ -161,17 +161,18 @@ class SourceMap:
         place = self._place(offset, offset + 1)
         return f"{place.file}:{place.line}:{place.column}"
 
-    def _walk(self, path: JsonPath) -> tuple[Node, ScalarNode | None]:
+    def _walk(self, path: JsonPath) -> tuple[Node, ScalarNode | None, int]:
+        """Return the part at `path` or nearest above it, the key that leads there, and how many steps were taken."""
         node, name = self._root, None
-        for step in path:
+        for depth, step in enumerate(path):
             below = node.target if isinstance(node, AliasNode) else node
             if isinstance(below, MappingNode) and isinstance(step, str) and step in below.entries:
                 name, node = below.entries[step]
             elif isinstance(below, SequenceNode) and isinstance(step, int) and 0 <= step < len(below.items):
                 name, node = None, below.items[step]
             else:
-                break
-        return node, name
+                return node, name, depth
+        return node, name, len(path)
 
     def _place(self, start: int, end: int) -> Place:
         if self._line_starts is None:

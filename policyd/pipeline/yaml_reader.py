@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import yaml
-from yaml.cyaml import CParser
 from yaml.events import (
     AliasEvent,
     DocumentEndEvent,
@@ -179,7 +178,7 @@ class _Reader:
         return text
 
     def _read_events(self) -> None:
-        events: Iterator[Any] = yaml.parse(self.text, Loader=CParser)  # type: ignore[arg-type]  # a parser is enough
+        events: Iterator[Any] = yaml.parse(self.text, Loader=yaml.CSafeLoader)
         for event in events:
             kind = type(event)
             if kind is ScalarEvent:

@@ -96,12 +96,7 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
             _require_prefix(path, line, package, prefix)
             packages[path] = package
             if path.endswith("_test.rego"):
-                if not package.endswith("_test"):
-                    raise PolicyError(
-                        f"the test file declares the package {package!r}",
-                        where=f"{path}:{line + 1}",
-                        fix=f"call it {package}_test: a test lies beside its rule, not inside it",
-                    )
+                _require_test(path, line, package, text)
                 tests[path] = text
                 continue
             modules[path] = text
@@ -183,6 +178,22 @@ def _require_prefix(path: str, line: int, package: str, prefix: str) -> None:
             f"the module declares the package {package!r}, which is not below {prefix!r}",
             where=f"{path}:{line + 1}",
             fix=f"rename the package to `{prefix}.…`: layers may not write into each other's packages",
+        )
+
+
+def _require_test(path: str, line: int, package: str, text: str) -> None:
+    """Refuse what is called like a test and is none: it would never be asked."""
+    if not package.endswith("_test"):
+        raise PolicyError(
+            f"the test file declares the package {package!r}",
+            where=f"{path}:{line + 1}",
+            fix=f"call it {package}_test: a test lies beside its rule, not inside it",
+        )
+    if "\n# METADATA\n" in f"\n{text}":
+        raise PolicyError(
+            "a rule is called like a test, and tests are never asked",
+            where=path,
+            fix="give the rule a name that does not end in _test",
         )
 
 

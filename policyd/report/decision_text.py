@@ -30,6 +30,8 @@ VERDICT_WORDS = {
     Verdict.NOT_EVALUATED: "not evaluated",
 }
 _INDENT = "  "
+#: Columns of one message. Rules quote what they judge, which may be a script of megabytes; the JSON has it all.
+_MAX_MESSAGE = 1000
 
 
 def render_check(findings: Findings, rules: Rules, *, style: Style = plain, width: int = DEFAULT_WIDTH) -> str:
@@ -83,7 +85,7 @@ def _violation_lines(violation: Violation, judged: Judged, style: Style, width: 
     place = violation.place
     where = show(judged.path if place is None else f"{place.file}:{place.line}:{place.column}")
     lines = [f"{_INDENT}{style('place', where)}"]
-    lines += wrap(show(violation.message), width=width, indent=_INDENT * 2)
+    lines += wrap(show(violation.message, width=_MAX_MESSAGE), width=width, indent=_INDENT * 2)
     if place is not None and judged.content and place.file == judged.path and violation.effect is not Effect.WAIVED:
         lines += [_INDENT * 2 + line for line in excerpt(judged.content, place, width=width - 4, style=style)]
     for related in violation.related:
@@ -182,7 +184,7 @@ def _policy_sets(decisions: Sequence[Decision]) -> str:
 
 def _labelled(label: str, text: str, style: Style, width: int) -> list[str]:
     first = f"{_INDENT * 2}{label:<6} "
-    return _styled_wrap(f"{_INDENT * 2}{style('quiet', f'{label:<6}')} ", first, show(text), width)
+    return _styled_wrap(f"{_INDENT * 2}{style('quiet', f'{label:<6}')} ", first, show(text, width=_MAX_MESSAGE), width)
 
 
 def _styled_wrap(styled: str, first: str, shown: str, width: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from policyd.models.decision import Place
 from policyd.report.layout import Style
@@ -13,22 +14,33 @@ _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _TAB = "    "
 #: Columns of the line kept to the left of the caret when a long line is cut.
 _LEAD = 16
+#: Characters of a line that are looked at at all: a file may be one line of ten megabytes with a thousand violations.
+_MAX_LINE = 4096
 
 
 def excerpt(content: bytes, place: Place, *, width: int, style: Style) -> list[str]:
     """Return two lines, source and caret, each at most about `width` columns; none where the file has no such line."""
-    lines = _LINE_BREAK.split(content.decode("utf-8-sig", "replace"))
+    lines = _lines(content)
     if not 1 <= place.line <= len(lines):
         return []
     line = lines[place.line - 1]
     start = min(max(place.column - 1, 0), len(line))
     end = len(line) if place.end_line > place.line else min(place.end_column - 1, len(line))
+    if len(line) > _MAX_LINE:
+        skipped = max(start - _MAX_LINE // 2, 0)
+        line, start, end = line[skipped : skipped + _MAX_LINE], start - skipped, min(end - skipped, _MAX_LINE)
     gutter = f"{place.line} | "
     shown, caret_at, caret_columns = _window(line, start, max(end, start), width - len(gutter))
     return [
         style("quiet", gutter) + shown,
         style("quiet", " " * (len(gutter) - 2) + "| ") + " " * caret_at + style("bad", "^" * max(caret_columns, 1)),
     ]
+
+
+@lru_cache(maxsize=1)
+def _lines(content: bytes) -> list[str]:
+    """Return the lines of the file; remembered, since its violations are rendered one after the other."""
+    return _LINE_BREAK.split(content.decode("utf-8-sig", "replace"))
 
 
 def _window(line: str, start: int, end: int, room: int) -> tuple[str, int, int]:

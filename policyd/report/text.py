@@ -37,6 +37,9 @@ def show(text: str, *, width: int | None = None) -> str:
 
     Nothing in the result moves a cursor, hides, reorders, starts a new line or gives a command to a CI system.
     """
+    if width is not None:
+        # Every fifth character at the latest takes a column (`_MAX_MARKS`), so what is cut off here would not fit.
+        text = text[: (_MAX_MARKS + 1) * (width + 1)]
     shown = text if text.isascii() and text.isprintable() and not _COMMAND.search(text) else "".join(pieces(text))
     return shown if width is None else _cut(shown, width)
 

@@ -23,7 +23,8 @@ class Folders:
     """The folders of one stage on this machine, made and removed by policyd.
 
     `work`, `out`, `tmp` and `home` belong to the stage. `inputs` holds the products it was given, one folder a stage
-    and one below it an output; the stage can read them only.
+    and one below it an output; the stage can read them only. `tools` is where its tools stand when no sandbox mounts
+    them.
     """
 
     work: str
@@ -31,6 +32,7 @@ class Folders:
     tmp: str
     home: str
     inputs: str
+    tools: str
 
 
 @dataclass(frozen=True, slots=True)

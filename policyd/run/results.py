@@ -13,7 +13,7 @@ from policyd.errors import CollectError, DocumentError
 from policyd.models.manifest import Product, ResultSummary
 from policyd.models.pipeline import Result, ResultKind
 from policyd.models.strict_json import read_json
-from policyd.pipeline.yaml_reader import YamlLimits, read_yaml_documents
+from policyd.pipeline.yaml_reader import read_yaml_documents
 from policyd.run.junit import read_junit
 
 MAX_RESULT_BYTES = 16 * 1024 * 1024  # a rule's input has to fit the rule process
@@ -57,12 +57,7 @@ def read_result(
                 }
                 document: object = {**counts, "cases": report.cases}
             case ResultKind.YAML:
-                documents = [
-                    found.value
-                    for found in read_yaml_documents(
-                        content, file=declared.path, limits=YamlLimits(content_bytes=MAX_RESULT_BYTES)
-                    )
-                ]
+                documents = read_yaml_documents(content, where=declared.path, max_bytes=MAX_RESULT_BYTES)
                 counts = {"documents": len(documents)}
                 document = documents
             case ResultKind.JSON:

@@ -69,7 +69,11 @@ def test_a_whole_run_releases_its_archive_and_every_check_is_listed() -> None:
     release = run.release(checks=checks)
 
     assert [(check.name, check.passed) for check in checks] == [(name, True) for name in CHECKS]
-    assert (release.artifact.name, release.artifact.stage, release.artifact.output) == ("a-1.0.zip", "package", "archive")
+    assert (release.artifact.name, release.artifact.stage, release.artifact.output) == (
+        "a-1.0.zip",
+        "package",
+        "archive",
+    )
     assert [stage.stage for stage in release.stages] == ["build", "test", "package", "deploy"]
     assert [decision.stage for decision in release.decisions] == ["", "build", "test", "package", "deploy"]
     assert release.max_level == 2

@@ -295,7 +295,9 @@ def test_with_a_key_the_payload_type_still_counts() -> None:
     assert read_envelope(content, where="x").payload_type == "text/plain"
 
 
-@pytest.mark.parametrize("pem", ["", "junk", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "x" * 5000])
+@pytest.mark.parametrize(
+    "pem", ["", "junk", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "x" * 5000]
+)
 def test_what_is_no_public_key_is_refused(pem: str) -> None:
     with pytest.raises(KeyUnusable):
         verify_with_key(sign_statement(_statement(), key("a")), pem, where="x")
@@ -316,6 +318,6 @@ def test_the_time_given_needs_a_time_zone_where_it_matters() -> None:
             sign_statement(_statement(), key("decider")),
             trust,
             role=Role.DECIDER,
-            now=datetime(2026, 5, 1),  # noqa: DTZ001
+            now=datetime(2026, 5, 1),
             where="x",
         )

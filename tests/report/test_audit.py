@@ -14,7 +14,7 @@ from typing import Protocol
 
 import pytest
 
-from policyd.app.audit import assess_repository
+from policyd.compliance.audit import assess_repository
 from policyd.compliance.evidence import DecisionMade
 from policyd.compliance.frameworks import read_framework
 from policyd.compliance.models import AuditReport, RunEvidence, UnreadablePipeline
@@ -164,6 +164,14 @@ def test_the_page_has_nothing_that_runs_or_loads(make_report: Callable[..., Audi
     assert len(ids) == len(set(ids))
     targets = {value for name, value in elements.attributes if name == "href" and value.startswith("#")}
     assert targets <= {f"#{id_}" for id_ in ids}
+
+
+def test_the_page_shows_hidden_characters(make_report: Callable[..., AuditReport]) -> None:
+    page = render_audit_html(make_report(EVIL))
+
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+    assert "\\x1b[2J\\u202e" in page
 
 
 def test_hostile_text_cannot_make_elements(make_report: Callable[..., AuditReport]) -> None:

@@ -147,6 +147,19 @@ def test_yaml_and_excerpt_count_lines_alike() -> None:
     assert excerpt(b"a\x0cb\nkey: 1\n", place, width=80, style=plain)[0] == "2 | key: 1"
 
 
+def test_a_line_of_megabytes_is_cut_before_it_is_looked_at(
+    make_decision: MakeDecision, rules: Rules, injection: Violation
+) -> None:
+    content = b"x" * 5_000_000 + b"HERE" + b"y" * 5_000_000
+    place = Place(file=PATH, line=1, column=5_000_001, end_line=1, end_column=5_000_005)
+    violation = injection.model_copy(update={"place": place, "message": "z " * 1_000_000})
+
+    text = render_check(findings(make_decision(violations=(violation,) * 50), content), rules)
+
+    assert len(text) < 200_000
+    assert "HERE" in text
+
+
 def test_a_place_beyond_the_file_has_no_excerpt() -> None:
     assert excerpt(b"one\n", Place(file="f", line=9, column=1, end_line=9, end_column=2), width=80, style=plain) == []
 

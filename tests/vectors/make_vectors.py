@@ -147,8 +147,12 @@ def cases() -> dict[str, Case]:
         # --- who signed ---
         "one-signature": Case("One person, threshold one.", envelope(ALICE), trust()),
         "bundle": Case("The same in a Sigstore bundle v0.3.", bundle(envelope(ALICE)), trust()),
-        "ed25519": Case("An Ed25519 key.", envelope(Key("alice", "ed25519")), trust(entry(Key("alice", "ed25519"), "a"))),
-        "p384": Case("A P-384 key signs with SHA-384.", envelope(Key("a", "p384")), trust(entry(Key("a", "p384"), "a"))),
+        "ed25519": Case(
+            "An Ed25519 key.", envelope(Key("alice", "ed25519")), trust(entry(Key("alice", "ed25519"), "a"))
+        ),
+        "p384": Case(
+            "A P-384 key signs with SHA-384.", envelope(Key("a", "p384")), trust(entry(Key("a", "p384"), "a"))
+        ),
         "two-persons-threshold-two": Case(
             f"{DSSE}, Multi-signature Verification: t of n.", envelope(ALICE, BOB), trust(*TWO, threshold=2)
         ),
@@ -194,7 +198,10 @@ def cases() -> dict[str, Case]:
             "IdentityNotTrusted",
         ),
         "role-not-listed_fail": Case(
-            "The trust policy names nobody for the role: refuse.", envelope(ALICE), trust(roles={}), "IdentityNotTrusted"
+            "The trust policy names nobody for the role: refuse.",
+            envelope(ALICE),
+            trust(roles={}),
+            "IdentityNotTrusted",
         ),
         # --- when ---
         "valid-window": Case(

@@ -12,16 +12,18 @@ is_near(host) if regex.match(`\.(local|localhost|internal|test|svc)$`, host)
 
 is_near(host) if regex.match(`[$%<{]`, host)
 
-# The formats of credentials that their issuers made recognisable, with what each opens.
-credential_formats := [
-	["a GitHub token", `gh[pousr]_[A-Za-z0-9]{36}`],
-	["a GitHub token", `github_pat_[A-Za-z0-9_]{60}`],
-	["a GitLab token", `glpat-[A-Za-z0-9_-]{20}`],
-	["an AWS access key", `(^|[^A-Z0-9])(AKIA|ASIA)[A-Z0-9]{16}($|[^A-Z0-9])`],
-	["a Slack token", `xox[abprs]-[A-Za-z0-9-]{10}`],
-	["a Google API key", `AIza[A-Za-z0-9_-]{35}`],
-	["a Stripe key", `sk_live_[A-Za-z0-9]{20}`],
-	["an npm token", `npm_[A-Za-z0-9]{36}`],
-	["a PyPI token", `pypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{20}`],
-	["a private key", `-----BEGIN [A-Z ]*PRIVATE KEY-----`],
-]
+# What of `text` has the format of a credential that its issuer made recognisable.
+credentials_in(text) := {name |
+	some name, found in {
+		"a GitHub token": regex.match(`gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60}`, text),
+		"a GitLab token": regex.match(`glpat-[A-Za-z0-9_-]{20}`, text),
+		"an AWS access key": regex.match(`(^|[^A-Z0-9])(AKIA|ASIA)[A-Z0-9]{16}($|[^A-Z0-9])`, text),
+		"a Slack token": regex.match(`xox[abprs]-[A-Za-z0-9-]{10}`, text),
+		"a Google API key": regex.match(`AIza[A-Za-z0-9_-]{35}`, text),
+		"a Stripe key": regex.match(`sk_live_[A-Za-z0-9]{20}`, text),
+		"an npm token": regex.match(`npm_[A-Za-z0-9]{36}`, text),
+		"a PyPI token": regex.match(`pypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{20}`, text),
+		"a private key": regex.match(`-----BEGIN [A-Z ]*PRIVATE KEY-----`, text),
+	}
+	found
+}

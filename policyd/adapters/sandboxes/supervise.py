@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from policyd.adapters.sandboxes.script import READY, commands_script, opening_script
@@ -72,15 +73,16 @@ def run_isolated(
             # 2. Get hold of the namespace's first process: when it ends, the kernel ends all others before it.
             init = _hold_init(process, info, output, deadline)
             # 3. Wait for the sandbox's word that it stands.
-            _await_ready(output, deadline)
+            await_ready(output, deadline)
             # 4. Wait until that first process will die with bwrap, and bwrap dies with us.
             _await_tied(init[1], deadline)
             # 5. Only now let it have the commands.
-            ending = _follow(
+            ending = follow(
                 process,
-                init[0],
                 commands,
-                deadline=time.monotonic() + timeout_seconds,
+                gone=init[0],
+                kill=partial(_kill, init[0]),
+                timeout_seconds=timeout_seconds,
                 max_output_bytes=max_output_bytes,
                 on_output=on_output,
                 should_stop=should_stop,
@@ -93,7 +95,9 @@ def run_isolated(
 
 
 @dataclass(frozen=True, slots=True)
-class _Ending:
+class Ending:
+    """Why `follow` ended the stage, if it did, and how much it had printed."""
+
     killed: Killed | None
     output_bytes: int
 
@@ -182,7 +186,8 @@ def _parent(pid: int) -> int:
         return -1
 
 
-def _await_ready(output: int, deadline: float) -> None:
+def await_ready(output: int, deadline: float) -> None:
+    """Wait for the first word of `opening_script`; raise `SandboxError` with what came instead."""
     first = _read_before(output, deadline, 1)
     if first != READY:
         raise _no_start(first + _rest(output))
@@ -202,51 +207,77 @@ def _await_tied(pid: int, deadline: float) -> None:
         time.sleep(0.0002)
 
 
-def _follow(
+def follow(
     process: subprocess.Popen[bytes],
-    init: int,
     commands: bytes,
     *,
-    deadline: float,
+    gone: int,
+    kill: Callable[[], None],
+    timeout_seconds: float,
     max_output_bytes: int,
     on_output: Callable[[bytes], None],
     should_stop: Callable[[], bool],
-) -> _Ending:
-    """Feed the commands in, hand the output on, and stop the stage when it is over time or over its output."""
+) -> Ending:
+    """Feed the commands in, hand the output on, and stop the stage when it is over time or over its output.
+
+    Returns when the pidfd `gone` says that the stage is gone, or `GONE_SECONDS` after `kill` did not make it so.
+    """
     assert process.stdin is not None
     assert process.stdout is not None
     stdin, output = process.stdin.fileno(), process.stdout.fileno()
     os.set_blocking(stdin, False)
+    os.set_blocking(output, False)
     waiting = select.poll()
-    waiting.register(output, select.POLLIN)
-    waiting.register(stdin, select.POLLOUT)
+    for descriptor, event in ((stdin, select.POLLOUT), (output, select.POLLIN), (gone, select.POLLIN)):
+        waiting.register(descriptor, event)
+    deadline = time.monotonic() + timeout_seconds
     rest, seen, killed = memoryview(commands), 0, None
     while True:
         now = time.monotonic()
-        if killed is None and (now >= deadline or should_stop()):
-            killed = Killed.TIMEOUT if now >= deadline else Killed.STOPPED
-            _kill(init)
-        ready = dict(waiting.poll(1000 * max(0.0, min(_TICK_SECONDS, deadline - now) if killed is None else 0.2)))
-        if stdin in ready:
-            try:
-                rest = rest[os.write(stdin, rest) :]
-            except BrokenPipeError:
-                rest = rest[:0]
-            if not rest:
-                waiting.unregister(stdin)
-                process.stdin.close()
-        if output in ready:
-            chunk = os.read(output, _READ_BYTES)
-            if not chunk:
-                # Nobody holds the pipe's other end: bwrap is gone. What it left is ended and awaited by the caller.
-                return _Ending(killed, seen)
-            if killed is None:
-                allowed = chunk[: max_output_bytes - seen]
-                seen += len(allowed)
-                on_output(allowed)
-                if len(allowed) < len(chunk):
-                    killed = Killed.OUTPUT
-                    _kill(init)
+        reason: Killed | None = None
+        if killed is not None and now >= deadline:
+            return Ending(killed, seen)
+        if killed is None and now >= deadline:
+            reason = Killed.TIMEOUT
+        elif killed is None and should_stop():
+            reason = Killed.STOPPED
+        else:
+            ready = dict(waiting.poll(1000 * max(0.0, min(_TICK_SECONDS, deadline - now))))
+            if stdin in ready:
+                rest = _write_some(stdin, rest)
+                if not rest:
+                    waiting.unregister(stdin)
+                    process.stdin.close()
+            if output in ready or gone in ready:
+                chunk = _read_some(output)
+                if chunk and killed is None:
+                    allowed = chunk[: max_output_bytes - seen]
+                    seen += len(allowed)
+                    on_output(allowed)
+                    reason = Killed.OUTPUT if len(allowed) < len(chunk) else None
+                elif not chunk and gone in ready:
+                    return Ending(killed, seen)  # all that was printed has been read
+                elif not chunk:
+                    waiting.unregister(output)  # closed by all who had it
+        if reason is not None:
+            killed, deadline = reason, now + GONE_SECONDS
+            kill()
+
+
+def _write_some(descriptor: int, rest: memoryview) -> memoryview:
+    try:
+        return rest[os.write(descriptor, rest) :]
+    except BlockingIOError:
+        return rest
+    except BrokenPipeError:
+        return rest[:0]  # the shell is gone; its exit code tells
+
+
+def _read_some(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, _READ_BYTES)
+    except BlockingIOError:
+        return b""
 
 
 def _kill(init: int) -> None:
@@ -280,7 +311,7 @@ def _close(process: subprocess.Popen[bytes]) -> None:
                 stream.close()
 
 
-def _result(returncode: int, ending: _Ending) -> JobResult:
+def _result(returncode: int, ending: Ending) -> JobResult:
     if ending.killed is not None:
         return JobResult(None, ending.killed, ending.output_bytes)
     if returncode < 0:

@@ -5,6 +5,7 @@
       out/                 the stage's: what it leaves
       tmp/  home/          the stage's: scratch
       inputs/STAGE/OUTPUT/ policyd's: the products it was given; the stage may read
+      tools/               policyd's: where tools stand when no sandbox mounts them
 
 As root, "the stage's" is an unprivileged uid that is kept for stages. The folders lie where that uid can get to, which
 a store below /root is not; nobody else can enter them.
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "policyd-"
 _OF_THE_STAGE = ("work", "out", "tmp", "home")
+_TO_READ = ("inputs", "tools")
 _SETTLED_SECONDS = 60  # a younger one may be about to be locked
 _BATCH = 1024  # names held in memory at a time while removing
 
@@ -48,7 +50,7 @@ class Workspace:
     @property
     def folders(self) -> Folders:
         """The folders as a job names them."""
-        return Folders(*(str(self.root / name) for name in (*_OF_THE_STAGE, "inputs")))
+        return Folders(*(str(self.root / name) for name in (*_OF_THE_STAGE, *_TO_READ)))
 
     @property
     def owner(self) -> tuple[int, int] | None:
@@ -85,13 +87,14 @@ def open_workspace(parent: Path, uid: int | None) -> Iterator[Workspace]:
         # Held as long as this process lives: what nobody holds is left over from one that was killed.
         fcntl.flock(held, fcntl.LOCK_EX)
         try:
-            for name in (*_OF_THE_STAGE, "inputs"):
+            for name in (*_OF_THE_STAGE, *_TO_READ):
                 os.mkdir(name, 0o700, dir_fd=held)
             if uid is not None:
                 for name in _OF_THE_STAGE:
                     os.chown(name, uid, uid, dir_fd=held, follow_symlinks=False)
-                os.chown("inputs", 0, uid, dir_fd=held, follow_symlinks=False)
-                os.chmod("inputs", 0o750, dir_fd=held)  # noqa: S103  # the group is the stage
+                for name in _TO_READ:
+                    os.chown(name, 0, uid, dir_fd=held, follow_symlinks=False)
+                    os.chmod(name, 0o750, dir_fd=held)  # noqa: S103  # the group is the stage
                 os.fchown(held, 0, uid)
                 os.fchmod(held, 0o710)
             yield Workspace(root, uid)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from weakref import WeakSet
 
 from policyd.errors import StoreError, UsageError
 from policyd.models.base import RunId
@@ -22,8 +23,7 @@ class RunLock:
     def __init__(self, path: Path, handle: int) -> None:
         self._path = path
         self._handle: int | None = handle
-        # A forked child would share the lock and hold it beyond our death.
-        os.register_at_fork(after_in_child=self._close)
+        _held.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -37,12 +37,26 @@ class RunLock:
         """Let go of the run."""
         if self._handle is not None:
             self._path.unlink(missing_ok=True)
-        self._close()
+        self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Let go of the descriptor; the lock is free when nobody else has it."""
         handle, self._handle = self._handle, None
         if handle is not None:
             os.close(handle)
+
+
+#: All locks of this process.
+_held: WeakSet[RunLock] = WeakSet()
+
+
+def _close_all() -> None:
+    for lock in tuple(_held):
+        lock.close()
+
+
+# A forked child would share the lock and hold it beyond our death.
+os.register_at_fork(after_in_child=_close_all)
 
 
 class RunLocks:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from policyd.app.audit import assess_repository
+from policyd.compliance.audit import assess_repository
 from policyd.compliance.evidence import DecisionMade
 from policyd.compliance.frameworks import read_framework
 from policyd.compliance.models import AuditReport, RunEvidence, Status, UnreadablePipeline

@@ -1,0 +1,45 @@
+# METADATA
+# title: Strangers do not write the environment of later steps
+# description: >-
+#   What a step writes to GITHUB_ENV or GITHUB_PATH is set for all steps after it: a stranger's line there becomes
+#   LD_PRELOAD or a program of their choice. Not seen: a write by a program, not by the script itself.
+# custom:
+#   id: injection.environment_file_write
+#   severity: high
+#   gate: pipeline
+#   controls: [OWASP-CICD-SEC-4]
+#   applies_to: [github]
+#   remediation: >-
+#     Hand single values on as step outputs and use them through a variable; write only fixed text to these files.
+package policyd.injection.environment_file_write
+
+deny contains violation if {
+	some command in input.commands
+	file := _file(command)
+	command.untrusted
+	violation := {
+		"message": sprintf("text of a stranger is written to %s", [file]),
+		"at": command.at,
+	}
+}
+
+# Where strangers start a privileged stage, anything computed may come from them.
+deny contains violation if {
+	some command in input.commands
+	file := _file(command)
+	not command.untrusted
+	regex.match("\\$\\(|`", command.text)
+	some stage in input.stages
+	stage.name == command.stage
+	stage.untrusted
+	stage.privileged
+	violation := {
+		"message": sprintf("computed text is written to %s in a privileged stage that strangers can start", [file]),
+		"at": command.at,
+		"confidence": "medium",
+	}
+}
+
+_file(command) := found[1] if {
+	some found in regex.find_all_string_submatch_n(`>[^|;]*\$\{?(GITHUB_ENV|GITHUB_PATH)`, command.text, 1)
+}

@@ -1,0 +1,24 @@
+# METADATA
+# title: Strangers' code does not run on own machines
+# description: >-
+#   A self-hosted runner usually lives on after a stage. Code of anyone who can open a pull request then stays on the
+#   machine, inside the network it stands in, and sees the next stages. Not seen: whether the runner is thrown away.
+# custom:
+#   id: isolation.self_hosted_runner
+#   severity: high
+#   gate: pipeline
+#   controls: [OWASP-CICD-SEC-7, OWASP-CICD-SEC-4]
+#   applies_to: [github]
+#   confidence: medium
+#   remediation: Use hosted or one-time runners for what strangers can start, or start it only after an approval.
+package policyd.isolation.self_hosted_runner
+
+deny contains violation if {
+	some stage in input.stages
+	stage.self_hosted
+	stage.untrusted
+	violation := {
+		"message": sprintf("anyone can start %s on a machine of your own", [stage.name]),
+		"at": stage.at,
+	}
+}
