@@ -85,7 +85,7 @@ def read_policy_folder(folder: Path, *, tests: bool = False) -> dict[str, bytes]
 
 
 def _walk(folder: int, prefix: str, depth: int, shown: str, tests: bool) -> Iterator[tuple[str, int]]:
-    """Yield path and open descriptor of every policy file, beneath the folder's descriptor and without following links."""
+    """Yield path and open descriptor of every policy file, beneath the folder's descriptor; no link is followed."""
     if depth > MAX_FOLDER_DEPTH:
         raise PolicyError(f"folders are nested deeper than {MAX_FOLDER_DEPTH}", where=shown, fix="flatten the folder")
     names = set(os.listdir(folder))

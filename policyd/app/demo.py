@@ -65,11 +65,13 @@ class _Demo:
         self.home = home
         self.say = say
         self.project = home / SAMPLE
-        self.places = Places(config=home / "config", data=home / "data", state=home / "state")
-        self.index = self.places.data / "targets" / "local" / "simple"
+        self.places = Places(config=home / "config", data=home / "data", state=home / "state", targets=home / "targets")
+        self.index = self.places.targets / "local" / "simple"
 
     def run(self) -> ExitCode:
         shutil.copytree(sample_folder(), self.project)
+        # As root, stages run as another uid, which passes through to the target.
+        self.home.chmod(0o711)
         (self.project / "bad.pipeline.yaml").write_text(BAD_PIPELINE)
         initialise(self.project, "", self.places)
         self.say(f"Everything happens in {self.home}: settings, keys and store of its own.")

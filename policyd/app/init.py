@@ -20,6 +20,7 @@ from policyd.adapters.settings import PROJECT_FILE, user_settings_file
 from policyd.adapters.signers.keyfile import GeneratedKey, generate_key
 from policyd.errors import SettingsError
 from policyd.models.canonical import sha256_hex
+from policyd.models.settings import OperatorSettings
 from policyd.models.statement import (
     CYCLONEDX,
     DECISION_V1,
@@ -44,6 +45,8 @@ PREDICATE_TYPES = {
     Role.POLICY_AUTHOR: ("https://policyd.dev/attestation/policy-set/v1",),
     Role.SCANNER: ("https://in-toto.io/attestation/vulns/v0.2",),
 }
+
+STAGE_UID: int = OperatorSettings.model_fields["stage_uid"].default
 
 STARTER = """\
 policyd: pipeline/v1
@@ -86,6 +89,7 @@ class Places:
     config: Path
     data: Path
     state: Path
+    targets: Path
 
     @property
     def settings(self) -> Path:
@@ -99,6 +103,7 @@ class Places:
             config=user_settings_file().parent,
             data=platformdirs.user_data_path("policyd"),
             state=platformdirs.user_state_path("policyd"),
+            targets=_user_targets(),
         )
 
 
@@ -150,9 +155,9 @@ def _write_authority(done: Initialised, password: str, places: Places) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key_folder.mkdir(mode=0o700)
     data = places.data
-    target = data / "targets" / "local"
-    for made in (data, data / "store", target.parent, target):
-        made.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target = places.targets / "local"
+    (data / "store").mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_target(target)
     places.state.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     signers: dict[Role, GeneratedKey] = {}
@@ -174,6 +179,27 @@ def _write_authority(done: Initialised, password: str, places: Places) -> None:
         ("policy set (the library of this policyd)", policy_sha256),
         *((f"{role.value} key", signer.key_sha256) for role, signer in signers.items()),
     ]
+
+
+def _user_targets() -> Path:
+    """Return where this user's targets stand: for root a place that the uid stages run as can reach, unlike /root."""
+    if os.geteuid() == 0 and "XDG_DATA_HOME" not in os.environ:
+        return Path("/srv/policyd/targets")
+    return platformdirs.user_data_path("policyd") / "targets"
+
+
+def _make_target(target: Path) -> None:
+    """Make the folder that deploy stages write to; as root it belongs to the uid that stages run as."""
+    if os.geteuid() != 0:
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return
+    missing = [folder for folder in (target, *target.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o711)
+        folder.chmod(0o711)  # whatever the umask: stages pass through, and can't list
+    if target in missing:
+        os.chown(target, STAGE_UID, STAGE_UID)
+        target.chmod(0o755)
 
 
 def _render_trust(signers: dict[Role, GeneratedKey], builder: str, policy_sha256: str) -> str:

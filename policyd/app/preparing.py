@@ -12,11 +12,11 @@ from policyd.adapters.settings import Authority, find_authority, find_project_se
 from policyd.adapters.sources.discovery import read_beneath
 from policyd.adapters.sources.tools import folder_tool
 from policyd.adapters.sources.tree import read_tree
+from policyd.adapters.stores.content import ContentStore
 from policyd.app.check import MAX_PIPELINE_BYTES
 from policyd.app.judging import Judge, make_repository, open_judge
 from policyd.app.projects import find_root, relative_to_root
 from policyd.errors import DocumentError, SettingsError, SourceError, UsageError
-from policyd.models.base import Sha256
 from policyd.models.canonical import sha256_hex
 from policyd.models.decision import Decision
 from policyd.models.pipeline import PipelineFile, Tool
@@ -58,12 +58,12 @@ def prepare(
     sandbox: SandboxMode,
     engine: str | None,
     now: Callable[[], datetime],
-    put: Callable[[int], tuple[Sha256, int]] | None = None,
+    content: ContentStore | None = None,
     authority: Authority | None = None,
 ) -> Iterator[Prepared]:
     """Make the plan for the pipeline at `path` and judge it.
 
-    `put` stores a file of the source tree from a descriptor while it is hashed, so that a run uses the bytes that
+    With `content` the files of the source tree are stored while they are hashed, so that a run uses the bytes that
     were judged. `authority` is given where the caller has read it already. Raises `DocumentError` for a file that is
     no native pipeline and `SourceError` where the pipeline file changes while the tree is read.
     """
@@ -72,27 +72,35 @@ def prepare(
         raise UsageError("this is a folder, not a pipeline", where=str(path), fix="name the pipeline file in it")
     authority = authority or find_authority(settings, repository=root)
     relative = relative_to_root(path, root)
-    content = read_beneath(root, relative, max_bytes=MAX_PIPELINE_BYTES)
-    pipeline = read_pipeline(relative, content)
+    pipeline_bytes = read_beneath(root, relative, max_bytes=MAX_PIPELINE_BYTES)
+    pipeline = read_pipeline(relative, pipeline_bytes)
     if pipeline.native is None:
         raise DocumentError(
             "policyd runs its own pipelines; this one is for another system",
             where=relative,
             fix="use `policyd check` for it, or write a pipeline that begins with `policyd: pipeline/v1`",
         )
-    source = read_tree(root, put=put)
-    if source.digest_of(relative) not in (None, sha256_hex(content)):
+    source = _read_source(root, content, authority)
+    if source.digest_of(relative) not in (None, sha256_hex(pipeline_bytes)):
         raise SourceError("the pipeline file changed while it was read", where=relative, fix="run policyd again")
     with open_judge(authority, find_project_settings(root), engine=engine) as judge:
         plan = make_plan(
             pipeline.native,
             path=relative,
-            content=content,
+            content=pipeline_bytes,
             tools=plan_tools(pipeline.native, source, authority),
             circumstances=_circumstances(authority, judge, source, sandbox),
         )
         decision = judge.judge_pipeline(pipeline, make_repository([pipeline]), now=now(), plan_sha256=plan.sha256)
         yield Prepared(root, authority, pipeline, source, plan, judge, decision)
+
+
+def _read_source(root: Path, content: ContentStore | None, authority: Authority | None) -> TreeManifest:
+    operator = authority.settings if authority else None
+    if content is None:
+        return read_tree(root, operator=operator)
+    with content.batch() as batch:
+        return read_tree(root, put=batch.put_fd, operator=operator)
 
 
 def _circumstances(

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from policyd.adapters.stores.store import Store
 from policyd.app.evidence import MAX_BUNDLE_BYTES
 from policyd.app.record import log_keys
-from policyd.attestation.bundle import read_attestation
-from policyd.errors import PolicydError, RecordError, SettingsError, UsageError
+from policyd.attestation.evidence import find_manifests
+from policyd.errors import PolicydError, RecordError, SettingsError, StoreError, UsageError
 from policyd.models.base import Sha256
 from policyd.models.records import EventKind
-from policyd.models.statement import MANIFEST_V1
-from policyd.models.strict_json import read_json
 from policyd.models.trust import TrustPolicy
 from policyd.record.checkpoint import VerifiedCheckpoint, log_fingerprint, verify_checkpoint
 from policyd.record.entries import render_entry
@@ -22,36 +21,21 @@ from policyd.record.merkle import inclusion_spans, leaf_hash, prove, verify_incl
 MAX_RUNS = 100_000
 
 
-def find_manifests(store: Store, artifact_sha256: Sha256) -> tuple[bytes, ...]:
+def find_recorded_manifests(store: Store, artifact_sha256: Sha256) -> tuple[bytes, ...]:
     """Return the manifest bundles of the store that name the artifact as a subject, the newest run first.
 
     Only a way to find them: nothing is believed before the release chain has verified it.
     """
-    return tuple(_find(store, artifact_sha256))
+    return find_manifests(_manifests(store), artifact_sha256)
 
 
-def _find(store: Store, artifact_sha256: Sha256) -> Iterator[bytes]:
+def _manifests(store: Store) -> Iterator[bytes]:
     for run in store.record.list_runs(limit=MAX_RUNS):
         if run.manifest_sha256 is None:
             continue
-        try:
-            bundle = store.content.get(run.manifest_sha256, max_bytes=MAX_BUNDLE_BYTES)
-            payload = read_attestation(bundle, where="manifest").payload
-            statement = read_json(payload, where="manifest", max_bytes=MAX_BUNDLE_BYTES, max_depth=64)
-        except PolicydError:
-            # Damaged: it can't say what it made. `record verify` reports it; a manifest that is whole may answer.
-            continue
-        match statement:
-            case {"predicateType": str(kind), "subject": list(subjects)} if kind == MANIFEST_V1:
-                if any(_is(subject, artifact_sha256) for subject in subjects):
-                    yield bundle
-
-
-def _is(subject: object, sha256: Sha256) -> bool:
-    match subject:
-        case {"digest": {"sha256": str(found)}}:
-            return found == sha256
-    return False
+        # Missing or damaged: it can't say what it made. `record verify` reports it; one that is whole may answer.
+        with suppress(StoreError):
+            yield store.content.get(run.manifest_sha256, max_bytes=MAX_BUNDLE_BYTES)
 
 
 class RecordedManifests:

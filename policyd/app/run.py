@@ -13,6 +13,7 @@ from typing import Protocol
 
 from policyd.adapters import clock
 from policyd.adapters.sandboxes import open_sandbox
+from policyd.adapters.sandboxes.mountable import require_mountable, require_reachable
 from policyd.adapters.settings import Authority, require_authority
 from policyd.adapters.signers.keyfile import load_key
 from policyd.adapters.sources.tools import FetchedTool, fetch_tool, folder_tool
@@ -26,7 +27,7 @@ from policyd.app.release import Released, release_products
 from policyd.app.stages import ATTEMPT, Listener, RunSigners, RunState, live
 from policyd.attestation.bound_run import BoundRun
 from policyd.attestation.statements import decision_statement, manifest_statement, sign_statement
-from policyd.errors import ExitCode, IdentityNotTrusted, PlanChanged, PolicydError, SettingsError, UsageError, worst
+from policyd.errors import ExitCode, IdentityNotTrusted, PlanChanged, PolicydError, SettingsError, ToolError, UsageError, worst
 from policyd.models.base import RunId, Sha256
 from policyd.models.manifest import Manifest, StageRecord, StageState
 from policyd.models.pipeline import StageKind
@@ -141,7 +142,7 @@ def run_pipeline(
             sandbox=sandbox,
             engine=engine,
             now=clock.now,
-            put=store.content.put_fd,
+            content=store.content,
             authority=authority,
         ) as prepared:
             if approved is not None:
@@ -186,9 +187,9 @@ def _run(
     started_at = clock.rfc3339(clock.now())
     with ExitStack() as stack:
         tools = _fetch_tools(prepared, store, authority, sandbox, listener)
-        targets = _find_targets(plan, authority)
+        targets = _find_targets(plan, authority, sandbox)
         stack.enter_context(store.lock_run(run_id))
-        store.record.append([checked, _run_event(EventKind.RUN_STARTED, plan, run_id, detail=plan.pipeline)])
+        store.record.append([checked, _run_event(EventKind.RUN_STARTED, plan, run_id)])
         listener.on_run_started(run_id, plan)
         stop = stack.enter_context(_stop_on_signals())
         state = RunState(
@@ -318,16 +319,15 @@ def _run_event(
     *,
     state: str | None = None,
     evidence: tuple[Sha256, ...] = (),
-    detail: str = "",
 ) -> Event:
     return Event(
         kind=kind,
         at=clock.rfc3339(clock.now()),
         run_id=run_id,
+        pipeline=plan.pipeline,
         plan_sha256=plan.sha256,
         state=state,
         evidence=evidence,
-        detail=detail,
     )
 
 
@@ -392,12 +392,21 @@ def _fetch_tools(
                         uid=sandbox.stage_uid,
                     )
                 else:
-                    fetched[key] = folder_tool(tool.name, Path(tool.path), forbidden=[Path(authority.settings.store)])
+                    found = folder_tool(
+                        tool.name, Path(tool.path), forbidden=[Path(authority.settings.store)], uid=sandbox.stage_uid
+                    )
+                    if found.sha256 != tool.sha256:
+                        raise ToolError(
+                            f"the folder of tool {tool.name} changed since the plan was made",
+                            where=tool.path,
+                            fix="run policyd again when nothing changes it",
+                        )
+                    fetched[key] = found
             tools[f"{stage.name}/{tool.name}"] = fetched[key]
     return tools
 
 
-def _find_targets(plan: Plan, authority: Authority) -> Mapping[str, Path]:
+def _find_targets(plan: Plan, authority: Authority, sandbox: Sandbox) -> Mapping[str, Path]:
     """Return the folder of each target that a stage reaches; every target a plan names must be configured."""
     folders: dict[str, Path] = {}
     for stage in plan.stages:
@@ -417,7 +426,11 @@ def _find_targets(plan: Plan, authority: Authority) -> Mapping[str, Path]:
                     where=f"stage {stage.name}",
                     fix=f"give it a `folder` in {authority.path}",
                 )
-            folders[stage.target] = Path(target.folder)
+            what = f"the folder of target {stage.target}"
+            store = Path(authority.settings.store)
+            folder = require_mountable(Path(target.folder), what=what, apart_from=[store, authority.path.parent])
+            require_reachable(folder, sandbox.stage_uid, what=what)
+            folders[stage.target] = folder
     return folders
 
 

@@ -185,7 +185,7 @@ def _execute(run: RunState, stage: PlannedStage, record: StageRecord) -> tuple[S
                 run.source,
                 content,
                 Path(workspace.folders.work),
-                globs=None if stage.source is True else stage.source,
+                globs=stage.source if isinstance(stage.source, tuple) else None,
                 uid=run.sandbox.stage_uid,
             )
         _hand_over_products(run, stage, workspace)
@@ -274,13 +274,12 @@ def _read_results(
 
 
 def _attest(run: RunState, stage: PlannedStage, record: StageRecord, results: Sequence[ReadResult]) -> StageRecord:
-    """Sign what the runner saw of a stage that succeeded; return the record with its attestations.
+    """Sign what the runner saw of the stage; return the record with its attestations.
 
     The signer builds each statement itself from the stage record; a stage hands over no statement. What later gates
     see of this stage is read back from the store and verified like anybody else's evidence.
     """
-    if record.state is not StageState.SUCCEEDED or record.decision is None:
-        return record
+    assert record.decision is not None
     inputs = run.products_of(stage.products)
     now = clock.now()
     bundles = attest_stage(
@@ -301,6 +300,8 @@ def _attest(run: RunState, stage: PlannedStage, record: StageRecord, results: Se
     with run.store.content.batch() as batch:
         digests = tuple(batch.put(bundle) for bundle in bundles)
     attested = record.model_copy(update={"attestations": digests})
+    if attested.state is not StageState.SUCCEEDED:
+        return attested
     verified = verify_stage(
         attested, run=run.bound, inputs=inputs, evidence=Evidence(StoredEvidence(run.store)), trust=run.trust, now=now
     )

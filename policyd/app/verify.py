@@ -13,7 +13,7 @@ from policyd.adapters.settings import Authority, require_authority
 from policyd.adapters.stores.store import Store, open_store
 from policyd.app.evidence import MAX_BUNDLE_BYTES, StoredEvidence
 from policyd.app.judging import open_judge
-from policyd.app.recorded import RecordedManifests, find_manifests
+from policyd.app.recorded import RecordedManifests, find_recorded_manifests
 from policyd.app.release import Released, decide_release
 from policyd.attestation.bundle import read_attestation
 from policyd.attestation.release_chain import Check
@@ -84,7 +84,7 @@ def verify_artifact(
     if bundles:
         return _verify_bundles(artifact.name, sha256, wanted, bundles, authority, now)
     with open_store(Path(authority.settings.store), Path(authority.settings.state)) as store:
-        manifests = find_manifests(store, sha256)
+        manifests = find_recorded_manifests(store, sha256)
         if not manifests:
             error = SubjectMismatch(
                 f"no run in the store made sha256:{sha256}",

@@ -117,8 +117,7 @@ def render_bundle(content: Envelope | MessageSignature, *, key_sha256: Sha256) -
 
 
 def _read_message_signature(value: object, where: str) -> MessageSignature:
-    digest = value.get("messageDigest") if isinstance(value, dict) else None
-    if not isinstance(value, dict) or not isinstance(digest, dict):
+    if not isinstance(value, dict) or not isinstance(digest := value.get("messageDigest"), dict):
         raise _malformed("messageSignature has no messageDigest", where)
     if digest.get("algorithm") != "SHA2_256":
         raise _malformed(f"the message digest is {digest.get('algorithm')!r}, not SHA2_256", where)

@@ -191,7 +191,7 @@ def verify_release(
     # 8. The admit decisions: exactly one listed for every stage.
     with chain.check(8) as check:
         admitted = [record.decision for record in manifest.stages]
-        if None in admitted or sorted(map(str, admitted)) != sorted(manifest.decisions[1:]):
+        if sorted(map(str, admitted)) != sorted(manifest.decisions[1:]):
             raise _refused("the decisions listed are not one for each stage", where)
         for record in manifest.stages:
             found.require(str(record.decision), f"the admit decision of stage {record.name}")
@@ -201,8 +201,8 @@ def verify_release(
     #    and its materials are what earlier stages left.
     with chain.check(9) as check:
         listed = [sha256 for record in manifest.stages for sha256 in record.attestations]
-        if len(set(listed)) != len(listed) or set(listed) != set(manifest.attestations):
-            raise _refused("the attestations listed are not those of the stages, each once", where)
+        if sorted(listed) != sorted(manifest.attestations):
+            raise _refused("the attestations listed are not those of the stages", where)
         stages = [
             verify_stage(
                 record, run=run, inputs=_inputs_of(plan, record, records), evidence=found, trust=trust, now=now

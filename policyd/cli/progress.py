@@ -64,20 +64,20 @@ class PlainProgress:
 
     def on_planned(self, prepared: Prepared) -> None:
         """The plan is made and judged."""
-        self.say(f"plan     sha256:{prepared.plan.sha256}")
-        self.say(f"check    {prepared.decision.verdict.value}: {len(prepared.decision.rules)} rules asked")
+        self.say(f"plan      sha256:{prepared.plan.sha256}")
+        self.say(f"check     {prepared.decision.verdict.value}: {len(prepared.decision.rules)} rules asked")
 
     def on_tool(self, name: str) -> None:
         """A tool is about to be fetched."""
-        self.say(f"tool     {show(name)}: fetching what its lock file names, once")
+        self.say(f"tool      {show(name)}: fetching what its lock file names, once")
 
     def on_run_started(self, run_id: str, plan: Plan) -> None:
         """The run is in the record."""
-        self.say(f"run      {run_id}: {len(plan.stages)} stages")
+        self.say(f"run       {run_id}: {len(plan.stages)} stages")
 
     def on_stage_started(self, stage: PlannedStage) -> None:
         """A stage was admitted and starts."""
-        self.say(f"start    {stage.name}")
+        self.say(f"start     {stage.name}")
 
     def on_output(self, stage: str, chunk: bytes) -> None:
         """A stage wrote something."""
@@ -89,15 +89,15 @@ class PlainProgress:
         for line in self._lines.pop(record.name, Lines()).rest():
             self.say(stage_line(record.name, line))
         because = f": {show(record.reason)}" if record.reason else ""
-        self.say(f"{record.state.value:<9}{record.name}{because}")
+        self.say(f"{record.state.value:<10}{record.name}{because}")
 
     def on_stage_skipped(self, record: StageRecord) -> None:
         """A stage will not start."""
-        self.say(f"skipped  {record.name}: {show(record.reason)}")
+        self.say(f"skipped   {record.name}: {show(record.reason)}")
 
     def on_manifest(self, manifest: Manifest) -> None:
         """The manifest is signed and in the record."""
-        self.say(f"manifest signed, {len(manifest.attestations)} attestations, {len(manifest.decisions)} decisions")
+        self.say(f"manifest  signed, {len(manifest.attestations)} attestations, {len(manifest.decisions)} decisions")
 
     def on_released(self, released: Released) -> None:
         """The release gate has answered."""
@@ -105,7 +105,7 @@ class PlainProgress:
             said = released.decision.verdict.value
         else:
             said = f"refused: {show(released.error.cause) if released.error else ''}"
-        self.say(f"release  {show(released.name)} to {released.target}: {said}")
+        self.say(f"release   {show(released.name)} to {released.target}: {said}")
 
     def say(self, text: str) -> None:
         """Write one line."""

@@ -250,8 +250,9 @@ class _Native:
         path: JsonPath = ("stages", index)
         files = [((*path, "outputs", number), output.name, output.path) for number, output in enumerate(stage.outputs)]
         files += [((*path, "results", number), result.name, result.path) for number, result in enumerate(stage.results)]
-        self._check_names(((*at, "name"), name) for at, name, _ in files)
-        self._check_names(((*path, "tools", number, "name"), tool.name) for number, tool in enumerate(stage.tools))
+        tools = [((*path, "tools", number), tool.name) for number, tool in enumerate(stage.tools)]
+        self._check_names("outputs or results", [(at, name) for at, name, _ in files])
+        self._check_names("tools", tools)
         for later, (at, name, pattern) in enumerate(files):
             for _, other_name, other in files[:later]:
                 if _overlap(pattern, other):
@@ -267,44 +268,45 @@ class _Native:
                 "add `target:` with the name of a target in operator settings",
             )
 
-    def _check_names(self, names: Iterable[tuple[JsonPath, str]]) -> None:
+    def _check_names(self, what: str, names: Iterable[tuple[JsonPath, str]]) -> None:
         seen: set[str] = set()
         for path, name in names:
             if name in seen:
-                self._refuse(f"two of {self._owner(path[:2])} are called {name}", path, "give one another name")
+                cause = f"two {what} of {self._owner(path[:2])} are called {name}"
+                self._refuse(cause, (*path, "name"), "give one of them another name")
             seen.add(name)
 
     def _translate(self, error: ValidationError) -> NoReturn:
         """Raise what pydantic found first in the order of the file."""
-        problems = []
-        for found in error.errors(include_url=False):
-            path = self._known_path(found["loc"])
-            place = self.map.place_of(path)
-            problems.append((place.line, place.column, -len(path), path, found))
-        *_, path, found = min(problems, key=lambda problem: problem[:3])
+        problems = [(self._known_path(found["loc"]), found) for found in error.errors(include_url=False)]
+        # Of a field that may have two shapes both are reported, and a list whose only item is wrong also as too
+        # short: what is said about the part within tells more.
+        above = {path[:depth] for path, _ in problems for depth in range(len(path))}
+        problems = [(path, found) for path, found in problems if found["type"] == "missing" or path not in above]
+        path, found = min(problems, key=lambda problem: self._position(problem[0]))
         given, kind = found["input"], found["type"]
-        field = _field(path)
-        shape = _SHAPES.get(field, "a text")
-        owner = self._owner(path[:-1] if path and path[-1] == field else path)
+        shape = _SHAPES.get(_field(path), "a text")
         if kind == "missing":
             missing = str(found["loc"][-1])
+            hint = _SHAPES.get(missing)
             self._refuse(
-                f"{self._owner(path)} has no `{missing}`", path, f"add `{missing}:` {_SHAPES.get(missing, '')}".rstrip()
+                f"{self._owner(path)} has no `{missing}`", path, f"add `{missing}`" + (f": {hint}" if hint else "")
             )
+        what = self._part(path)
         if kind == "enum":
             known = str(found["ctx"]["expected"]).replace("'", "")
-            self._refuse(f"{owner} has the {field} {quoted(given)}", path, f"use one of: {known}")
+            self._refuse(f"{what} can't be {quoted(given)}", path, f"use one of: {known}")
         if kind in ("too_long", "too_short") and isinstance(given, list):
-            self._refuse(f"`{field}` of {owner} has {len(given)} entries: {found['msg']}", path, f"write {shape}")
-        if field in ("name", "type", "target", "needs") and isinstance(given, str):
+            self._refuse(f"{what} can't have {len(given)} entries", path, f"write {shape}")
+        if _field(path) in ("name", "type", "target", "needs") and isinstance(given, str):
             bad = next((character for character in given if not (character.isascii() and character.isprintable())), "")
             if bad:
-                self._refuse(
-                    f"{quoted(given)} holds {describe_character(bad)}, which looks like something else in a name",
-                    path,
-                    f"use {_NAME}",
-                )
-        self._refuse(f"`{field}` of {owner} can't be {quoted(given)}", path, f"write {shape}")
+                self._refuse(f"{what} holds {describe_character(bad)}", path, f"use {_NAME}")
+        self._refuse(f"{what} can't be {quoted(given)}", path, f"write {shape}")
+
+    def _position(self, path: JsonPath) -> tuple[int, int, int]:
+        place = self.map.place_of(path)
+        return place.line, place.column, -len(path)
 
     def _known_path(self, loc: Sequence[str | int]) -> JsonPath:
         """Return the part of pydantic's location that is in the document; it also names variants of unions."""
@@ -320,16 +322,22 @@ class _Native:
             path.append(step)
         return tuple(path)
 
+    def _part(self, path: JsonPath) -> str:
+        """Return the part at `path` in words: its fields, and the stage that has them."""
+        inside = path[2:] if len(path) > 2 else path
+        words = quoted(".".join(str(step) for step in inside))[1:-1]
+        return f"`{words}` of {self._owner(path[:2] if len(path) > 2 else ())}"
+
     def _owner(self, path: JsonPath) -> str:
-        """Return what the part at `path` belongs to, in words."""
+        """Return what has the fields at `path`, in words."""
         if len(path) < 2 or path[0] != "stages" or not isinstance(path[1], int):
             return "the pipeline"
+        if len(path) > 2:
+            return self._part(path)
         stages = cast("dict[str, object]", self.value)["stages"]
         stage = stages[path[1]] if isinstance(stages, list) else None
         name = stage.get("name") if isinstance(stage, dict) else None
-        words = f"stage {quoted(name)}" if isinstance(name, str) else f"stage number {path[1] + 1}"
-        inside = ".".join(str(step) for step in path[2:])
-        return f"{inside} of {words}" if inside else words
+        return f"stage {quoted(name)}" if isinstance(name, str) else f"stage number {path[1] + 1}"
 
     def _refuse(self, cause: str, path: JsonPath, fix: str, *, key: bool = False) -> NoReturn:
         raise DocumentError(cause, where=self.map.where(path, key=key), fix=fix)

@@ -63,8 +63,8 @@ def split_script(
 
 
 def split_arguments(arguments: Sequence[str], *, max_commands: int = 20_000) -> list[ShellCommand]:
-    """Return the command that an argument list is, then those of the script it may hand to a shell."""
-    argv = strip_prefixes(arguments)
+    """Return the command that an argument list (not empty) is, then those of the script it may hand to a shell."""
+    argv = strip_prefixes(arguments) or list(arguments)
     text = shlex.join(arguments)
     command = ShellCommand(0, len(text), text, program_name(argv[0]), argv, [], untrusted=False)
     return _with_inner([command], _script_of(0, argv), "\\", max_commands)

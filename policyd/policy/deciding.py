@@ -1,8 +1,9 @@
 """From an engine's answers to a decision. Pure: the same answers and the same `now` decide the same, years later.
 
 An engine says only what rules saw. Here every rule that was asked has to have answered in the one shape there is
-(a set of `message` and `at`); silence, an error or another shape is a problem, and one problem makes the whole decision
-`undecided`, whatever else was found. Severity, level, dates and what a project raised turn a violation into deny or warn.
+(a set of `message` and `at`); silence, an error or another shape is a problem, and one problem makes the whole
+decision `undecided`, whatever else was found. Severity, level, dates and what a project raised turn a violation into
+deny or warn.
 """
 
 from __future__ import annotations
@@ -250,12 +251,11 @@ def _part_sha256(document: object, at: JsonPath) -> Sha256 | None:
         return None
     part = document
     for step in at:
-        if isinstance(part, dict) and isinstance(step, str) and step in part:
-            part = part[step]
-        elif isinstance(part, list) and isinstance(step, int) and 0 <= step < len(part):
-            part = part[step]
-        else:
+        in_object = isinstance(part, dict) and isinstance(step, str) and step in part
+        in_list = isinstance(part, list) and isinstance(step, int) and 0 <= step < len(part)
+        if not (in_object or in_list):
             return None
+        part = part[step]  # type: ignore[index]  # one of the two, as just asked
     try:
         return sha256_hex(canonical_json(part))
     except ValueError:  # a number beyond 2**53 has no canonical form; no waiver can then name this part

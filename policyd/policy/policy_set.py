@@ -68,7 +68,7 @@ class PolicySet:
         return {path: self.modules[path] for path in sorted(needed)}
 
     def with_tests(self) -> PolicySet:
-        """Return this set with its tests as modules, to run them. Never what a gate asks: the digest leaves tests out."""
+        """Return this set with its tests as modules, to run them. No gate asks it: the digest leaves tests out."""
         return replace(self, name=f"{self.name} with tests", modules={**self.modules, **self.tests})
 
 
@@ -88,6 +88,7 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
     settings: dict[str, object] = {}
     rules = []
     digests: list[list[str]] = []
+    reach: dict[str, frozenset[Package]] = {}
 
     for path, content in sorted(files.items()):
         if path.endswith(".rego"):
@@ -95,6 +96,7 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
             package, line = read_package(path, text)
             _require_prefix(path, line, package, prefix)
             packages[path] = package
+            reach[path] = find_data_references(text, line)
             if path.endswith("_test.rego"):
                 _require_test(path, line, package, text)
                 tests[path] = text
@@ -133,7 +135,7 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
         collections=collections,
         sha256=sha256_hex(canonical_json(digests)),
         catalogue=catalogue,
-        _reach={path: find_data_references(text) for path, text in {**modules, **tests}.items()},
+        _reach=reach,
     )
 
 

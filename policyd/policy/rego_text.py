@@ -92,13 +92,15 @@ def read_package(path: str, text: str) -> tuple[str, int]:
     raise PolicyError("the module is empty", where=path, fix="write a rule, or remove the file")
 
 
-def find_data_references(text: str) -> frozenset[Package]:
+def find_data_references(text: str, package_line: int) -> frozenset[Package]:
     """Return every path below `data` that the module names; `()` where it could mean any of them.
 
-    Comments and strings are read as code: that can only add paths.
+    What stands before the package clause is comment for sure. Behind it, comments and strings are read as code: that
+    can only add paths.
     """
+    code = text.split("\n", package_line)[-1]
     return frozenset(
-        tuple(found.group(1).removeprefix(".").split(".")) if found.group(1) else () for found in _DATA.finditer(text)
+        tuple(found.group(1).removeprefix(".").split(".")) if found.group(1) else () for found in _DATA.finditer(code)
     )
 
 

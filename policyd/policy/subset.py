@@ -20,8 +20,11 @@ from policyd.policy.regex_subset import find_regex_difference
 #: Namespaces of builtins, of both engines. No package function, rule or import may be called like one of them, so that
 #: `http.send` is always the builtin and is looked up in the lists.
 _NAMESPACES = frozenset(
-    "array base64 base64url bits crypto glob graph graphql hex http io json net numbers object opa providers rand "
-    "regex rego semver strings time units uri urlquery uuid yaml internal".split()
+    {
+        *("array", "base64", "base64url", "bits", "crypto", "glob", "graph", "graphql", "hex", "http", "internal"),
+        *("io", "json", "net", "numbers", "object", "opa", "providers", "rand", "regex", "rego", "semver", "strings"),
+        *("time", "units", "uri", "urlquery", "uuid", "yaml"),
+    }
 )
 _SCALARS = frozenset({"String", "RawString", "Number", "Bool", "Null"})
 #: Builtins whose first argument is a regular expression.
@@ -46,32 +49,34 @@ def require_subset(file_asts: Sequence[Node], packages: Mapping[str, str], built
     that each file was read to declare.
     """
     defined: dict[str, set[str]] = {}
-    varying: dict[str, set[str]] = {}
+    maybe_undefined: dict[str, set[str]] = {}
     for file_ast in file_asts:
         package = _package(file_ast)
         for name, rule in _rule_heads(file_ast):
             defined.setdefault(package, set()).add(name)
             if not _is_constant(rule):
-                varying.setdefault(package, set()).add(name)
+                maybe_undefined.setdefault(package, set()).add(name)
     for file_ast in file_asts:
         package = _package(file_ast)
         names = frozenset(defined.get(package, ()))
-        module = _Module(file_ast, builtins, names, names - varying.get(package, set()))
+        module = _Module(file_ast, builtins, names, names - maybe_undefined.get(package, set()))
         if package != packages.get(module.path):
-            module.refuse(file_ast, f"the engine reads the package as {package!r}", "write a plain package clause first")
+            module.refuse(
+                file_ast, f"the engine reads the package as {package!r}", "write a plain package clause first"
+            )
         module.check()
 
 
 class _Module:
     def __init__(
-        self, file_ast: Node, builtins: Builtins, rules: frozenset[str], constants: frozenset[str]
+        self, file_ast: Node, builtins: Builtins, rules: frozenset[str], always_defined: frozenset[str]
     ) -> None:
         self.path = str(_get(file_ast, "source", "file"))
         self._ast = file_ast
         self._source = str(_get(file_ast, "source", "contents")).encode()
         self._builtins = builtins
         self._rules = rules
-        self._constants = constants
+        self._always_defined = always_defined
         self._aliases = frozenset(self._import_alias(item) for item in _list(_get(file_ast, "ast", "imports")))
 
     def check(self) -> None:
@@ -95,7 +100,9 @@ class _Module:
                 case "UnaryExpr":
                     # regorus reads `-x < 3` as `-(x < 3)`.
                     if _kind(_get(node, "expr"))[0] != "Number":
-                        self.refuse(node, "the engines read a minus before a name differently", f"write `0 - x`, {_USE_OPA}")
+                        self.refuse(
+                            node, "the engines read a minus before a name differently", f"write `0 - x`, {_USE_OPA}"
+                        )
 
     def refuse(self, node: object, cause: str, fix: str) -> None:
         line = _line(node)
@@ -129,10 +136,16 @@ class _Module:
         pattern = _literal(params[0]) if params else None
         if pattern is None:
             return self.refuse(
-                call, "the regular expression is not a literal, so it can't be looked at", f"write it in place, {_USE_OPA}"
+                call,
+                "the regular expression is not a literal, so it can't be looked at",
+                f"write it in place, {_USE_OPA}",
             )
         if difference := find_regex_difference(pattern):
-            self.refuse(call, f"the engines read the regular expression differently: {difference[0]}", f"{difference[1]}, {_USE_OPA}")
+            self.refuse(
+                call,
+                f"the engines read the regular expression differently: {difference[0]}",
+                f"{difference[1]}, {_USE_OPA}",
+            )
         return None
 
     def _check_format(self, call: Node, params: list[object]) -> None:
@@ -187,8 +200,8 @@ class _Module:
             return
         if kind == "Var":
             name = _get(inner, "value")
-            # The name of a rule or an import stands for a reference, which may be undefined; a constant never is.
-            references = (self._rules - self._constants) | self._aliases | {"_", "input", "data"}
+            # The name of a rule or an import stands for a reference, which may be undefined.
+            references = (self._rules - self._always_defined) | self._aliases | {"_", "input", "data"}
             if name not in references:
                 return
         if kind in ("Array", "Set"):
@@ -238,9 +251,11 @@ def _package(file_ast: Node) -> str:
 
 
 def _is_constant(rule: object) -> bool:
-    """`x := {"a", "b"}`: a value written out, without a body."""
-    head = _kind(_get(rule, "head"))
-    return head[0] == "Compr" and _get(rule, "bodies") == [] and _is_written_out(_get(head[1], "assign", "value"))
+    """Whether a rule always has a value: `x := {"a", "b"}`, written out without a body, or a set `x contains …`."""
+    kind, head = _kind(_get(rule, "head"))
+    if kind == "Set":
+        return True
+    return kind == "Compr" and _get(rule, "bodies") == [] and _is_written_out(_get(head, "assign", "value"))
 
 
 def _is_written_out(node: object) -> bool:

@@ -44,9 +44,14 @@ class TreeEntry:
 
 @dataclass(frozen=True)
 class TreeManifest:
-    """A source tree. Built by `make_manifest` and `read_manifest` alone, so its paths are plain and sorted."""
+    """A source tree. Built by `make_manifest` and `read_manifest` alone, so its paths are plain and sorted.
+
+    `commit` and `clean` are facts about where it was read, and no part of its bytes or name.
+    """
 
     entries: tuple[TreeEntry, ...]
+    commit: str | None = None  # the git commit checked out
+    clean: bool | None = None  # it is that commit's tree, file for file; None where there is no commit
 
     @cached_property
     def content(self) -> bytes:
@@ -64,8 +69,22 @@ class TreeManifest:
         """How many files and links it has."""
         return sum(entry.mode != SUBMODULE for entry in self.entries)
 
+    def digest_of(self, path: str) -> Sha256 | None:
+        """Return the digest of the regular file `path`, or None where the tree has none of that name."""
+        return self._files.get(path)
 
-def make_manifest(entries: Iterable[TreeEntry]) -> TreeManifest:
+    def content_digests(self) -> frozenset[Sha256]:
+        """Return the digests of all regular files."""
+        return frozenset(self._files.values())
+
+    @cached_property
+    def _files(self) -> dict[str, Sha256]:
+        return {entry.path: entry.sha256 for entry in self.entries if entry.mode in (FILE, PROGRAM)}
+
+
+def make_manifest(
+    entries: Iterable[TreeEntry], *, commit: str | None = None, clean: bool | None = None
+) -> TreeManifest:
     """Return the manifest of `entries`.
 
     Raises `SourceError` for a path that is not plain (absolute, `..`, not Unicode, too long), comes twice, or lies
@@ -90,7 +109,7 @@ def make_manifest(entries: Iterable[TreeEntry]) -> TreeManifest:
                     where="source tree",
                     fix="read it again",
                 )
-    return TreeManifest(ordered)
+    return TreeManifest(ordered, commit, clean)
 
 
 def read_manifest(content: bytes) -> TreeManifest:

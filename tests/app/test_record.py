@@ -262,6 +262,13 @@ def test_entries_without_a_checkpoint_are_refused(place: Place) -> None:
         place.verify()
 
 
+def test_a_size_that_is_not_the_number_of_entries_is_found(place: Place) -> None:
+    place.change("UPDATE head SET size = 5")
+
+    with pytest.raises(RecordError, match="holds 11 entries and says 5"):
+        place.verify()
+
+
 def test_an_entry_that_is_no_event_is_refused(place: Place) -> None:
     entries = [*place.entries(), b'{"kind":"nonsense"}']
     place.rewrite(entries, signed(entries, OPERATOR))

@@ -99,6 +99,27 @@ def test_what_is_no_bundle_of_this_version_is_refused(value: object) -> None:
         read_bundle(json.dumps(value).encode(), where="x")
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "digest", "signature"),
+    [
+        ("SHA2_512", bytes(32), b"s"),
+        ("SHA2_256", bytes(31), b"s"),
+        ("SHA2_256", bytes(64), b"s"),
+        ("SHA2_256", bytes(32), b""),
+        ("SHA2_256", bytes(32), b"s" * 1025),
+    ],
+    ids=["algorithm", "short digest", "long digest", "no signature", "long signature"],
+)
+def test_a_signature_of_a_file_has_a_sha256_and_a_signature(algorithm: str, digest: bytes, signature: bytes) -> None:
+    message = {
+        "messageDigest": {"algorithm": algorithm, "digest": base64.b64encode(digest).decode()},
+        "signature": base64.b64encode(signature).decode(),
+    }
+
+    with pytest.raises(DocumentError):
+        read_bundle(json.dumps(_value(MESSAGE) | {"messageSignature": message}).encode(), where="x")
+
+
 @given(st.binary())
 def test_any_input_gives_a_bundle_or_an_error_of_ours(content: bytes) -> None:
     with contextlib.suppress(PolicydError):

@@ -138,6 +138,7 @@ def _changed(**changes: object) -> bytes:
         _changed(signatures=[{"sig": ""}]),
         _changed(signatures=[{"sig": "AAAA" * 400}]),
         _changed(signatures=[{"sig": "AAAA", "keyid": 7}]),
+        _changed(signatures=[{"sig": "AAAA", "keyid": "k" * 257}]),
         _changed(signatures=[{"sig": "AAAA"}] * (MAX_SIGNATURES + 1)),
         EXAMPLE.replace(b'"payload":', b'"payload": "", "payload":'),
     ],

@@ -59,3 +59,17 @@ def test_keys_of_other_kinds_are_refused(kind: str) -> None:
         read_public_key(pem, where="trust.yaml")
 
     assert caught.value.where == "trust.yaml"
+
+
+def test_a_key_of_more_than_a_keys_length_is_refused_unread() -> None:
+    with pytest.raises(KeyUnusable, match="too long"):
+        read_public_key(key("a").public_key_pem + "\n" * 5000, where="trust.yaml")
+
+
+def test_only_p256_keys_sign_sha256_digests() -> None:
+    p384 = ec.generate_private_key(ec.SECP384R1()).public_key()
+    pem = p384.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+    for other in (pem, ed25519_key("a").public_key_pem):
+        with pytest.raises(KeyUnusable):
+            is_digest_signed_by(read_public_key(other, where="x"), b"signature", hashlib.sha256(b"m").hexdigest())

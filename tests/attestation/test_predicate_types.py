@@ -26,6 +26,7 @@ def test_the_types_of_a_run_are_nobodys_to_sign(text: str) -> None:
         "provenance",
         "slsaprovenance",
         "file:///etc/passwd",
+        "ftp://example.com/v1",
         "https://",
         "https:///v1",
         "https://a b/v1",

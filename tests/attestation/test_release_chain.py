@@ -19,11 +19,11 @@ from policyd.errors import (
     SubjectMismatch,
     VerificationFailed,
 )
-from policyd.models.decision import Effect, Level, Problem, Severity, Verdict, Violation
+from policyd.models.decision import Effect, Gate, Level, Problem, Severity, Verdict, Violation
 from policyd.models.manifest import Product, StageState
 from policyd.models.plan import PolicySetRef
-from policyd.models.statement import MANIFEST_V1, PROVENANCE_V1
-from policyd.models.trust import TrustedBuilder
+from policyd.models.statement import DECISION_V1, LINK_V03, MANIFEST_V1, PROVENANCE_V1
+from policyd.models.trust import Role, TrustedBuilder
 from tests.attestation.made_run import (
     BUILDER_ID,
     NOW,
@@ -31,7 +31,9 @@ from tests.attestation.made_run import (
     ExampleLog,
     MadeRun,
     key,
+    make_decision,
     make_plan,
+    make_role,
     make_run,
     make_trust,
     sha256,
@@ -156,6 +158,14 @@ def test_another_statement_of_the_builder_is_no_manifest() -> None:
     assert _failing_check(run, bundle=provenance) == (VerificationFailed, 1)
 
 
+def test_a_manifest_under_another_predicate_type_is_no_manifest() -> None:
+    run = make_run()
+    predicate = run.manifest().model_dump(mode="json", exclude_none=True)
+    bundle = sign_statement(render_statement([Named("plan", run.plan.sha256)], LINK_V03, predicate), key("builder"))
+
+    assert _failing_check(run, bundle=bundle) == (VerificationFailed, 1)
+
+
 def test_a_manifest_bundle_that_is_no_bundle_is_refused() -> None:
     assert _failing_check(make_run(), bundle=b"{}") == (VerificationFailed, 1)
 
@@ -271,6 +281,10 @@ def _admitted_under_self_governance(run: MadeRun) -> None:
     _replace_decision(run, run.admit("package", governance="self"))
 
 
+def _admitted_by_another_gate(run: MadeRun) -> None:
+    _replace_decision(run, run.admit("package", gate=Gate.RELEASE))
+
+
 def _admitted_by_the_check_decision(run: MadeRun) -> None:
     _replace_decision(run, run.evidence[run.check_sha256])
 
@@ -297,6 +311,7 @@ def _replace_decision(run: MadeRun, bundle: bytes) -> None:
         (_admitted_for_another_plan, SubjectMismatch),
         (_admitted_by_another_policy_set, SubjectMismatch),
         (_admitted_under_self_governance, SubjectMismatch),
+        (_admitted_by_another_gate, SubjectMismatch),
         (_admitted_by_the_check_decision, SubjectMismatch),
         (_admitted_by_the_builder, IdentityNotTrusted),
     ],
@@ -317,6 +332,9 @@ def test_a_stage_admitted_by_something_else_is_refused(change: Change, error: ty
         ({"plan_sha256": sha256("another plan")}, SubjectMismatch),
         ({"plan_sha256": None}, SubjectMismatch),
         ({"run_id": OTHER_RUN_ID}, SubjectMismatch),
+        ({"gate": Gate.STAGE}, SubjectMismatch),
+        ({"gate": Gate.RELEASE}, SubjectMismatch),
+        ({"stage": "build"}, SubjectMismatch),
         ({"governance": "self"}, SubjectMismatch),
         ({"policy_set": PolicySetRef(name="library", sha256=sha256("edited"))}, SubjectMismatch),
     ],
@@ -328,6 +346,32 @@ def test_a_check_decision_that_does_not_allow_this_plan_is_refused(
     run.check(**changes)
 
     assert _failing_check(run) == (error, 7)
+
+
+def _check_statement(run: MadeRun, *, subject: str, predicate_type: str = DECISION_V1, **changes: object) -> None:
+    predicate = make_decision(run.plan, **changes).model_dump(mode="json", exclude_none=True)
+    statement = render_statement([Named("plan", subject)], predicate_type, predicate)
+    run.check_sha256 = run.put(sign_statement(statement, key("decider")))
+
+
+def test_subject_and_content_of_a_decision_both_name_the_plan() -> None:
+    run = make_run()
+
+    _check_statement(run, subject=sha256("another plan"))
+    assert _failing_check(run) == (SubjectMismatch, 7)
+
+    _check_statement(run, subject=run.plan.sha256, plan_sha256=sha256("another plan"))
+    assert _failing_check(run) == (SubjectMismatch, 7)
+
+
+def test_a_decision_under_another_predicate_type_is_no_decision() -> None:
+    run = make_run()
+    other = "https://example.com/opinion/v1"
+    run.trust = make_role(make_trust(), Role.DECIDER, predicate_types=(DECISION_V1, other))
+
+    _check_statement(run, subject=run.plan.sha256, predicate_type=other)
+
+    assert _failing_check(run) == (VerificationFailed, 7)
 
 
 def test_a_policy_set_that_the_trust_policy_does_not_list_is_refused() -> None:
@@ -478,7 +522,7 @@ def test_every_external_parameter_counts(parameter: dict[str, object]) -> None:
 
 def test_the_build_type_counts() -> None:
     run = make_run()
-    _forge_provenance(run, lambda predicate: predicate["buildDefinition"].update(buildType="https://example.com/other"))  # type: ignore[arg-type]
+    _forge_provenance(run, lambda predicate: predicate["buildDefinition"].update(buildType="https://example.com/other"))  # type: ignore[call-overload]
 
     assert _failing_check(run) == (SubjectMismatch, 9)
 
@@ -486,6 +530,21 @@ def test_the_build_type_counts() -> None:
 def test_the_builder_id_counts() -> None:
     run = make_run()
     _forge_provenance(run, lambda predicate: predicate["runDetails"]["builder"].update(id="https://other.example"))
+
+    assert _failing_check(run) == (SubjectMismatch, 9)
+
+
+@pytest.mark.parametrize("material", ["pipeline", "source", "products/build.wheel/a-1.0.whl"])
+def test_a_material_left_out_of_the_provenance_is_noticed(material: str) -> None:
+    run = make_run()
+
+    def leave_out(predicate: dict[str, dict[str, dict[str, object]]]) -> None:
+        definition: dict[str, object] = predicate["buildDefinition"]  # type: ignore[assignment]
+        dependencies = definition["resolvedDependencies"]
+        assert isinstance(dependencies, list)
+        definition["resolvedDependencies"] = [found for found in dependencies if found["name"] != material]
+
+    _forge_provenance(run, leave_out)
 
     assert _failing_check(run) == (SubjectMismatch, 9)
 
@@ -550,6 +609,30 @@ def test_a_stage_of_the_plan_that_did_not_run_is_noticed() -> None:
     del run.records["test"]
 
     assert _failing_check(run) == (SubjectMismatch, 4)
+
+
+def test_a_stage_listed_twice_is_noticed() -> None:
+    run = make_run()
+    run.changes = {"stages": (*run.manifest().stages, run.records["test"])}
+
+    assert _failing_check(run) == (SubjectMismatch, 4)
+
+
+def test_a_plan_with_two_stages_of_one_name_is_refused() -> None:
+    plan = make_plan()
+
+    assert _failing_check(make_run(plan=make_plan(stages=(*plan.stages, plan.stages[0])))) == (SubjectMismatch, 4)
+
+
+def test_an_input_that_no_stage_left_is_noticed() -> None:
+    run = MadeRun()
+    run.put(run.plan.to_json())
+    run.check()
+    run.run_stage("build", products=())
+    for name in ("test", "package", "deploy"):
+        run.run_stage(name)
+
+    assert _failing_check(run) == (SubjectMismatch, 9)
 
 
 @pytest.mark.parametrize(

@@ -64,5 +64,5 @@ _lists_environment(command) if command.argv == ["export", "-p"]
 
 _goes_to_the_log(command) if {
 	command.pipes_to == ""
-	regex.match(`^[^>]*$`, command.text)
+	count(command.writes_to) == 0
 }

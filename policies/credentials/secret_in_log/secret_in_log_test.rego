@@ -2,8 +2,10 @@ package policyd.credentials.secret_in_log_test
 
 import data.policyd.credentials.secret_in_log
 
-command(text, argv, pipes_to) := {
-	"text": text, "program": argv[0], "argv": argv, "pipes_to": pipes_to, "shell": "bash", "untrusted": false,
+command(text, argv, pipes_to) := command_to(text, argv, pipes_to, [])
+
+command_to(text, argv, pipes_to, writes_to) := {
+	"writes_to": writes_to, "text": text, "program": argv[0], "argv": argv, "pipes_to": pipes_to, "shell": "bash", "untrusted": false,
 	"at": ["commands", 0], "stage": "build",
 }
 
@@ -39,7 +41,7 @@ test_secret_piped_on_is_fine if {
 }
 
 test_secret_written_to_a_file_is_fine if {
-	fine(command("echo \"$TOKEN\" > f", ["echo", "$TOKEN"], ""), [secret("build")])
+	fine(command_to("echo \"$TOKEN\" > f", ["echo", "$TOKEN"], "", ["f"]), [secret("build")])
 }
 
 test_secret_of_another_stage_is_fine if {

@@ -29,7 +29,7 @@ _runs_it(_, command) if command.pipes_to in shell.shells
 
 _runs_it(_, command) if command.pipes_to in {"eval", "source", ".", "pwsh", "powershell", "iex"}
 
-# Other interpreters read data as often as code: `| python3 -m json.tool`. They run it when they are given no program
+# Other interpreters read documents as often as code: `| python3 -m json.tool`. They run it when they are given no program
 # of their own.
 _runs_it(i, command) if {
 	command.pipes_to in {"python", "python2", "python3", "perl", "ruby", "node", "php"}

@@ -5,7 +5,7 @@
 #   is claimed.
 # custom:
 #   id: governance.self_governed
-#   severity: info
+#   severity: low
 #   gate: release
 #   controls: [OWASP-CICD-SEC-1, OWASP-CICD-SEC-5]
 #   remediation: "Write operator settings outside the repository (`policyd init`), and run with them."

@@ -5,7 +5,7 @@
 #   approving can be relied on.
 # custom:
 #   id: governance.unverified_requester
-#   severity: info
+#   severity: low
 #   gate: release
 #   controls: [OWASP-CICD-SEC-2, OWASP-CICD-SEC-10]
 #   remediation: Ask with a key or a CI token that the trust policy lists.

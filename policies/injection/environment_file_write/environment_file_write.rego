@@ -40,6 +40,16 @@ deny contains violation if {
 	}
 }
 
-_file(command) := found[1] if {
-	some found in regex.find_all_string_submatch_n(`>[^|;]*\$\{?(GITHUB_ENV|GITHUB_PATH)`, command.text, 1)
+_file(command) := "GITHUB_ENV" if {
+	some file in _written(command)
+	regex.match(`^\$(env:)?\{?GITHUB_ENV\}?$`, file)
 }
+
+_file(command) := "GITHUB_PATH" if {
+	some file in _written(command)
+	regex.match(`^\$(env:)?\{?GITHUB_PATH\}?$`, file)
+}
+
+_written(command) := command.writes_to if command.program != "tee"
+
+_written(command) := array.concat(command.writes_to, command.argv) if command.program == "tee"

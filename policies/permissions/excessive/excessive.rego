@@ -12,11 +12,12 @@
 #   remediation: "Write `permissions: {}` for the workflow, and grant each job what it uses."
 package policyd.permissions.excessive
 
+# `write-all` arrives as one permission for each scope. Grants of the workflow stand in one place, so the jobs that share
+# them share the violation.
 deny contains violation if {
 	some permission in input.permissions
-	permission.explicit
-	permission.access == "write"
-	permission.scope in _everything
+	permission.scope == "actions"
+	permission.stage in _writes_everything
 	violation := {"message": "the token may write everything", "at": permission.at}
 }
 
@@ -26,12 +27,24 @@ deny contains violation if {
 	permission.explicit
 	permission.level == "pipeline"
 	permission.access == "write"
-	scope := permission.scope
-	not scope in _everything
+	stage := permission.stage
+	not stage in _writes_everything
 	violation := {
 		"message": sprintf("every job of the workflow may write %s", [permission.scope]),
 		"at": permission.at,
 	}
 }
 
-_everything := {"*", "all", "write-all"}
+_writes contains [permission.stage, permission.scope] if {
+	some permission in input.permissions
+	permission.explicit
+	permission.access == "write"
+}
+
+_writes_everything contains stage if {
+	some [stage, scope] in _writes
+	scope == "actions"
+	every other in ["checks", "contents", "deployments", "id-token", "packages", "pages", "security-events", "statuses"] {
+		[stage, other] in _writes
+	}
+}

@@ -7,6 +7,7 @@ A process that dies or takes too long is ended, the rule it was at is named, and
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import os
@@ -52,9 +53,7 @@ class EmbeddedEngine:
     @property
     def ref(self) -> EngineRef:
         """Name and version of the engine."""
-        from importlib.metadata import version
-
-        return EngineRef(name="regorus", version=version("gordon-to-regorus"))
+        return EngineRef(name="regorus", version=_regorus_version())
 
     def query(self, entrypoints: Sequence[str], document: bytes) -> Mapping[str, Answer]:
         """Answer every entry point for the input `document` (JSON bytes); see `PolicyEngine`.
@@ -189,15 +188,11 @@ class _RuleProcess:
             raise EngineError("the engine's syntax tree has no known shape", where="regorus", fix="report this")
         return trees
 
-    def ask(
-        self, key: str, entrypoints: Sequence[str], document: bytes, deadline: float
-    ) -> dict[str, Answer]:
+    def ask(self, key: str, entrypoints: Sequence[str], document: bytes, deadline: float) -> dict[str, Answer]:
         """Return the answers to `entrypoints` for `document`."""
         request = _frame({"ask": key, "entrypoints": list(entrypoints)})
         self._send(request + struct.pack(">I", len(document)) + document, deadline, f"before {entrypoints[0]}")
-        return {
-            entrypoint: _read_answer(self._receive(deadline, f"in {entrypoint}")) for entrypoint in entrypoints
-        }
+        return {entrypoint: _read_answer(self._receive(deadline, f"in {entrypoint}")) for entrypoint in entrypoints}
 
     def stop(self) -> None:
         """End the process by its id and wait for it."""
@@ -221,11 +216,15 @@ class _RuleProcess:
         head = self._take(4, deadline, doing)
         (length,) = struct.unpack(">I", head)
         if length > MAX_FRAME_BYTES:
-            raise EngineError(f"the engine's answer is too large {doing}", where="regorus", fix="make the rule say less")
+            raise EngineError(
+                f"the engine's answer is too large {doing}", where="regorus", fix="make the rule say less"
+            )
         try:
             answer = json.loads(self._take(length, deadline, doing))
         except (ValueError, RecursionError) as error:
-            raise EngineError(f"the engine's answer can't be read {doing}", where="regorus", fix="report this") from error
+            raise EngineError(
+                f"the engine's answer can't be read {doing}", where="regorus", fix="report this"
+            ) from error
         if not isinstance(answer, dict):
             raise EngineError(f"the engine's answer has no known shape {doing}", where="regorus", fix="report this")
         return answer
@@ -265,6 +264,16 @@ class _RuleProcess:
             where="regorus",
             fix="it was out of memory or time: make the rule's work smaller",
         )
+
+
+@functools.cache
+def _regorus_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("gordon-to-regorus")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def _frame(value: object) -> bytes:

@@ -37,9 +37,7 @@ def write_certificate(folder: Path, host: str) -> tuple[Path, Path]:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     paths = (folder / "certificate.pem", folder / "key.pem")
-    for path, content in zip(
-        paths, (certificate.public_bytes(serialization.Encoding.PEM), key_pem), strict=True
-    ):
+    for path, content in zip(paths, (certificate.public_bytes(serialization.Encoding.PEM), key_pem), strict=True):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -1,10 +1,10 @@
 """The reference engine: a real OPA server that policyd starts for itself.
 
-It listens on loopback behind TLS with a certificate made for this one start, and answers only to a random bearer token:
-another user of the machine can neither ask it nor stand in for it. Before it starts, `opa check` holds the policy against
-the capabilities, which a running OPA would not take. The modules are there from its start and not uploaded one by one:
-each upload is compiled alone, so a module would have to come after all it uses, and the server would for a while answer
-with a part of the policy. What it holds is read back and compared.
+It listens on loopback behind TLS with a certificate made for this one start, and answers only to a random bearer
+token: another user of the machine can neither ask it nor stand in for it. Before it starts, `opa check` holds the
+policy against the capabilities, which a running OPA would not take. The modules are there from its start and not
+uploaded one by one: each upload is compiled alone, so a module would have to come after all it uses, and the server
+would for a while answer with a part of the policy. What it holds is read back and compared.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class _Server:
         self._client: OpaClient = OpaClient(
             host=_HOST, port=port, ssl=str(certificate), token=token, retries=0, timeout=timeout_seconds
         )
-        # Without this, variables of the caller could name a proxy, another CA bundle or a .netrc that replaces the token.
+        # Else variables of the caller could name a proxy, another CA bundle or a .netrc that replaces the token.
         self._client._session.trust_env = False
         self._wait_until_ready()
 
@@ -189,7 +189,9 @@ class _Server:
         data = self._call(self._client.get_data, f"{policy_set.prefix}/settings")["result"]
         if held != wanted or data != settings:
             raise EngineError(
-                "the OPA server does not hold the policy set it was given", where="opa", fix="run it again, then report it"
+                "the OPA server does not hold the policy set it was given",
+                where="opa",
+                fix="run it again, then report it",
             )
 
     def ask(self, entrypoints: Sequence[str], document: object) -> dict[str, Answer]:
@@ -264,12 +266,14 @@ class _Server:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 said = "" if self._process.stderr is None else _last_words(self._process)
                 self.stop()
-                raise EngineError(f"OPA did not start{said}", where="opa", fix="see that this OPA runs here: `opa version`")
+                raise EngineError(
+                    f"OPA did not start{said}", where="opa", fix="see that this OPA runs here: `opa version`"
+                )
             time.sleep(0.02)
 
 
 def _launch(arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:
-    """Start OPA from a thread that lives as long as it: the death signal is tied to the thread that starts a process."""
+    """Start OPA from a thread that lives as long as it: the death signal is tied to the thread that started it."""
     started: list[subprocess.Popen[bytes] | OSError] = []
     ready = threading.Event()
 
@@ -315,7 +319,9 @@ def _require_capabilities(
 ) -> None:
     """Raise `PolicyError` unless OPA compiles the policy set with the builtins that policies may call."""
     capabilities = library_folder() / "capabilities.json"
-    code, output = _run(opa, ["check", "--format=json", f"--capabilities={capabilities}", str(modules)], timeout_seconds)
+    code, output = _run(
+        opa, ["check", "--format=json", f"--capabilities={capabilities}", str(modules)], timeout_seconds
+    )
     if code == 0:
         return
     try:
@@ -363,7 +369,9 @@ def _run(opa: Path, arguments: list[str], timeout_seconds: float) -> tuple[int, 
             f"OPA can't be started: {error.strerror}", where=str(opa), fix="install it, or use the embedded engine"
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise EngineError(f"`opa {arguments[0]}` took too long", where=str(opa), fix="make the policy simpler") from error
+        raise EngineError(
+            f"`opa {arguments[0]}` took too long", where=str(opa), fix="make the policy simpler"
+        ) from error
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 

@@ -49,10 +49,11 @@ def collect_products(
 ) -> list[Product]:
     """Store every file below `out` and return it as a product of the output or result that declares it.
 
-    Sorted by path. A file that both an output and a result declare is read once and returned for each. `uid` is the
-    sandbox's `stage_uid`. Raises `CollectError` for anything undeclared, missing, or not a plain file of the stage.
+    Sorted by path. `uid` is the sandbox's `stage_uid`. Raises `CollectError` for anything undeclared, declared twice,
+    missing, or not a plain file of the stage.
     """
     owner = os.geteuid() if uid is None else uid
+    declarations: tuple[Output | Result, ...] = (*outputs, *results)
     with opened_folder(out) as root:
         # 1. Everything in $OUT is a plain file of the stage with a plain name, and not too much of it.
         found = sorted(_walk(root, owner, max_entries), key=lambda file: file.path)
@@ -60,17 +61,20 @@ def collect_products(
         if size > max_bytes:
             raise _refusal(f"left {size} bytes, more than the {max_bytes} allowed", "declare less, or split the stage")
 
-        # 2. Every file is declared, by one output and by one result at most.
-        claims = {file.path: _claims(file.path, outputs, results) for file in found}
+        # 2. Every file is declared, once.
+        claims = {file.path: [one for one in declarations if matches(one.path, file.path)] for file in found}
         if undeclared := [path for path, claim in claims.items() if not claim]:
             raise _refusal(
                 f"left what it does not declare: {_names(undeclared)}",
                 "declare each file under outputs or results, or keep it out of $OUT ($TMPDIR is for scratch)",
             )
+        for path, claim in claims.items():
+            if len(claim) > 1:
+                names = " and ".join(one.name for one in claim)
+                raise _refusal(f"left {path!a}, which {names} both declare", "let each file match one declaration")
 
         # 3. Every declaration has a file.
         claimed = {id(declaration) for claim in claims.values() for declaration in claim}
-        declarations: tuple[Output | Result, ...] = (*outputs, *results)
         for declaration in declarations:
             if id(declaration) not in claimed:
                 raise _refusal(
@@ -82,7 +86,8 @@ def collect_products(
         products = []
         for file in found:
             sha256, stored = _store(root, file, put)
-            products += [
+            (declaration,) = claims[file.path]
+            products.append(
                 Product(
                     output=declaration.name,
                     path=file.path,
@@ -90,8 +95,7 @@ def collect_products(
                     sha256=sha256,
                     size=stored,
                 )
-                for declaration in claims[file.path]
-            ]
+            )
     return products
 
 
@@ -160,16 +164,6 @@ def _kind(mode: int) -> str | None:
         stat.S_IFBLK: "a device",
     }
     return kinds.get(stat.S_IFMT(mode), "something that is no file")
-
-
-def _claims(path: str, outputs: Sequence[Output], results: Sequence[Result]) -> list[Output | Result]:
-    by_output = [output for output in outputs if matches(output.path, path)]
-    by_result = [result for result in results if matches(result.path, path)]
-    for claim in (by_output, by_result):
-        if len(claim) > 1:
-            names = " and ".join(declaration.name for declaration in claim)
-            raise _refusal(f"left {path!a}, which {names} both declare", "let each file match one declaration")
-    return [*by_output, *by_result]
 
 
 def _store(root: int, file: _Found, put: Put) -> tuple[Sha256, int]:

@@ -15,20 +15,16 @@ there. (A unix socket works through a read-only mount, so "read-only" would not 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from policyd.errors import SandboxUnavailable, SettingsError
+from policyd.errors import SandboxUnavailable
 from policyd.run.ports import Job
 
 #: Who a stage is, as it sees itself, on every machine: what lands in archives is then the same everywhere.
 STAGE_UID_INSIDE = 1000
 HOSTNAME = "stage"
-
-#: Folders that are never mounted into a stage, and nothing below them either, except what policyd itself made there.
-FORBIDDEN = tuple(Path(path) for path in ("/boot", "/dev", "/etc", "/home", "/proc", "/root", "/run", "/sys", "/var"))
 
 #: Where programs under /usr keep what they need to start. Public files of the distribution, read-only.
 _SYSTEM_ETC = (
@@ -131,33 +127,6 @@ def program_folders(job: Job, tools: str) -> list[str]:
         inner = "/bin" if os.path.isdir(f"{tool.folder}/bin") else ""
         found.append(f"{tools}/{tool.name}{inner}")
     return found
-
-
-def require_mountable(folder: Path, *, what: str, apart_from: Sequence[Path]) -> Path:
-    """Return the real path of a folder the operator lets stages see, or raise `SettingsError`.
-
-    It must be none of the system's own folders, and neither hold nor lie in what `apart_from` names (the store, the
-    checkout, keys). The operator's own folders below /home or /var are meant to be named one by one; `FORBIDDEN` says
-    no to the folders themselves and to all of /dev, /etc, /proc, /root, /run and /sys.
-    """
-    real = Path(os.path.realpath(folder))
-    if not folder.is_absolute() or not stat.S_ISDIR(os.stat(real).st_mode if real.exists() else 0):
-        raise SettingsError(f"{what} is not a folder", where=str(folder), fix="name an absolute path of a folder")
-    whole = (Path("/"), Path("/usr"), *FORBIDDEN)
-    inside = tuple(path for path in FORBIDDEN if path not in (Path("/home"), Path("/var")))
-    if real in whole or any(real.is_relative_to(path) for path in inside):
-        raise SettingsError(
-            f"{what} must not be {real}: a stage never sees this", where=str(folder), fix="name a folder made for it"
-        )
-    for other in apart_from:
-        other_real = Path(os.path.realpath(other))
-        if real.is_relative_to(other_real) or other_real.is_relative_to(real):
-            raise SettingsError(
-                f"{what} overlaps {other_real}, which a stage never sees",
-                where=str(folder),
-                fix="name a folder that neither holds nor lies in it",
-            )
-    return real
 
 
 def _java_folders() -> list[str]:

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from policyd.adapters.beneath import make_folders, opened_folder, opened_folder_beneath, write_new
 from policyd.adapters.strict_modes import require_safe_folder
+from policyd.errors import SandboxError
 from policyd.models.base import Sha256
 from policyd.run.ports import Folders
 
@@ -68,7 +69,7 @@ class Workspace:
         readers = None if self.uid is None else (0, self.uid)
         # A product has no mode, and one that is a program should run, so every input may be executed.
         mode = 0o500 if self.uid is None else 0o550
-        with opened_folder(self.root / "inputs") as inputs:
+        with writing_for_stage(self.root), opened_folder(self.root / "inputs") as inputs:
             make_folders(inputs, folders, mode=0o700 if self.uid is None else 0o750, owner=readers)
             with opened_folder_beneath(inputs, folders) as folder:
                 write_new(name, folder, lambda file: copy(sha256, file), mode=mode, owner=readers)
@@ -82,24 +83,44 @@ def open_workspace(parent: Path, uid: int | None) -> Iterator[Workspace]:
     only we can write, or a sticky one. Raises `UnsafePermissions` for any other.
     """
     parent = require_safe_folder(parent, sticky=True)
-    root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))  # 0700
+    with writing_for_stage(parent):
+        root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))  # 0700
     with opened_folder(root) as held:
         # Held as long as this process lives: what nobody holds is left over from one that was killed.
         fcntl.flock(held, fcntl.LOCK_EX)
         try:
-            for name in (*_OF_THE_STAGE, *_TO_READ):
-                os.mkdir(name, 0o700, dir_fd=held)
-            if uid is not None:
-                for name in _OF_THE_STAGE:
-                    os.chown(name, uid, uid, dir_fd=held, follow_symlinks=False)
-                for name in _TO_READ:
-                    os.chown(name, 0, uid, dir_fd=held, follow_symlinks=False)
-                    os.chmod(name, 0o750, dir_fd=held)  # noqa: S103  # the group is the stage
-                os.fchown(held, 0, uid)
-                os.fchmod(held, 0o710)
+            with writing_for_stage(root):
+                _make_places(held, uid)
             yield Workspace(root, uid)
         finally:
             _remove_or_warn(root)
+
+
+@contextmanager
+def writing_for_stage(where: Path) -> Iterator[None]:
+    """Turn what goes wrong while a stage's folders are filled (a full disk) into a `SandboxError`."""
+    try:
+        yield
+    except OSError as error:
+        raise SandboxError(
+            f"the stage's folders can't be made: {(error.strerror or str(error)).lower()}",
+            where=str(where),
+            fix="free space there, or name another folder under `workspaces` in operator settings",
+        ) from error
+
+
+def _make_places(root: int, uid: int | None) -> None:
+    for name in (*_OF_THE_STAGE, *_TO_READ):
+        os.mkdir(name, 0o700, dir_fd=root)
+    if uid is None:
+        return
+    for name in _OF_THE_STAGE:
+        os.chown(name, uid, uid, dir_fd=root, follow_symlinks=False)
+    for name in _TO_READ:
+        os.chown(name, 0, uid, dir_fd=root, follow_symlinks=False)
+        os.chmod(name, 0o750, dir_fd=root)  # noqa: S103  # the group is the stage
+    os.fchown(root, 0, uid)
+    os.fchmod(root, 0o710)
 
 
 def remove_leftovers(parent: Path) -> int:

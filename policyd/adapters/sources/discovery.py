@@ -157,11 +157,16 @@ class _Walk:
                     found.append(Found(_shown(path), None, error))
                     continue
                 folders.append(entry.name)
+            elif entry.is_symlink() and self._is_github_folder((*parts, entry.name)):
+                found.append(_refused_link(path))
             elif entry.name.endswith((".yml", ".yaml")):
                 one = self._look_at(path, entry)
                 if one is not None:
                     found.append(one)
         return found, folders
+
+    def _is_github_folder(self, parts: tuple[str, ...]) -> bool:
+        return parts[-1] == ".github" or (*self.above, *parts)[-2:] == (".github", "workflows")
 
     def _look_at(self, path: str, entry: os.DirEntry[str]) -> Found | None:
         """Return the pipeline at `path`, or `None` where the file is something else."""
@@ -174,10 +179,10 @@ class _Walk:
         try:
             descriptor = open_beneath(self.root_fd, path)
             try:
-                beginning = os.pread(descriptor, _BEGINNING_BYTES, 0)
-                if not by_path and not begins_as_native(beginning) and not (by_name and b"policyd" in beginning):
+                if not by_path and not by_name and not begins_as_native(os.pread(descriptor, _BEGINNING_BYTES, 0)):
                     return None
-                return Found(_shown(path), _read_all(descriptor, path, MAX_PIPELINE_BYTES))
+                content = _read_all(descriptor, path, MAX_PIPELINE_BYTES)
+                return Found(_shown(path), content) if by_path or b"policyd" in content else None
             finally:
                 os.close(descriptor)
         except PolicydError as error:
@@ -223,6 +228,13 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+
+
+def _refused_link(path: str) -> Found:
+    error = SourceError(
+        "this is a link, not a folder", where=_shown(path), fix="put the folder there; policyd follows no links"
+    )
+    return Found(_shown(path), None, error)
 
 
 def _unreadable(error: OSError, path: str) -> SourceError:

@@ -6,13 +6,17 @@ A log is no evidence: its digest is in the stage record, and whoever reads the f
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import re
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from policyd.errors import StoreError, UsageError
 from policyd.models.base import Name, RunId, Sha256
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 class StageLog:
@@ -26,7 +30,7 @@ class StageLog:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._unwritable(error) from error
-        self._file: BinaryIO = os.fdopen(descriptor, "wb", buffering=0)
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
         self._digest = hashlib.sha256()
 
     def __enter__(self) -> Self:
@@ -82,10 +86,13 @@ class StageLogs:
         with self.read(run_id, stage) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def read(self, run_id: RunId, stage: Name) -> BinaryIO:
+    def read(self, run_id: RunId, stage: Name) -> io.BufferedReader:
         """Return the log of a stage, open for reading from its beginning. Raises `UsageError` where there is none."""
+        # The name comes from a command line: nothing but a name may become part of a path.
         path = self._folder / run_id / f"{stage}.log"
         try:
+            if not _NAME.fullmatch(stage):
+                raise FileNotFoundError(stage)
             return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
         except OSError as error:
             raise UsageError(

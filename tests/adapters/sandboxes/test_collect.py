@@ -49,7 +49,7 @@ def test_products_come_with_digest_size_and_the_output_that_declares_them(out: P
     assert found[1].sha256 == hashlib.sha256(b"wheel").hexdigest()
 
 
-def test_a_file_may_be_product_and_result_and_is_read_once(out: Path) -> None:
+def test_a_result_comes_with_its_kind_and_each_file_is_read_once(out: Path) -> None:
     (out / "sbom.json").write_bytes(b"{}")
     read: list[int] = []
 
@@ -57,15 +57,9 @@ def test_a_file_may_be_product_and_result_and_is_read_once(out: Path) -> None:
         read.append(descriptor)
         return hash_descriptor(descriptor)
 
-    found = collect_products(
-        out,
-        [Output(name="sbom", path="sbom.json")],
-        [Result(name="parts", kind=ResultKind.SBOM, path="*.json")],
-        put,
-        uid=None,
-    )
+    found = collect_products(out, [], [Result(name="parts", kind=ResultKind.SBOM, path="*.json")], put, uid=None)
 
-    assert [(product.output, product.type) for product in found] == [("sbom", "file"), ("parts", "sbom")]
+    assert [(product.output, product.type) for product in found] == [("parts", "sbom")]
     assert len(read) == 1
 
 
@@ -107,6 +101,8 @@ def test_a_file_two_outputs_declare_is_refused(out: Path) -> None:
 
     with pytest.raises(CollectError, match="'app', which one and two both declare"):
         collect(out, Output(name="one", path="app"), Output(name="two", path="a*"))
+    with pytest.raises(CollectError, match="'app', which one and two both declare"):
+        collect(out, Output(name="one", path="app"), results=(Result(name="two", kind=ResultKind.JSON, path="**"),))
 
 
 def _link(out: Path) -> None:

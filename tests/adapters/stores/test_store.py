@@ -36,10 +36,10 @@ def test_the_store_is_for_its_owner_alone(store: Store) -> None:
 def test_a_store_that_others_can_write_is_refused(store: Store, signer: Signer, tmp_path: Path) -> None:
     store.root.chmod(0o777)
 
-    with pytest.raises(UnsafePermissions):
-        open_store(store.root, tmp_path / "state", signer)
-    with pytest.raises(UnsafePermissions):
-        open_store(store.root, tmp_path / "state")
+    for key in (signer, None):
+        with pytest.raises(UnsafePermissions) as raised:
+            open_store(store.root, tmp_path / "state", key)
+        assert raised.value.where == str(store.root)
 
 
 def test_a_store_that_is_a_link_is_refused(store: Store, signer: Signer, tmp_path: Path) -> None:
