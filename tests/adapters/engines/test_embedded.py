@@ -44,7 +44,7 @@ def test_a_rule_that_takes_all_memory_is_ended_and_named(make_set: MakeSet) -> N
 
 def test_nesting_that_is_allowed_but_slow_is_ended(make_set: MakeSet) -> None:
     """Brackets up to the bound may still take long when they come in numbers: time is bounded as well."""
-    deep = "\n".join(f"x{number} := " + "[" * 12 + "]" * 12 for number in range(400))
+    deep = "\n".join(f"x{number} := " + "[" * 12 + "1" + "]" * 12 for number in range(400))
 
     with (
         EmbeddedEngine(make_set(red=f"{deep}\n{FOUND}"), timeout_seconds=1.0) as engine,
@@ -143,7 +143,7 @@ def test_a_policy_that_opa_reads_otherwise_says_so(make_set: MakeSet) -> None:
         with pytest.raises(PolicyError):
             engine.query(["policyd.a.red.deny"], b"{}")  # refused again: nothing was kept of it
 
-    assert refused.value.where == "a/red.rego:11"
+    assert refused.value.where == "a/red.rego:12"
     assert "--engine opa" in refused.value.fix
 
 
