@@ -60,12 +60,10 @@ def is_regular(state: os.stat_result) -> bool:
     return stat.S_ISREG(state.st_mode)
 
 
-def read_chunks(descriptor: int) -> Iterator[memoryview]:
-    """Yield the content from where the descriptor stands; each chunk is valid until the next is asked for."""
-    buffer = bytearray(CHUNK_BYTES)
-    view = memoryview(buffer)
-    while count := os.readv(descriptor, [buffer]):
-        yield view[:count]
+def read_chunks(descriptor: int) -> Iterator[bytes]:
+    """Yield the content from where the descriptor stands."""
+    while chunk := os.read(descriptor, CHUNK_BYTES):
+        yield chunk
 
 
 def hash_descriptor(descriptor: int) -> tuple[Sha256, int]:

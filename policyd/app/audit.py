@@ -10,12 +10,12 @@ from policyd.adapters.clock import rfc3339
 from policyd.adapters.frameworks import read_frameworks
 from policyd.adapters.settings import Authority, find_authority, find_project_settings
 from policyd.adapters.stores.store import open_store
-from policyd.compliance.audit import assess_repository
 from policyd.app.check import judge_all, read_paths
 from policyd.app.judging import open_judge
 from policyd.app.projects import find_root
 from policyd.app.record import log_keys, verify_record
 from policyd.app.run_evidence import read_run_evidence
+from policyd.compliance.audit import assess_repository
 from policyd.compliance.evidence import DecisionMade
 from policyd.compliance.models import AuditReport, RunEvidence, Status, UnreadablePipeline
 from policyd.errors import ExitCode, PolicydError, UsageError, worst
@@ -23,7 +23,9 @@ from policyd.errors import ExitCode, PolicydError, UsageError, worst
 MAX_RUNS = 10_000
 
 
-def audit(path: Path, *, settings: Path | None, engine: str | None, names: tuple[str, ...], now: datetime) -> AuditReport:
+def audit(
+    path: Path, *, settings: Path | None, engine: str | None, names: tuple[str, ...], now: datetime
+) -> AuditReport:
     """Return where the controls stand for the pipelines under `path` and the runs of those pipelines in the store.
 
     `names` chooses frameworks by id; none means all. Raises `UsageError` for one that is not there.
@@ -39,7 +41,8 @@ def audit(path: Path, *, settings: Path | None, engine: str | None, names: tuple
         findings = judge_all(judge, read, unreadable, now)
         catalogue = judge.policy_set.catalogue
     decisions = [
-        DecisionMade(judged.decision, pipeline.ref.dialect) for judged, pipeline in zip(findings.judged, read, strict=True)
+        DecisionMade(judged.decision, pipeline.ref.dialect)
+        for judged, pipeline in zip(findings.judged, read, strict=True)
     ]
     pipelines = {pipeline.native.name for pipeline in read if pipeline.native is not None}
     runs = _read_runs(authority, pipelines, now) if authority else []

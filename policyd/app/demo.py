@@ -102,15 +102,15 @@ class _Demo:
                 "verify",
                 str(self.tampered(wheel)),
             ),
-            lambda: self.policyd(
-                "6. The record of all this contradicts nothing.", ExitCode.OK, "record", "verify"
-            ),
+            lambda: self.policyd("6. The record of all this contradicts nothing.", ExitCode.OK, "record", "verify"),
         ]
         for step in steps:
             if not step():
                 self.say("\nThe demo stopped here: this step did not end as it should.")
                 return ExitCode.FAULT
-        self.say("\nThat was the main job: a bad pipeline refused, a good one run, its release proved, a forgery refused.")
+        self.say(
+            "\nThat was the main job: a bad pipeline refused, a good one run, its release proved, a forgery refused."
+        )
         return ExitCode.OK
 
     def policyd(self, title: str, expected: ExitCode, *args: str) -> bool:

@@ -57,9 +57,7 @@ def find_manifest(store: Store, view: RunView) -> Manifest | None:
         return None
 
 
-def read_logs(
-    run: str, stage: str | None, *, settings: Path | None
-) -> Iterator[tuple[str, Iterable[bytes]]]:
+def read_logs(run: str, stage: str | None, *, settings: Path | None) -> Iterator[tuple[str, Iterable[bytes]]]:
     """Yield each stage of the run that printed (or `stage` alone) with the lines of its log.
 
     Raises `StoreError` where a log is not what the run's manifest says it was.

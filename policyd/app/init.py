@@ -121,7 +121,8 @@ class Initialised:
 def initialise(folder: Path, password: str, places: Places | None = None) -> Initialised:
     """Write project files into `folder` and, where there are none yet, settings, trust policy and keys.
 
-    `places` is the user's own when None. `password` encrypts the keys; the empty one leaves them readable to whoever reads the file (mode 0600).
+    `places` is the user's own when None. `password` encrypts the keys; the empty one leaves them to whoever reads the
+    file (mode 0600).
     """
     from policyd.adapters.sources.discovery import find_pipeline_files
 
@@ -163,9 +164,7 @@ def _write_authority(done: Initialised, password: str, places: Places) -> None:
     signers: dict[Role, GeneratedKey] = {}
     for role in Role:
         path = key_folder / f"{role.value}.key"
-        signers[role] = generate_key(
-            path, algorithm="ed25519" if role is Role.LOG else "ecdsa-p256", password=password
-        )
+        signers[role] = generate_key(path, algorithm="ed25519" if role is Role.LOG else "ecdsa-p256", password=password)
         done.written.append(path)
     done.empty_passphrase = password == ""
 
@@ -173,7 +172,9 @@ def _write_authority(done: Initialised, password: str, places: Places) -> None:
     builder = f"https://policyd.local/{re.sub(r'[^A-Za-z0-9.-]+', '-', socket.gethostname()) or 'host'}"
     trust = _render_trust(signers, builder, policy_sha256)
     _write_new(done, trust_path, trust)
-    _write_new(done, settings_path, _render_settings(trust_path, trust, data, places.state, builder, key_folder, target))
+    _write_new(
+        done, settings_path, _render_settings(trust_path, trust, data, places.state, builder, key_folder, target)
+    )
     done.pinned = [
         ("trust policy", sha256_hex(trust.encode())),
         ("policy set (the library of this policyd)", policy_sha256),

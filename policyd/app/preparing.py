@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from policyd.adapters.helpers import find_helper
 from policyd.adapters.settings import Authority, find_authority, find_project_settings
 from policyd.adapters.sources.discovery import read_beneath
 from policyd.adapters.sources.tools import folder_tool
@@ -17,10 +18,12 @@ from policyd.app.check import MAX_PIPELINE_BYTES
 from policyd.app.judging import Judge, make_repository, open_judge
 from policyd.app.projects import find_root, relative_to_root
 from policyd.errors import DocumentError, SettingsError, SourceError, UsageError
+from policyd.models.base import Sha256
 from policyd.models.canonical import sha256_hex
 from policyd.models.decision import Decision
 from policyd.models.pipeline import PipelineFile, Tool
 from policyd.models.plan import Plan, PlannedTool, Requester, SandboxMode, SourceTree
+from policyd.models.settings import Helpers
 from policyd.pipeline.reading import ReadPipeline, read_pipeline
 from policyd.report.findings import Judged
 from policyd.run.planning import Circumstances, make_plan
@@ -116,7 +119,17 @@ def _circumstances(
         governance=judge.governance,
         builder_id=authority.settings.builder_id if authority else SELF_BUILDER,
         sandbox=sandbox,
+        helpers=_find_helpers(authority, sandbox),
     )
+
+
+def _find_helpers(authority: Authority | None, sandbox: SandboxMode) -> dict[str, Sha256]:
+    """Return the digests of the programs that a run calls, so that the plan and every decision on it name them."""
+    configured = authority.settings.helpers if authority else Helpers()
+    found = {"git": find_helper("git", configured.git)}
+    if sandbox == "bwrap":
+        found["bwrap"] = find_helper("bwrap", configured.bwrap)
+    return {name: helper.sha256 for name, helper in found.items() if helper is not None}
 
 
 def plan_tools(pipeline: PipelineFile, source: TreeManifest, authority: Authority | None) -> dict[str, PlannedTool]:

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -27,11 +27,21 @@ from policyd.app.release import Released, release_products
 from policyd.app.stages import ATTEMPT, Listener, RunSigners, RunState, live
 from policyd.attestation.bound_run import BoundRun
 from policyd.attestation.statements import decision_statement, manifest_statement, sign_statement
-from policyd.errors import ExitCode, IdentityNotTrusted, PlanChanged, PolicydError, SettingsError, ToolError, UsageError, worst
+from policyd.errors import (
+    ExitCode,
+    IdentityNotTrusted,
+    PlanChanged,
+    PolicydError,
+    SettingsError,
+    StoreError,
+    ToolError,
+    UsageError,
+    worst,
+)
 from policyd.models.base import RunId, Sha256
 from policyd.models.manifest import Manifest, StageRecord, StageState
 from policyd.models.pipeline import StageKind
-from policyd.models.plan import Plan, SandboxMode
+from policyd.models.plan import Plan, PlannedStage, SandboxMode
 from policyd.models.records import Event, EventKind
 from policyd.policy.catalogue import Catalogue
 from policyd.report.findings import Judged
@@ -211,8 +221,13 @@ def _run(
             should_stop=stop.is_set,
             source_digests=prepared.source.content_digests(),
         )
-        records = _run_stages(state, jobs, listener)
-        manifest, manifest_sha256 = _finish(state, records, started_at)
+        fault = _run_stages(state, jobs, listener)
+        if fault is not None:
+            # What can still be recorded of the run is; then what went wrong is said.
+            with suppress(PolicydError):
+                _finish(state, started_at)
+            raise fault
+        manifest, manifest_sha256 = _finish(state, started_at)
         listener.on_manifest(manifest)
         released = release_products(
             state,
@@ -227,8 +242,12 @@ def _run(
         return RunOutcome(prepared.judged, catalogue, manifest, manifest_sha256, released)
 
 
-def _run_stages(state: RunState, jobs: int, listener: RunListener) -> tuple[StageRecord, ...]:
-    """Run every stage that may run, up to `jobs` side by side; return the record of each, in plan order."""
+def _run_stages(state: RunState, jobs: int, listener: RunListener) -> PolicydError | None:
+    """Run every stage that may run, up to `jobs` side by side.
+
+    Returns what kept policyd itself from going on (a full store, a dead engine), after which no stage is started; the
+    stages' records are in `state`.
+    """
     plan = state.plan
     order = StageOrder({stage.name: stage.needs for stage in plan.stages})
     running: dict[Future[StageRecord], str] = {}
@@ -250,45 +269,52 @@ def _run_stages(state: RunState, jobs: int, listener: RunListener) -> tuple[Stag
                 except PolicydError as error:
                     fault = fault or error
                     ended = StageState.FAILED
+                    state.records.setdefault(name, _unfinished(plan.stage(name), error.cause))
                 for skipped in order.finish(name, ended):
                     _skip(state, plan, skipped, order.reasons[skipped], listener)
-    if fault is not None:
-        raise fault
+    because = "policyd was stopped" if fault is None else f"policyd could not go on: {fault.cause}"
     for name, stage_state in order.states.items():
         if stage_state is StageState.PENDING:
-            _skip(state, plan, name, "policyd was stopped", listener)
-    return tuple(state.records[stage.name] for stage in plan.stages)
+            _skip(state, plan, name, because, listener)
+    return fault
+
+
+def _unfinished(stage: PlannedStage, reason: str) -> StageRecord:
+    """Return the record of a stage that has none of its own: lost with the store, or never started."""
+    return StageRecord(
+        name=stage.name,
+        kind=stage.kind,
+        definition_sha256=stage.definition_sha256,
+        attempt=ATTEMPT,
+        state=StageState.FAILED,
+        reason=reason,
+        target=stage.target,
+    )
 
 
 def _skip(state: RunState, plan: Plan, name: str, reason: str, listener: RunListener) -> None:
     stage = plan.stage(name)
-    record = StageRecord(
-        name=name,
-        kind=stage.kind,
-        definition_sha256=stage.definition_sha256,
-        attempt=ATTEMPT,
-        state=StageState.SKIPPED,
-        reason=reason,
-        target=stage.target,
-    )
-    state.append(
-        Event(
-            kind=EventKind.STAGE_ENDED,
-            at=clock.rfc3339(clock.now()),
-            run_id=state.run_id,
-            plan_sha256=plan.sha256,
-            stage=name,
-            attempt=ATTEMPT,
-            state=record.state.value,
-            detail=reason,
-        )
-    )
+    record = _unfinished(stage, reason).model_copy(update={"state": StageState.SKIPPED})
     state.records[name] = record
+    with suppress(StoreError):  # the manifest says it as well, and where both fail, the fault is what is said
+        state.append(
+            Event(
+                kind=EventKind.STAGE_ENDED,
+                at=clock.rfc3339(clock.now()),
+                run_id=state.run_id,
+                plan_sha256=plan.sha256,
+                stage=name,
+                attempt=ATTEMPT,
+                state=record.state.value,
+                detail=reason,
+            )
+        )
     listener.on_stage_skipped(record)
 
 
-def _finish(state: RunState, records: tuple[StageRecord, ...], started_at: str) -> tuple[Manifest, Sha256]:
+def _finish(state: RunState, started_at: str) -> tuple[Manifest, Sha256]:
     """Record the end, sign the manifest over it, record the manifest."""
+    records = tuple(state.records[stage.name] for stage in state.plan.stages)
     succeeded = all(record.state is StageState.SUCCEEDED for record in records)
     state.append(
         _run_event(EventKind.RUN_ENDED, state.plan, state.run_id, state="succeeded" if succeeded else "failed")

@@ -77,8 +77,7 @@ def read_run_evidence(
             "products": sum(len(record.products) for record in manifest.stages),
             "products_with_provenance": _count_provenance(manifest, plan, evidence, trust, now),
             "summaries_verified": sum(
-                _find_statement(evidence, sha256, trust, Role.VERIFIER, VSA_V1, now) is not None
-                for sha256 in summaries
+                _find_statement(evidence, sha256, trust, Role.VERIFIER, VSA_V1, now) is not None for sha256 in summaries
             ),
             "stages_run": len(ran),
             "sandbox_modes": tuple(sorted({record.sandbox for record in ran})),

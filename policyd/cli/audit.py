@@ -12,7 +12,7 @@ from policyd.cli.options import engine_option, format_option, settings_option, t
 @click.command("audit")
 @click.argument("path", default=".", type=click.Path(path_type=Path))
 @click.option("--framework", "frameworks", multiple=True, help="A framework by id; all when there is none. Repeatable.")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Also write one self-contained page here.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Also write one HTML page here.")
 @format_option("text", "json")
 @engine_option
 @settings_option

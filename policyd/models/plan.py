@@ -78,6 +78,7 @@ class Plan(Model):
     governance: Governance
     builder_id: str
     sandbox: SandboxMode
+    helpers: dict[str, Sha256]  # the programs policyd calls (bwrap, git), by digest
     stages: tuple[PlannedStage, ...]
 
     @cached_property

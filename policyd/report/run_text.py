@@ -165,6 +165,7 @@ def _plan_facts(plan: Plan) -> list[tuple[str, str]]:
         ("requester", requester),
         ("builder", show(plan.builder_id)),
         ("sandbox", plan.sandbox if plan.sandbox != "none" else "none: stages are not isolated"),
+        ("helpers", ", ".join(f"{show(name)} {short(sha256)}" for name, sha256 in plan.helpers.items()) or "none"),
         ("governance", _governance(plan.governance)),
     ]
 

@@ -36,6 +36,7 @@ class Circumstances:
     governance: Governance
     builder_id: str
     sandbox: SandboxMode
+    helpers: Mapping[str, Sha256]
 
 
 def make_plan(
@@ -66,6 +67,7 @@ def make_plan(
         governance=c.governance,
         builder_id=f"{c.builder_id}/local/{'bwrap' if c.sandbox == 'bwrap' else 'unsandboxed'}",
         sandbox=c.sandbox,
+        helpers=dict(sorted(c.helpers.items())),
         stages=tuple(_plan_stage(by_name[name], tools) for name in ordered),
     )
 

@@ -131,6 +131,7 @@ def make_plan(**changes: object) -> Plan:
         governance="operator",
         builder_id=BUILDER_ID,
         sandbox="bwrap",
+        helpers={"bwrap": sha256("bwrap")},
         stages=(
             _stage("build", StageKind.BUILD, outputs=(Output(name="wheel", path="*.whl", type="wheel"),)),
             _stage("test", StageKind.TEST, needs=("build",), products=("build.wheel",)),

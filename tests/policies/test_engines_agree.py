@@ -28,6 +28,15 @@ WORDS = [
     "pytest", "true", "true", ":", "set", "-x", "env", "é", "", "-o", "/dev/null", "git", "go", "x@latest", "socat",
     "EXEC:/bin/sh",
 ]  # fmt: skip
+COMMANDS = [
+    ["echo", "$TOKEN"],
+    ["printenv"],
+    ["eval", "$CMD"],
+    ["bash", "-c", "$X"],
+    ["pytest"],
+    ["true"],
+    ["set", "-x"],
+]
 NAMES = [
     "TOKEN", "DEPLOY_PASSWORD", "LD_PRELOAD", "PATH", "NODE_OPTIONS", "GIT_SSL_NO_VERIFY", "NODE_TLS_REJECT_UNAUTHORIZED",
     "ACTIONS_STEP_DEBUG", "ACTIONS_ALLOW_UNSECURE_COMMANDS", "PIP_INDEX_URL", "GOSUMDB", "password", "é", "",
@@ -46,20 +55,20 @@ def facts(chance: random.Random) -> dict[str, Any]:
 
     def some(make: Any, name: str, most: int = 4) -> list[dict[str, Any]]:
         return [
-            {**make(), "at": [name, index], "stage": chance.choice(["", "a", "b"])}
+            {**make(), "at": [name, index], "stage": chance.choice(["", "a", "a", "a", "b"])}
             for index in range(chance.randrange(most))
         ]
 
     def command() -> dict[str, Any]:
-        argv = chance.choices(WORDS, k=chance.randrange(1, 6))
+        argv = chance.choice(COMMANDS) if flag() else chance.choices(WORDS, k=chance.randrange(1, 6))
         return {
             "text": chance.choice([*TEXTS, " ".join(argv)]),
             "program": argv[0],
             "argv": argv,
-            "pipes_to": chance.choice(["", "", "sh", "python3", "tar", "eval"]),
+            "pipes_to": chance.choice(["", "", "", "", "sh", "python3", "tar", "eval"]),
             "shell": "bash",
             "untrusted": flag(),
-            "writes_to": chance.choice([[], ["$GITHUB_ENV"], ["${GITHUB_PATH}"], ["f"]]),
+            "writes_to": chance.choice([[], [], [], ["$GITHUB_ENV"], ["${GITHUB_PATH}"], ["f"]]),
         }
 
     def stage(name: str) -> dict[str, Any]:
@@ -133,9 +142,9 @@ def facts(chance: random.Random) -> dict[str, Any]:
         "variables": some(
             lambda: {
                 "name": chance.choice(NAMES),
-                "value": chance.choice([*VALUES, *TEXTS]),
+                "value": chance.choice([*VALUES, *TEXTS, *["${{ secrets.TOKEN }}"] * 5]),
                 "literal": flag(),
-                "origin": chance.choice(["environment", "input", "credentials"]),
+                "origin": chance.choice(["environment", "environment", "input", "credentials"]),
             },
             "variables",
             6,
@@ -156,21 +165,95 @@ def facts(chance: random.Random) -> dict[str, Any]:
 
 
 def anything(chance: random.Random, depth: int = 0) -> Any:
-    """A JSON value of any shape, with the keys that rules about infrastructure look for."""
-    keys = [
-        "kind", "metadata", "name", "spec", "template", "containers", "initContainers", "securityContext", "privileged", "items",
-        "resource_changes", "change", "actions", "after", "type", "address", "acl", "ingress", "image", "volumes", "hostPath",
-        "hostPID", "resources", "limits", "members", "capabilities", "add", "cidr_blocks", "from_port", "to_port", "protocol",
-    ]  # fmt: skip
-    leaves = [
-        None, True, False, 0, 22, 1.5, -1, "", "Pod", "Deployment", "List", "aws_s3_bucket", "aws_security_group",
-        "aws_security_group_rule", "public-read", "allUsers", "delete", "create", "0.0.0.0/0", "-1", "é", "ALL",
-    ]  # fmt: skip
-    if depth > 6 or chance.random() < 0.25:
+    """A JSON value of any shape."""
+    keys = ["kind", "metadata", "name", "spec", "containers", "items", "change", "after", "type", "image", "privileged"]
+    leaves = [None, True, False, 0, 1.5, -1, "", "Pod", "List", "aws_s3_bucket", "delete", "0.0.0.0/0", "é", "ALL"]
+    if depth > 3 or chance.random() < 0.4:
         return chance.choice(leaves)
-    if chance.random() < 0.35:
-        return [anything(chance, depth + 1) for _ in range(chance.randrange(4))]
-    return {key: anything(chance, depth + 1) for key in chance.sample(keys, chance.randrange(10))}
+    if chance.random() < 0.4:
+        return [anything(chance, depth + 1) for _ in range(chance.randrange(3))]
+    return {key: anything(chance, depth + 1) for key in chance.sample(keys, chance.randrange(5))}
+
+
+def infrastructure(chance: random.Random) -> Any:
+    """A Terraform plan or Kubernetes manifests, in which anything may stand in the place of any part."""
+
+    def part(value: Any) -> Any:
+        return anything(chance) if chance.random() < 0.08 else value
+
+    def pick(*choices: Any) -> Any:
+        return part(chance.choice(choices))
+
+    def rule() -> dict[str, Any]:
+        return {
+            "type": pick("ingress", "egress"),
+            "from_port": pick(22, 0, 443),
+            "to_port": pick(22, 65535, 443),
+            "protocol": pick("tcp", "-1"),
+            "cidr_blocks": pick(["0.0.0.0/0"], ["10.0.0.0/8"], []),
+            "ipv6_cidr_blocks": pick(None, ["::/0"]),
+        }
+
+    def change() -> dict[str, Any]:
+        kind, after = chance.choice(
+            [
+                ("aws_s3_bucket", {"acl": pick("private", "public-read")}),
+                ("aws_s3_bucket_public_access_block", {"block_public_acls": pick(True, False)}),
+                ("google_storage_bucket_iam_binding", {"members": pick(["allUsers"], ["user:a@example.com"])}),
+                ("google_storage_bucket_iam_member", {"member": pick("allUsers", "user:a@example.com")}),
+                ("azurerm_storage_container", {"container_access_type": pick("blob", "private")}),
+                ("aws_security_group", {"ingress": part([part(rule())])}),
+                ("aws_security_group_rule", rule()),
+                (
+                    "aws_vpc_security_group_ingress_rule",
+                    {"cidr_ipv4": pick("0.0.0.0/0"), "ip_protocol": pick("tcp", "-1")},
+                ),
+                (
+                    "google_compute_firewall",
+                    {
+                        "source_ranges": pick(["0.0.0.0/0"]),
+                        "allow": part([part({"ports": part([pick("22", "80-90")])})]),
+                    },
+                ),
+                ("aws_db_instance", {"storage_encrypted": pick(True, False)}),
+                ("aws_ebs_volume", {"encrypted": pick(True, False, None)}),
+            ]
+        )
+        return {
+            "address": part(f"{kind}.x"),
+            "type": part(kind),
+            "change": part({"actions": pick(["create"], ["delete"], ["delete", "create"]), "after": part(after)}),
+        }
+
+    def container() -> dict[str, Any]:
+        return {
+            "name": "a",
+            "image": pick("web:1", f"web@sha256:{'0' * 64}"),
+            "securityContext": part(
+                {"privileged": pick(True, False), "capabilities": part({"add": pick(["ALL"], [])})}
+            ),
+            "resources": part({"limits": part({"memory": pick("1Gi", None)})}),
+        }
+
+    def workload() -> Any:
+        spec = {
+            "hostPID": pick(True, False),
+            "containers": part([part(container())]),
+            "initContainers": part([part(container())]),
+            "volumes": part([part({"hostPath": part({"path": "/"})})]),
+        }
+        kind = chance.choice(["Pod", "Deployment", "CronJob"])
+        inner: dict[str, Any] = {
+            "Pod": {"spec": spec},
+            "Deployment": {"spec": {"template": {"spec": spec}}},
+            "CronJob": {"spec": {"jobTemplate": {"spec": {"template": {"spec": spec}}}}},
+        }[kind]
+        found = {"kind": part(kind), "metadata": part({"name": part("web")}), **inner}
+        return {"kind": "List", "items": part([part(found)])} if chance.random() < 0.2 else found
+
+    if chance.random() < 0.5:
+        return part({"resource_changes": part([part(change()) for _ in range(3)])})
+    return part([part(workload()) for _ in range(chance.randrange(3))]) if chance.random() < 0.7 else part(workload())
 
 
 def evidence(chance: random.Random) -> dict[str, Any]:
@@ -236,7 +319,7 @@ def evidence(chance: random.Random) -> dict[str, Any]:
             }
             for _ in range(chance.randrange(4))
         ],
-        "results": [{"stage": "a", "name": "r", "kind": "json", "document": anything(chance)} for _ in range(6)],
+        "results": [{"stage": "a", "name": "r", "kind": "json", "document": infrastructure(chance)} for _ in range(3)],
     }
 
 
@@ -264,11 +347,13 @@ def test_every_rule_answers_alike_whatever_it_is_given(
             if ours[entrypoint].value:
                 fired.add(entrypoint)
 
-    # Inputs that no rule minds would compare nothing. These need more than chance to fire.
+    # Inputs that no rule minds would compare nothing.
     silent = {entrypoint.split(".", 1)[1].removesuffix(".deny") for entrypoint in set(entrypoints) - fired}
-    assert len(silent) <= len(rules) // 3, silent
+    assert silent <= NEVER_BY_CHANCE, silent
 
 
+#: What chance does not put together here; the rules' own tests compare them on both engines.
+NEVER_BY_CHANCE = {"permissions.excessive"}
 #: One expression or more for each builtin that the embedded engine may answer, with odd arguments.
 PROBES = {
     "abs": ["abs(-1)", "abs(1.5)"],
@@ -365,7 +450,8 @@ def probes(opa: Path) -> Iterator[tuple[list[tuple[str, str]], EmbeddedEngine, O
         f"p{number} := y if {{\n\ty := {expression}\n}}\n" for number, (_, expression) in enumerate(expressions)
     )
     header = (
-        b"# METADATA\n# title: t\n# description: d\n# custom:\n#   id: a.probes\n#   severity: low\n#   gate: pipeline\n"
+        b"# METADATA\n# title: t\n# description: d\n# custom:\n#   id: a.probes\n#   severity: low\n"
+        b"#   gate: pipeline\n"
         b"#   controls: [X]\n#   remediation: r\npackage policyd.a.probes\n"
     )
     policy_set = read_policy_set({"probes.rego": header + rules.encode()}, "probes")

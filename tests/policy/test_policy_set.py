@@ -71,7 +71,7 @@ def test_a_module_of_another_layer_is_refused(files: Files, package: str) -> Non
 
 
 def test_a_library_module_can_not_bring_rules_of_the_prefix_along(files: Files) -> None:
-    """Packages are open: a second module in a rule's package would have its say, so it is a second rule, and refused."""
+    """Packages are open: a second module in a rule's package would have its say, so it is refused."""
     (content,) = files("red").values()
 
     with pytest.raises(PolicyError, match="two rules"):

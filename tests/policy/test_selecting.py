@@ -58,5 +58,5 @@ def test_an_unknown_collection_is_refused(policy_set: PolicySet) -> None:
 
 
 def test_an_unknown_rule_is_refused(policy_set: PolicySet) -> None:
-    with pytest.raises(PolicyError, match="no rule 'colours.grey'"):
+    with pytest.raises(PolicyError, match=r"no rule 'colours\.grey'"):
         select_rules(policy_set, Gate.PIPELINE, "baseline", ["colours.grey"])

@@ -76,7 +76,7 @@ def plan() -> Plan:
         requester=Requester(identity="ada@example.org", verified=False),
         governance="self",
         builder_id="https://example.org/builders/local/bwrap",
-        sandbox="bwrap",
+        sandbox="bwrap", helpers={"bwrap": "b" * 64},
         stages=(build, test),
     )
 

@@ -27,6 +27,7 @@ CIRCUMSTANCES = Circumstances(
     governance="operator",
     builder_id="https://builder.example",
     sandbox="bwrap",
+    helpers={"bwrap": "6" * 64},
 )
 GO = PlannedTool(name="go", kind="folder", path="/opt/go", sha256="5" * 64)
 
