@@ -1,5 +1,6 @@
 # `make` prints the targets. Two are all a newcomer needs: `make demo` and `make test`.
 PY := .venv/bin/python
+PYTEST := $(PY) -m pytest -q -n auto --maxprocesses 8 --dist loadgroup
 T ?= tests
 K ?=
 
@@ -13,10 +14,10 @@ demo: ## install what is needed, run the main job on a sample, show one attack r
 	@.venv/bin/policyd demo
 
 test: dev tools ## run the tests; `make test T=tests/policy K=waiver` runs a part
-	@$(PY) -m pytest $(T) $(if $(K),-k "$(K)") -n 2 --dist loadgroup -q
+	@$(PYTEST) $(T) $(if $(K),-k "$(K)")
 
 check: dev tools format lint types layers rego docs ## what CI runs: all of the below and every test
-	@$(PY) -m pytest tests -n 2 --dist loadgroup -q
+	@$(PYTEST) tests
 
 format: dev ## is the code formatted?
 	@.venv/bin/ruff format --check .

@@ -6,13 +6,20 @@ cd "$(dirname "$0")/.."
 lock="requirements/$1.txt"
 venv="${2:-.venv}"
 
+if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    echo "python3 is missing or older than 3.11: $(command -v python3 || echo none on PATH)" >&2
+    exit 2
+fi
+
 missing=""
-# The one test with a browser is skipped without chromium, except where nothing may be skipped.
-[ "${POLICYD_REQUIRE_REAL:-}" = 1 ] && { command -v chromium >/dev/null 2>&1 || missing="$missing chromium"; }
 command -v bwrap >/dev/null 2>&1 || missing="$missing bubblewrap"
 command -v git >/dev/null 2>&1 || missing="$missing git"
-# `import ensurepip` is what Debian leaves out of python3 without python3-venv.
+# `ensurepip` is what Debian leaves out of python3 without python3-venv.
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+# The one test with a browser is skipped without chromium, except where nothing may be skipped.
+if [ "${POLICYD_REQUIRE_REAL:-}" = 1 ] && ! command -v chromium >/dev/null 2>&1; then
+    missing="$missing chromium"
+fi
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         echo "installing from Debian:$missing"
@@ -28,7 +35,8 @@ fi
 stamp="$venv/.policyd-$1"
 wanted=$(cat "$lock" pyproject.toml | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-    [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+    # pip, not python: a set-up that was cut short leaves the one without the other.
+    [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
     echo "installing the locked packages of $lock into $venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

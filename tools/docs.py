@@ -10,31 +10,31 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).resolve().parent.parent
+WIDTH = 100  # of a terminal, so that the help doesn't depend on whose it is
 
 
-def commands(group: click.Group, path: tuple[str, ...] = ("policyd",)) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Yield every command with the words that call it."""
-    context = click.Context(group)
-    yield path, group
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
-        else:
-            yield (*path, name), command
+def commands(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[click.Context]:
+    """Yield a context for `command` and everything below it, as a call of the command makes it."""
+    context = command.context_class(
+        command, info_name=name, parent=parent, terminal_width=WIDTH, **command.context_settings
+    )
+    yield context
+    if isinstance(command, click.Group):
+        for below in command.list_commands(context):
+            found = command.get_command(context, below)
+            assert found is not None
+            yield from commands(found, below, context)
 
 
 def render_cli() -> str:
     """Return docs/cli.md: the help of every command."""
     from policyd.cli.main import main
 
-    lines = ["# Commands", "", "What `--help` prints for each command. Made by `make goldens`.", ""]
-    for words, command in commands(main):
-        context = click.Context(command, info_name=" ".join(words), max_content_width=100, terminal_width=100)
-        help_text = command.get_help(context)
-        lines += [f"## {' '.join(words)}", "", "```text", *(line.rstrip() for line in help_text.splitlines()), "```", ""]
-    return "\n".join(lines)
+    lines = ["# Commands", "", "What `--help` prints for each command. Made by `make goldens`."]
+    for context in commands(main, "policyd"):
+        said = (line.rstrip() for line in context.get_help().splitlines())
+        lines += ["", f"## {context.command_path}", "", "```text", *said, "```"]
+    return "\n".join(lines) + "\n"
 
 
 def render_rules() -> str:

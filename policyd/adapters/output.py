@@ -1,11 +1,32 @@
-"""Files that a user asks policyd to write."""
+"""Files that a user names: to read, or to write."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from policyd.errors import UsageError
+from policyd.errors import InputTooLarge, UsageError
+
+
+def read_input(path: Path, *, max_bytes: int) -> bytes:
+    """Return the content of the file `path`. Raises `UsageError` where there is none, `InputTooLarge` beyond the bound."""
+    try:
+        # A FIFO or device is no file, and opening one may wait for ever.
+        if path.exists() and not path.is_file():
+            raise UsageError("this is not a regular file", where=str(path), fix="name a file")
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except OSError as error:
+        raise UsageError(
+            f"the file can't be read: {(error.strerror or str(error)).lower()}",
+            where=str(path),
+            fix="name a file that is there and that you may read",
+        ) from error
+    if len(content) > max_bytes:
+        raise InputTooLarge(
+            f"the file is larger than the {max_bytes} bytes that are read", where=str(path), fix="name the right file"
+        )
+    return content
 
 
 def write_output(path: Path, content: bytes) -> None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import platformdirs
 from pydantic import ValidationError
 
-from policyd.adapters.strict_modes import require_safe_file
+from policyd.adapters.strict_modes import read_safe_file
 from policyd.attestation.trust import read_trust_policy
 from policyd.errors import SettingsError, UsageError
 from policyd.models.base import Model, Sha256
@@ -62,8 +62,7 @@ def find_authority(option: Path | None, *, repository: Path | None) -> Authority
             where=str(path),
             fix="keep them in /etc/policyd or in your configuration directory",
         )
-    require_safe_file(path)
-    content = path.read_bytes()
+    content = read_safe_file(path, max_bytes=MAX_SETTINGS_BYTES)
     settings = _read_model(OperatorSettings, content, path)
     trust_path = Path(settings.trust_policy.path)
     if not trust_path.is_absolute():
@@ -72,8 +71,7 @@ def find_authority(option: Path | None, *, repository: Path | None) -> Authority
         raise SettingsError(
             "the trust policy is not there", where=str(trust_path), fix=f"put it back, or mend trust_policy in {path}"
         )
-    require_safe_file(trust_path)
-    trust_content = trust_path.read_bytes()
+    trust_content = read_safe_file(trust_path, max_bytes=MAX_SETTINGS_BYTES)
     trust_sha256 = sha256_hex(trust_content)
     if trust_sha256 != settings.trust_policy.sha256:
         raise SettingsError(
@@ -134,6 +132,10 @@ def _read_model(model: type[M], content: bytes, path: Path) -> M:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(
-            f"{field or 'the file'}: {first['msg']}", where=str(path), fix="docs/settings.md lists every field"
-        ) from error
+        cause, fix = f"{field or 'the file'}: {first['msg']}", "docs/settings.md lists every field"
+        if first["type"] == "extra_forbidden":
+            cause = f"there is no setting `{field}` here"
+            if model is ProjectSettings and field in OperatorSettings.model_fields:
+                cause = f"`{field}` is for the operator to decide, not for the project that is judged"
+                fix = "take it out; it belongs to operator settings"
+        raise SettingsError(cause, where=str(path), fix=fix) from error

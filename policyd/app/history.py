@@ -6,20 +6,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from policyd.adapters.output import read_input
 from policyd.adapters.settings import Authority, require_authority
-from policyd.adapters.stores.store import Store, open_store
+from policyd.adapters.stores.store import UNFINISHED, Store, open_store
 from policyd.app.evidence import MAX_BUNDLE_BYTES
 from policyd.app.record import TileExport, export_tiles, log_keys, verify_record
 from policyd.attestation.bundle import read_attestation
-from policyd.errors import PolicydError, StoreError, UsageError
+from policyd.errors import DocumentError, PolicydError, StoreError, UsageError
 from policyd.models.manifest import Manifest
 from policyd.models.records import EventKind
 from policyd.models.strict_json import read_json
-from policyd.record.runs import RunSummary, RunView
+from policyd.record.note import read_note
+from policyd.record.runs import INTERRUPTED, RunSummary, RunView, settle_stages
 from policyd.record.verify import RecordReport
 from policyd.report.run_text import RunRow
 
 MAX_NOTE_BYTES = 16 * 1024
+MAX_LINE_BYTES = 64 * 1024  # a stage may print megabytes without a line end; they come in pieces
 
 
 def list_runs(limit: int, *, settings: Path | None) -> tuple[RunSummary, ...]:
@@ -58,7 +61,7 @@ def find_manifest(store: Store, view: RunView) -> Manifest | None:
 
 
 def read_logs(run: str, stage: str | None, *, settings: Path | None) -> Iterator[tuple[str, Iterable[bytes]]]:
-    """Yield each stage of the run that printed (or `stage` alone) with the lines of its log.
+    """Yield each stage of the run that started (or `stage` alone) with the lines of its log.
 
     Raises `StoreError` where a log is not what the run's manifest says it was.
     """
@@ -66,33 +69,29 @@ def read_logs(run: str, stage: str | None, *, settings: Path | None) -> Iterator
         view = _require_run(store, run)
         assert store is not None
         run_id = view.run.run_id
-        stages = (stage,) if stage else store.logs.list_stages(run_id)
+        manifest = find_manifest(store, view)
+        digests = {record.name: record.log_sha256 for record in manifest.stages if record.log_sha256} if manifest else {}
+        there = store.logs.list_stages(run_id)
+        stages = (stage,) if stage else tuple(sorted({*there, *digests}))
         if not stages:
             raise UsageError(
-                "no stage of this run printed anything", where=f"run {run_id}", fix="`policyd show` says how it went"
+                "no stage of this run started", where=f"run {run_id}", fix="`policyd show` says how it went"
             )
-        manifest = find_manifest(store, view)
-        digests = {record.name: record.log_sha256 for record in manifest.stages} if manifest else {}
         for name in stages:
+            if name in digests and (name not in there or store.logs.digest(run_id, name) != digests[name]):
+                raise StoreError(
+                    f"the log of stage {name} is missing, or not the one that the run's manifest names",
+                    where=f"run {run_id}",
+                    fix="the store was changed or damaged: run `policyd record verify`",
+                )
             with store.logs.read(run_id, name) as file:
-                expected = digests.get(name)
-                if expected is not None and store.logs.digest(run_id, name) != expected:
-                    raise StoreError(
-                        f"the log of stage {name} is not the one the run's manifest names",
-                        where=f"run {run_id}",
-                        fix="the store was changed or damaged: run `policyd record verify`",
-                    )
-                yield name, file
+                yield name, iter(lambda file=file: file.readline(MAX_LINE_BYTES), b"")
 
 
 def verify_own_record(checkpoints: Sequence[Path], *, settings: Path | None) -> RecordReport:
     """Verify the record of the operator's store. Raises `RecordError` where it contradicts itself or a checkpoint."""
     authority = require_authority(settings, repository=None)
-    notes = {}
-    for path in checkpoints:
-        if path.stat().st_size > MAX_NOTE_BYTES:
-            raise UsageError("this is no checkpoint", where=str(path), fix="name a file with a signed note")
-        notes[str(path)] = path.read_text(encoding="utf-8", errors="replace")
+    notes = {str(path): _read_checkpoint(path) for path in checkpoints}
     return verify_record(
         Path(authority.settings.store),
         Path(authority.settings.state),
@@ -107,6 +106,15 @@ def export_own_record(folder: Path, *, settings: Path | None) -> TileExport:
     return export_tiles(
         Path(authority.settings.store), Path(authority.settings.state), log_keys(authority.trust), folder
     )
+
+
+def _read_checkpoint(path: Path) -> str:
+    try:
+        note = read_input(path, max_bytes=MAX_NOTE_BYTES).decode()
+        read_note(note)
+    except (UnicodeDecodeError, DocumentError) as error:
+        raise UsageError("this is no checkpoint", where=str(path), fix="name a file with a signed note") from error
+    return note
 
 
 @contextmanager
@@ -127,4 +135,7 @@ def _require_run(store: Store | None, run: str) -> RunView:
     view = store.record.require_run(run)
     if not any(logged.event.kind is EventKind.RUN_STARTED for logged in view.events):
         raise UsageError(f"no run starts with {run!r}", where="record", fix="`policyd runs` lists their ids")
-    return view.model_copy(update={"run": store.settle_run(view.run)})
+    run_now = store.settle_run(view.run)
+    # None of its stages goes on either, when nobody runs it any more.
+    settled = run_now.model_copy(update={"state": INTERRUPTED}) if run_now.state == UNFINISHED else run_now
+    return view.model_copy(update={"run": run_now, "stages": settle_stages(settled, view.stages)})

@@ -25,7 +25,7 @@ from policyd.policy.asking import ask
 from policyd.policy.catalogue import RuleMeta
 from policyd.policy.deciding import Locate, Raised
 from policyd.policy.engine import PolicyEngine
-from policyd.policy.policy_set import PolicySet, read_policy_set
+from policyd.policy.policy_set import PolicySet, read_policy_set, require_known
 from policyd.policy.selecting import select_rules
 
 DEFAULT_COLLECTION = "baseline"
@@ -97,6 +97,7 @@ class Judge:
             plan_sha256=document.plan.sha256,
             run_id=document.run_id,
             target=document.target,
+            artifact_sha256=document.artifact.sha256,
             weakened=weakened,
         )
 
@@ -120,6 +121,7 @@ class Judge:
         stage: str | None = None,
         attempt: int | None = None,
         target: str | None = None,
+        artifact_sha256: Sha256 | None = None,
         weakened: tuple[str, ...] = (),
     ) -> Decision:
         return ask(
@@ -137,6 +139,7 @@ class Judge:
             stage=stage,
             attempt=attempt,
             target=target,
+            artifact_sha256=artifact_sha256,
             weakened=weakened,
             raised=self._raised(),
         )
@@ -162,7 +165,9 @@ def open_judge(
         folder = Path(settings.policy_set)
         if not folder.is_absolute():
             raise SettingsError("the policy set's folder is not absolute", where=str(folder), fix="write it in full")
-        policy_set = read_policy_set(read_policy_folder(folder), name=folder.name)
+        policy_set = _read_policy_set(folder)
+    # A level for a rule that is not there would tighten nothing, in silence.
+    require_known(project.levels, policy_set.catalogue, where="levels in policyd.yaml")
     collection = settings.collection if settings else DEFAULT_COLLECTION
     chosen = engine or (settings.engine if settings else "embedded")
     with _open_engine(chosen, policy_set, authority) as opened:
@@ -174,6 +179,15 @@ def open_judge(
             project=project,
             fail_on=fail_on,
         )
+
+
+def _read_policy_set(folder: Path) -> PolicySet:
+    files = read_policy_folder(folder)
+    try:
+        return read_policy_set(files, name=folder.name)
+    except PolicyError as error:
+        where = str(folder) if error.where == folder.name else f"{folder}/{error.where}"
+        raise PolicyError(error.cause, where=where, fix=error.fix) from error
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from policyd.models.trust import Role
 
 def make_key_pair(name: Path, *, algorithm: Algorithm, password: Callable[[], str]) -> GeneratedKey:
     """Write NAME.key (0600) and NAME.pub; `UsageError` if one is there. `password` is asked only when both are free."""
+    if name.name in ("", ".."):
+        raise UsageError("the name names no file", where=str(name), fix="give a name, such as --out release")
     private_key = name.with_name(f"{name.name}.key")
     for path in (private_key, name.with_name(f"{name.name}.pub")):
         if path.is_symlink() or path.exists():

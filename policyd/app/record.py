@@ -6,13 +6,14 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from policyd.adapters.stores.content import ContentStore
 from policyd.adapters.stores.state import RecordState, require_apart
 from policyd.adapters.stores.store import Store, open_store
 from policyd.adapters.stores.tile_folder import write_tiles
-from policyd.errors import PolicydError
+from policyd.errors import PolicydError, StoreError
 from policyd.models.base import Model, Sha256
 from policyd.models.records import Event, EventKind
 from policyd.models.trust import Role, TrustPolicy
@@ -106,8 +107,14 @@ def export_tiles(root: Path, state: Path, keys: Sequence[NoteKey], folder: Path)
 
 def mark_interrupted_runs(store: Store, *, at: str) -> tuple[RunSummary, ...]:
     """Record for every run whose process is gone that it was interrupted; return those runs as they were."""
-    runs = store.find_unfinished_runs()
-    return tuple(run for run in runs if store.mark_interrupted(run.run_id, at=at) is not None)
+    return tuple(run for run in store.find_unfinished_runs() if _mark_interrupted(store, run, at))
+
+
+def _mark_interrupted(store: Store, run: RunSummary, at: str) -> bool:
+    # Another policyd that starts at this moment may be at it: then it is done, and not by us.
+    with suppress(StoreError):
+        return store.mark_interrupted(run.run_id, at=at) is not None
+    return False
 
 
 def _report(log: VerifiedLog, problems: tuple[EvidenceProblem, ...], notes: list[str]) -> RecordReport:

@@ -16,7 +16,7 @@ from policyd.app.evidence import MAX_BUNDLE_BYTES, StoredEvidence
 from policyd.app.judging import Judge
 from policyd.app.stages import RunState
 from policyd.attestation.release_chain import Check, ManifestLog, ReleaseEvidence, verify_release
-from policyd.attestation.statements import Named, decision_statement, sign_statement
+from policyd.attestation.statements import decision_statement, sign_statement
 from policyd.attestation.summary import summary_statement
 from policyd.errors import ExitCode, PolicydError
 from policyd.models.base import Sha256
@@ -143,9 +143,7 @@ def _record(state: RunState, answer: Released, target_uri: str, verifier_id: str
     if answer.decision is None or answer.evidence is None:
         return answer
     now = clock.rfc3339(clock.now())
-    bundle = sign_statement(
-        decision_statement(answer.decision, artifact=Named(answer.name, answer.sha256)), state.signers.decider
-    )
+    bundle = sign_statement(decision_statement(answer.decision), state.signers.decider)
     decision_sha256 = state.store.content.put(bundle)
     state.append(
         Event(

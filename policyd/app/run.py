@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 from policyd.adapters import clock
 from policyd.adapters.sandboxes import open_sandbox
 from policyd.adapters.sandboxes.mountable import require_mountable, require_reachable
+from policyd.adapters.output import read_input
 from policyd.adapters.settings import Authority, require_authority
-from policyd.adapters.signers.keyfile import load_key
+from policyd.adapters.signers.keyfile import KeyFileSigner, load_key
 from policyd.adapters.sources.tools import FetchedTool, fetch_tool, folder_tool
 from policyd.adapters.stores.store import Store, open_store
 from policyd.app.check import EXIT_OF_VERDICT
 from policyd.app.judging import make_repository
 from policyd.app.preparing import Prepared, prepare
 from policyd.app.projects import find_root
+from policyd.app.record import mark_interrupted_runs
 from policyd.app.recorded import RecordedManifests
 from policyd.app.release import Released, release_products
 from policyd.app.stages import ATTEMPT, Listener, RunSigners, RunState, live
 from policyd.attestation.bound_run import BoundRun
+from policyd.attestation.trust import role_keys
 from policyd.attestation.statements import decision_statement, manifest_statement, sign_statement
 from policyd.errors import (
     ExitCode,
     IdentityNotTrusted,
+    KeyUnusable,
     PlanChanged,
     PolicydError,
     SettingsError,
@@ -39,10 +46,12 @@ from policyd.errors import (
     worst,
 )
 from policyd.models.base import RunId, Sha256
+from policyd.models.decision import Verdict
 from policyd.models.manifest import Manifest, StageRecord, StageState
 from policyd.models.pipeline import StageKind
 from policyd.models.plan import Plan, PlannedStage, SandboxMode
 from policyd.models.records import Event, EventKind
+from policyd.models.trust import Role
 from policyd.policy.catalogue import Catalogue
 from policyd.report.findings import Judged
 from policyd.run.order import StageOrder
@@ -56,6 +65,9 @@ MAX_LOCK_BYTES = 16 * 1024 * 1024
 
 class RunListener(Listener, Protocol):
     """Who wants to hear of the whole run."""
+
+    def on_interrupted(self, run_id: RunId) -> None:
+        """An earlier run had died; now it is recorded as interrupted."""
 
     def on_planned(self, prepared: Prepared) -> None:
         """The plan is made and judged."""
@@ -85,6 +97,7 @@ class RunOutcome:
     manifest: Manifest | None
     manifest_sha256: Sha256 | None
     released: tuple[Released, ...]
+    not_admitted: tuple[Verdict, ...] = ()  # what the stage gate said where it did not allow
 
     @property
     def exit_code(self) -> ExitCode:
@@ -92,11 +105,10 @@ class RunOutcome:
         if self.manifest is None:
             return EXIT_OF_VERDICT[self.judged.decision.verdict]
         codes = [ExitCode.OK]
-        for record in self.manifest.stages:
-            if record.state in (StageState.FAILED, StageState.INTERRUPTED):
-                codes.append(ExitCode.STAGE_FAILED)
-            elif record.state is StageState.DENIED:
-                codes.append(ExitCode.REFUSED)
+        if not self.manifest.succeeded:
+            # Whatever the reason: a run that was stopped before its first stage has no stage that failed.
+            codes.append(ExitCode.STAGE_FAILED)
+        codes += [EXIT_OF_VERDICT[verdict] for verdict in self.not_admitted]
         codes += [released.exit_code for released in self.released]
         return worst(*codes)
 
@@ -140,8 +152,10 @@ def run_pipeline(
     root = find_root(path or Path("."))
     authority = require_authority(settings, repository=root)
     isolation = open_sandbox(sandbox, authority.settings)
-    signers = _load_signers(authority, password())
+    signers = _load_signers(authority, functools.cache(password))
     with open_store(Path(authority.settings.store), Path(authority.settings.state), signers.log) as store:
+        for run in mark_interrupted_runs(store, at=clock.rfc3339(clock.now())):
+            listener.on_interrupted(run.run_id)
         approved = _read_plan(plan, store) if plan else None
         wanted = path if approved is None else root / approved.pipeline_path
         if wanted is None:
@@ -196,8 +210,8 @@ def _run(
     run_id = clock.new_run_id()
     started_at = clock.rfc3339(clock.now())
     with ExitStack() as stack:
-        tools = _fetch_tools(prepared, store, authority, sandbox, listener)
         targets = _find_targets(plan, authority, sandbox)
+        tools = _fetch_tools(prepared, store, authority, sandbox, listener)
         stack.enter_context(store.lock_run(run_id))
         store.record.append([checked, _run_event(EventKind.RUN_STARTED, plan, run_id)])
         listener.on_run_started(run_id, plan)
@@ -239,7 +253,9 @@ def _run(
         )
         for one in released:
             listener.on_released(one)
-        return RunOutcome(prepared.judged, catalogue, manifest, manifest_sha256, released)
+        return RunOutcome(
+            prepared.judged, catalogue, manifest, manifest_sha256, released, tuple(state.not_admitted.values())
+        )
 
 
 def _run_stages(state: RunState, jobs: int, listener: RunListener) -> PolicydError | None:
@@ -316,9 +332,8 @@ def _finish(state: RunState, started_at: str) -> tuple[Manifest, Sha256]:
     """Record the end, sign the manifest over it, record the manifest."""
     records = tuple(state.records[stage.name] for stage in state.plan.stages)
     succeeded = all(record.state is StageState.SUCCEEDED for record in records)
-    state.append(
-        _run_event(EventKind.RUN_ENDED, state.plan, state.run_id, state="succeeded" if succeeded else "failed")
-    )
+    ended = "succeeded" if succeeded else "interrupted" if state.should_stop() else "failed"
+    state.append(_run_event(EventKind.RUN_ENDED, state.plan, state.run_id, state=ended))
     manifest = Manifest(
         run_id=state.run_id,
         pipeline=state.plan.pipeline,
@@ -357,13 +372,35 @@ def _run_event(
     )
 
 
-def _load_signers(authority: Authority, password: str) -> RunSigners:
+def _load_signers(authority: Authority, password: Callable[[], str]) -> RunSigners:
+    """Return the runner's keys, each of the role that the trust policy gives it; `password` is asked where one needs it.
+
+    Asked before anything runs: what another key signed would be refused when it has all been done.
+    """
+    known = role_keys(authority.trust)
+
+    def load(role: Role, path: str) -> KeyFileSigner:
+        if not os.path.lexists(path):
+            raise KeyUnusable(
+                f"the {role} key is not there",
+                where=path,
+                fix=f"put it back, or correct keys.{role} in {authority.path}; a new key is a new identity",
+            )
+        signer = load_key(Path(path), password=password)
+        if known.get(signer.key_sha256) is not role:
+            raise KeyUnusable(
+                f"the trust policy does not list this key as {role}",
+                where=path,
+                fix=f"put the right key there, or correct keys.{role} in {authority.path}",
+            )
+        return signer
+
     keys = authority.settings.keys
     return RunSigners(
-        decider=load_key(Path(keys.decider), password=password),
-        builder=load_key(Path(keys.builder), password=password),
-        verifier=load_key(Path(keys.verifier), password=password),
-        log=load_key(Path(keys.log), password=password),
+        decider=load(Role.DECIDER, keys.decider),
+        builder=load(Role.BUILDER, keys.builder),
+        verifier=load(Role.VERIFIER, keys.verifier),
+        log=load(Role.LOG, keys.log),
     )
 
 
@@ -373,12 +410,12 @@ def _read_plan(name: str, store: Store) -> Plan:
     from policyd.models.canonical import sha256_hex
 
     if name.startswith("sha256:"):
-        content = store.content.get(name.removeprefix("sha256:"), max_bytes=MAX_PLAN_BYTES)
+        digest = name.removeprefix("sha256:")
+        if not store.content.has(digest):
+            raise UsageError("the store has no such plan", where=name, fix="make it with `policyd plan PIPELINE`")
+        content = store.content.get(digest, max_bytes=MAX_PLAN_BYTES)
     else:
-        file = Path(name)
-        if not file.is_file():
-            raise UsageError("there is no such plan", where=name, fix="name a file written by `policyd plan --out`")
-        content = file.read_bytes()
+        content = read_input(Path(name), max_bytes=MAX_PLAN_BYTES)
     try:
         plan = Plan.model_validate_json(content)
     except ValidationError as error:
@@ -462,12 +499,18 @@ def _find_targets(plan: Plan, authority: Authority, sandbox: Sandbox) -> Mapping
 
 @contextmanager
 def _stop_on_signals() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into a flag that stages are stopped by, so that the run ends recorded."""
+    """Turn the signals that stop a program into a flag that stages are stopped by, so that the run ends recorded."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    # One that whoever started us has ignored (nohup, a shell's background job) stays ignored.
+    heard = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in heard}
     try:
         yield stop
     finally:

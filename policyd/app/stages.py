@@ -25,9 +25,9 @@ from policyd.attestation.bound_run import BoundRun
 from policyd.attestation.evidence import Evidence
 from policyd.attestation.stage import Sbom, attest_stage, verify_stage
 from policyd.attestation.statements import Named, decision_statement, sign_statement
-from policyd.errors import CollectError, PolicydError
+from policyd.errors import CollectError, InputTooLarge, PolicydError
 from policyd.models.base import RunId, Sha256
-from policyd.models.decision import Decision
+from policyd.models.decision import Decision, Verdict
 from policyd.models.input import ResultDocument, StageEvidence
 from policyd.models.manifest import Product, StageRecord, StageState
 from policyd.models.pipeline import StageKind
@@ -89,6 +89,7 @@ class RunState:
     records: dict[str, StageRecord] = field(default_factory=dict)
     evidence: dict[str, StageEvidence] = field(default_factory=dict)
     results: dict[str, list[ResultDocument]] = field(default_factory=dict)
+    not_admitted: dict[str, Verdict] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:
@@ -137,6 +138,8 @@ def live(run: RunState, stage: PlannedStage) -> StageRecord:
     )
     if not decision.allowed:
         reason = f"the stage gate said {decision.verdict}: {_because(decision)}"
+        with run.lock:
+            run.not_admitted[stage.name] = decision.verdict
         denied = record.model_copy(update={"state": StageState.DENIED, "reason": reason, "started_at": None})
         return _end(run, denied, decision, first=_decision_event(run, stage, decision, decision_sha256))
     # Before its effect: no entry, no run.
@@ -146,8 +149,6 @@ def live(run: RunState, stage: PlannedStage) -> StageRecord:
     try:
         ended, results = _execute(run, stage, record)
         attested = _attest(run, stage, ended, results)
-    except CollectError as error:
-        return _end(run, _failed(record, f"{error.cause} ({error.where})"), decision)
     except PolicydError as error:
         _end(run, _failed(record, error.cause), decision)
         raise
@@ -209,12 +210,16 @@ def _execute(run: RunState, stage: PlannedStage, record: StageRecord) -> tuple[S
         )
         if not result.succeeded:
             return ended.model_copy(update=_failure(result, stage)), []
-        collected = collect_products(
-            Path(workspace.folders.out), stage.outputs, stage.results, content.put_fd, uid=run.sandbox.stage_uid
-        )
+        try:
+            collected = collect_products(
+                Path(workspace.folders.out), stage.outputs, stage.results, content.put_fd, uid=run.sandbox.stage_uid
+            )
+            results = _read_results(run, stage, collected, result)
+        except (CollectError, InputTooLarge) as error:
+            # What it did is known and attested like any failure; what it left is not taken.
+            return ended.model_copy(update={"state": StageState.FAILED, "reason": f"{error.cause} ({error.where})"}), []
     declared_outputs = {output.name for output in stage.outputs}
     products = tuple(product for product in collected if product.output in declared_outputs)
-    results = _read_results(run, stage, collected, result)
     summaries = tuple(read.summary for read in results)
     update = {"state": StageState.SUCCEEDED, "products": products, "results": summaries}
     return ended.model_copy(update=update), results

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from policyd.adapters.output import read_input
 from policyd.adapters.settings import Authority, require_authority
 from policyd.adapters.stores.store import Store, open_store
 from policyd.app.evidence import MAX_BUNDLE_BYTES, StoredEvidence
@@ -198,8 +199,15 @@ def _require_known_policy(summary: VerifiedSummary, authority: Authority, where:
 def _digest(artifact: Path) -> Sha256:
     if not artifact.is_file():
         raise UsageError("there is no such file", where=str(artifact), fix="name the file to verify")
-    with artifact.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with artifact.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(
+            f"the file can't be read: {(error.strerror or str(error)).lower()}",
+            where=str(artifact),
+            fix="name a file that you may read",
+        ) from error
 
 
 def _choose_target(target: str | None, authority: Authority) -> str:
@@ -225,15 +233,8 @@ def _read_bundles(paths: Sequence[Path]) -> list[tuple[str, bytes]]:
     """Return predicate type (as claimed, to sort by) and bytes of each file; "" for one that is no statement."""
     if len(paths) > MAX_BUNDLES:
         raise UsageError(f"more than {MAX_BUNDLES} bundles", where="--bundle", fix="verify against the store")
-    found = []
-    for path in paths:
-        if not path.is_file():
-            raise UsageError("there is no such file", where=str(path), fix="name a bundle file")
-        if path.stat().st_size > MAX_BUNDLE_BYTES:
-            raise DocumentError("the file is too large for a bundle", where=str(path), fix="name a bundle file")
-        content = path.read_bytes()
-        found.append((_claimed_type(content, path), content))
-    return found
+    contents = ((path, read_input(path, max_bytes=MAX_BUNDLE_BYTES)) for path in paths)
+    return [(_claimed_type(content, path), content) for path, content in contents]
 
 
 def _claimed_type(content: bytes, path: Path) -> str:

@@ -10,7 +10,7 @@ from policyd import __version__
 def describe_version() -> str:
     """Name policyd, the embedded engine and the rule library by version and digest."""
     from policyd.adapters.library import library_files
-    from policyd.policy.policy_set import read_policy_set
+    from policyd.policy.policy_files import digest_policy_files
 
-    digest = read_policy_set(library_files(), name="policyd-library").sha256
+    digest = digest_policy_files(library_files())
     return f"policyd {__version__} (regorus {version('gordon-to-regorus')}, library {digest[:12]})"

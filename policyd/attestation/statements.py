@@ -82,10 +82,10 @@ def sign_statement(payload: bytes, signer: Signer) -> bytes:
     return render_bundle(envelope, key_sha256=signer.key_sha256)
 
 
-def decision_statement(decision: Decision, *, artifact: Named | None = None) -> bytes:
+def decision_statement(decision: Decision) -> bytes:
     """Return the statement of a decision. Its subject is the artifact (release), else the plan, else the input."""
-    if artifact is not None:
-        subject = artifact
+    if decision.artifact_sha256 is not None:
+        subject = Named(decision.subject, decision.artifact_sha256)
     elif decision.plan_sha256 is not None:
         subject = Named("plan", decision.plan_sha256)
     else:

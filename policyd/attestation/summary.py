@@ -93,18 +93,26 @@ def summary_statement(
     """Return the VSA for the release decision: PASSED if it allows, else FAILED.
 
     `decision_sha256` names the decision's bundle, `checkpoint` is the record's as of now. Raises `SubjectMismatch` for
-    a decision about another run or target.
+    a decision about another artifact, run or target.
     """
-    about = (decision.gate, decision.plan_sha256, decision.run_id, decision.target, decision.policy_set)
+    about = (
+        decision.gate,
+        decision.artifact_sha256,
+        decision.plan_sha256,
+        decision.run_id,
+        decision.target,
+        decision.policy_set,
+    )
     if about != (
         Gate.RELEASE,
+        release.artifact.sha256,
         release.plan_sha256,
         release.manifest.run_id,
         release.target,
         release.plan.policy_set,
     ):
         raise SubjectMismatch(
-            "the decision is not the release decision of this run for this target",
+            "the decision is not the release decision on this artifact of this run for this target",
             where=f"decision sha256:{decision_sha256}",
             fix="decide on this artifact and target first",
         )

@@ -22,6 +22,10 @@ def logs_command(run: str, stage: str | None, settings: Path | None) -> int:
     from policyd.report.text import stage_line
 
     for name, lines in read_logs(run, stage, settings=settings):
+        silent = True
         for line in lines:
-            click.echo(stage_line(name, line.rstrip(b"\n")))
+            silent = False
+            click.echo(stage_line(name, line))
+        if silent:
+            click.echo(f"{name} printed nothing", err=True)
     return 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from policyd.errors import ExitCode, PolicydError
+from policyd.errors import ExitCode, PolicydError, UsageError
 
 #: command → module under policyd.cli; imported when called, because start-up time is part of the interface.
 COMMANDS = {
@@ -111,6 +111,17 @@ def render_error(error: PolicydError) -> str:
     return "\n".join(lines)
 
 
+def render_usage(error: click.ClickException) -> str:
+    """Return what the user reads of a command line that can't be used, in the form of every other error."""
+    context = getattr(error, "ctx", None)
+    called = context.command_path if context else "policyd"
+    usage = " ".join(context.command.collect_usage_pieces(context)) if context else ""
+    cause = " ".join(error.format_message().split())
+    return render_error(
+        UsageError(cause, where=f"{called} {usage}".rstrip(), fix=f"`{called} --help` says how it is used")
+    )
+
+
 def run(args: list[str] | None = None) -> Any:
     """Run policyd and exit with the code of DESIGN.md's table. The outermost loop: nothing passes it unexplained."""
     if os.environ.get("NO_COLOR"):  # click does not look
@@ -123,8 +134,11 @@ def run(args: list[str] | None = None) -> Any:
     except click.exceptions.Abort:
         click.echo("stopped", err=True)
         sys.exit(130)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(ExitCode.USAGE)
+    except click.ClickException as error:
+        click.echo(render_usage(error), err=True)
         sys.exit(ExitCode.USAGE)
     except PolicydError as error:
         click.echo(render_error(error), err=True)

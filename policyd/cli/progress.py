@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -12,6 +13,7 @@ import click
 from policyd.models.decision import Decision
 from policyd.models.manifest import Manifest, StageRecord, StageState
 from policyd.models.plan import Plan, PlannedStage
+from policyd.report.layout import count
 from policyd.report.text import show, stage_line
 
 if TYPE_CHECKING:
@@ -62,10 +64,14 @@ class PlainProgress:
     ) -> None:
         """End; nothing to put back."""
 
+    def on_interrupted(self, run_id: str) -> None:
+        """An earlier run had died."""
+        self.say(f"earlier   run {run_id} had died: recorded as interrupted")
+
     def on_planned(self, prepared: Prepared) -> None:
         """The plan is made and judged."""
         self.say(f"plan      sha256:{prepared.plan.sha256}")
-        self.say(f"check     {prepared.decision.verdict.value}: {len(prepared.decision.rules)} rules asked")
+        self.say(f"check     {prepared.decision.verdict.value}: {count(len(prepared.decision.rules), 'rule')} asked")
 
     def on_tool(self, name: str) -> None:
         """A tool is about to be fetched."""
@@ -73,7 +79,7 @@ class PlainProgress:
 
     def on_run_started(self, run_id: str, plan: Plan) -> None:
         """The run is in the record."""
-        self.say(f"run       {run_id}: {len(plan.stages)} stages")
+        self.say(f"run       {run_id}: {count(len(plan.stages), 'stage')}")
 
     def on_stage_started(self, stage: PlannedStage) -> None:
         """A stage was admitted and starts."""
@@ -97,7 +103,8 @@ class PlainProgress:
 
     def on_manifest(self, manifest: Manifest) -> None:
         """The manifest is signed and in the record."""
-        self.say(f"manifest  signed, {len(manifest.attestations)} attestations, {len(manifest.decisions)} decisions")
+        attestations, decisions = len(manifest.attestations), len(manifest.decisions)
+        self.say(f"manifest  signed, {count(attestations, 'attestation')}, {count(decisions, 'decision')}")
 
     def on_released(self, released: Released) -> None:
         """The release gate has answered."""
@@ -109,7 +116,9 @@ class PlainProgress:
 
     def say(self, text: str) -> None:
         """Write one line."""
-        click.echo(text, err=True)
+        # Whoever read it went away: the run goes on, and the record has what happened.
+        with suppress(OSError):
+            click.echo(text, err=True)
 
 
 class LiveProgress(PlainProgress):
@@ -173,7 +182,8 @@ class LiveProgress(PlainProgress):
         """Write one line above the live ones."""
         from rich.text import Text
 
-        self._progress.console.print(Text(text), soft_wrap=True)
+        with suppress(OSError):
+            self._progress.console.print(Text(text), soft_wrap=True)
 
 
 def open_progress() -> PlainProgress:

@@ -116,6 +116,7 @@ class Decision(Model):
     stage: str | None = None
     attempt: int | None = None
     target: str | None = None
+    artifact_sha256: Sha256 | None = None  # of what would leave, at the gate `release`
     policy_set: PolicySetRef
     engine: EngineRef
     input_sha256: Sha256

@@ -55,6 +55,7 @@ class Subject:
     stage: str | None = None
     attempt: int | None = None
     target: str | None = None
+    artifact_sha256: Sha256 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,7 @@ def decide(
         stage=subject.stage,
         attempt=subject.attempt,
         target=subject.target,
+        artifact_sha256=subject.artifact_sha256,
         policy_set=policy_set,
         engine=engine,
         input_sha256=subject.input_sha256,

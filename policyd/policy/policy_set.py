@@ -7,25 +7,20 @@ that a folder called `setting/` is an error and not a silent default.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 from policyd.errors import PolicydError, PolicyError
-from policyd.models.canonical import canonical_json, sha256_hex
 from policyd.models.plan import PolicySetRef
 from policyd.models.strict_json import read_json
 from policyd.policy.catalogue import Catalogue, read_rule_meta
+from policyd.policy.policy_files import FileKind, digest_policy_files, kind_of
 from policyd.policy.rego_text import Package, find_data_references, find_tests, read_module, read_package
 
 MAX_FILES = 2000  # ten times the library
 MAX_DATA_BYTES = 1024 * 1024
 MAX_DATA_DEPTH = 16
-
-_COLLECTION = re.compile(r"collections/([a-z][a-z0-9_-]*)\.json")
-_SETTINGS = re.compile(r"settings/([a-z][a-z0-9_]*)\.json")
-#: Beside the rules, and for others: the library's lists of builtins, and frameworks for audits.
-_NOT_OURS = re.compile(r"capabilities\.json|embedded\.json|frameworks/.*|.*\.(md|txt)|LICENSE|\.gitignore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,36 +82,37 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
     collections: dict[str, tuple[str, ...]] = {}
     settings: dict[str, object] = {}
     rules = []
-    digests: list[list[str]] = []
     reach: dict[str, frozenset[Package]] = {}
 
     for path, content in sorted(files.items()):
-        if path.endswith(".rego"):
-            text = read_module(path, content)
-            package, line = read_package(path, text)
-            _require_prefix(path, line, package, prefix)
-            packages[path] = package
-            reach[path] = find_data_references(text, line)
-            if path.endswith("_test.rego"):
-                _require_test(path, line, package, text)
-                tests[path] = text
+        match kind_of(path):
+            case FileKind.MODULE | FileKind.TEST as kind:
+                text = read_module(path, content)
+                package, line = read_package(path, text)
+                _require_prefix(path, line, package, prefix)
+                packages[path] = package
+                reach[path] = find_data_references(text, line)
+                if kind is FileKind.TEST:
+                    _require_test(path, line, package, text)
+                    tests[path] = text
+                    continue
+                modules[path] = text
+                if not _is_library(package, prefix):
+                    rules.append(read_rule_meta(path, text, package=package, package_line=line, prefix=prefix))
+            case FileKind.COLLECTION:
+                collections[_name(path)] = _read_collection(path, content)
+            case FileKind.SETTINGS:
+                settings[_name(path)] = _read_data(path, content)
+            case FileKind.BESIDE:
                 continue
-            modules[path] = text
-            if not _is_library(package, prefix):
-                rules.append(read_rule_meta(path, text, package=package, package_line=line, prefix=prefix))
-        elif found := _COLLECTION.fullmatch(path):
-            collections[found.group(1)] = _read_collection(path, content)
-        elif found := _SETTINGS.fullmatch(path):
-            settings[found.group(1)] = _read_data(path, content)
-        elif _NOT_OURS.fullmatch(path):
-            continue
-        else:
-            raise PolicyError(
-                "the file is neither a rule, a collection nor settings, so no rule would ever read it",
-                where=path,
-                fix="use rules/*.rego, collections/NAME.json and settings/FAMILY.json, or move the file out",
-            )
-        digests.append([path, sha256_hex(content)])
+            case FileKind.UNKNOWN:
+                raise PolicyError(
+                    "the file is neither a rule, a collection nor settings, so no rule would ever read it",
+                    where=path,
+                    fix="use rules/*.rego, collections/NAME.json and settings/FAMILY.json, or move the file out",
+                )
+            case unreachable:
+                assert_never(unreachable)
 
     if not rules:
         raise PolicyError(
@@ -133,7 +129,7 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
         packages=packages,
         data={prefix: {"settings": settings}},
         collections=collections,
-        sha256=sha256_hex(canonical_json(digests)),
+        sha256=digest_policy_files(files),
         catalogue=catalogue,
         _reach=reach,
     )
@@ -168,6 +164,10 @@ def _touches(reference: Package, package: Package) -> bool:
     """`data.a.b` reaches what package `a.b.c` holds, and what package `a` may hold as its rule `b`."""
     shared = min(len(reference), len(package))
     return reference[:shared] == package[:shared]
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2].removesuffix(".json")
 
 
 def _is_library(package: str, prefix: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,7 +13,8 @@ from policyd.models.plan import Plan, PlannedStage
 from policyd.models.records import Event
 from policyd.report.decision_text import VERDICT_LOOKS, VERDICT_WORDS
 from policyd.report.layout import DEFAULT_WIDTH, Look, Style, count, plain, short, table, wrap
-from policyd.report.text import show
+from policyd.report.text import show, show_lines
+from policyd.run.planning import SHELL
 
 _STATE_LOOKS: dict[StageState, Look] = {
     StageState.PENDING: "quiet",
@@ -141,7 +143,9 @@ def render_checks(
         wrapped = wrap(text, width=width, indent=" " * len(first), first=first)
         lines += [style(look, word) + wrapped[0].removeprefix(word), *wrapped[1:]]
     held = sum(check.passed for check in checks)
-    if checks and held == len(checks):
+    if not checks:
+        lines.append(f"{style('bad', 'not verified')}  {show(subject)}: there was no evidence to check")
+    elif held == len(checks):
         lines.append(f"{style('good', 'verified')}  {show(subject)}: all {count(held, 'check')} held")
     else:
         lines.append(f"{style('bad', 'not verified')}  {show(subject)}: {held} of {count(len(checks), 'check')} held")
@@ -155,7 +159,9 @@ def _check_word(ok: bool) -> tuple[str, Look]:
 def _plan_facts(plan: Plan) -> list[tuple[str, str]]:
     commit = "" if plan.source.commit is None else f", commit {short(plan.source.commit)}"
     clean = {True: ", clean", False: ", with changes", None: ""}[plan.source.clean]
-    requester = show(plan.requester.identity) + ("" if plan.requester.verified else " (unverified)")
+    requester = show(plan.requester.identity)
+    if not plan.requester.verified and plan.requester.identity != "unverified":
+        requester += " (unverified)"
     return [
         ("pipeline", f"{show(plan.pipeline)}, {show(plan.pipeline_path)} {short(plan.pipeline_sha256)}"),
         ("policy set", f"{show(plan.policy_set.name)} {short(plan.policy_set.sha256)}"),
@@ -184,10 +190,10 @@ def _stage_lines(number: int, stage: PlannedStage, style: Style, width: int) -> 
         ("after", list(stage.needs)),
         ("gets", materials),
         ("tools", [f"{tool.name} {short(tool.sha256)} ({tool.kind} {show(tool.path)})" for tool in stage.tools]),
-        ("runs", [show(" ".join(argv)) for argv in stage.argvs]),
+        ("runs", [line for argv in stage.argvs for line in _command_lines(argv)]),
         ("leaves", [f"{output.name} ({show(output.path)}, {output.type})" for output in stage.outputs]),
         ("results", [f"{result.name} ({show(result.path)}, {result.kind.value})" for result in stage.results]),
-        ("env", sorted(show(name) for name in stage.env)),
+        ("env", [show(f"{name}={value}") for name, value in sorted(stage.env.items())]),
         ("limit", [f"{stage.timeout_seconds} s"]),
     ]
     for label, values in facts:
@@ -195,13 +201,20 @@ def _stage_lines(number: int, stage: PlannedStage, style: Style, width: int) -> 
             continue
         first = f"    {label:<8}"
         if label == "runs":
-            # One command a line; a script is one argument, cut rather than poured out.
+            # In full and line by line: whoever approves a plan has read what would run.
             for value in values:
-                lines.append(first + show(value, width=max(width - len(first), 20)))
+                lines += wrap(value, width=width, indent=" " * (len(first) + 2), first=first)
                 first = " " * len(first)
             continue
         lines += wrap(", ".join(values), width=width, indent=" " * len(first), first=first)
     return lines
+
+
+def _command_lines(argv: Sequence[str]) -> list[str]:
+    """Return a command as its author wrote it: the lines of a script, or the words of an argument list."""
+    if tuple(argv[:-1]) == SHELL:
+        return ["bash:", *(f"  {line}" for line in show_lines(argv[-1].rstrip("\n")))]
+    return [show(shlex.join(argv))]
 
 
 def _verdict_line(decision: Decision | None, style: Style) -> str:

@@ -16,6 +16,8 @@ from policyd.models.plan import SandboxMode
 
 #: What a stage may print. Larger logs help nobody and would fill the store.
 MAX_OUTPUT_BYTES = 64 * 1024 * 1024
+#: The time stages put into what they build, where nothing better is given: the first that a zip file can hold.
+EPOCH_1980 = 315_532_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Job:
     env: Mapping[str, str] = field(default_factory=dict)  # what the pipeline declares
     tools: tuple[ToolMount, ...] = ()
     target: TargetMount | None = None
-    source_date_epoch: int = 0
+    source_date_epoch: int = EPOCH_1980
     max_output_bytes: int = MAX_OUTPUT_BYTES
 
 

@@ -52,7 +52,7 @@ def test_a_decision_is_about_the_artifact_else_the_plan_else_its_input() -> None
     early = decision.model_copy(update={"plan_sha256": None})
 
     statements = [
-        decision_statement(decision, artifact=Named("a.zip", sha256("a"))),
+        decision_statement(decision.model_copy(update={"subject": "a.zip", "artifact_sha256": sha256("a")})),
         decision_statement(decision),
         decision_statement(early),
     ]

@@ -41,6 +41,7 @@ def _decide(run: MadeRun, **changes: object) -> Decision:
         "subject": "a-1.0.zip",
         "run_id": run.run_id,
         "target": "local",
+        "artifact_sha256": sha256("archive"),
         **changes,
     }
     return make_decision(run.plan, **values)
@@ -48,9 +49,7 @@ def _decide(run: MadeRun, **changes: object) -> Decision:
 
 def _summary(run: MadeRun, decision: Decision) -> bytes:
     release = run.release()
-    bundle = sign_statement(
-        decision_statement(decision, artifact=Named(release.artifact.name, release.artifact.sha256)), key("decider")
-    )
+    bundle = sign_statement(decision_statement(decision), key("decider"))
     return summary_statement(
         release,
         decision,
@@ -116,6 +115,8 @@ def test_only_allow_makes_a_summary_that_passes(verdict: Verdict) -> None:
         {"run_id": None},
         {"target": "production"},
         {"target": None},
+        {"artifact_sha256": sha256("another")},
+        {"artifact_sha256": None},
         {"plan_sha256": sha256("another")},
         {"policy_set": PolicySetRef(name="library", sha256=sha256("another"))},
     ],

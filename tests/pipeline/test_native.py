@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

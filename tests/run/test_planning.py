@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from policyd.models.pipeline import PipelineFile
 from policyd.models.plan import Plan, PlannedTool, PolicySetRef, Requester, SourceTree
 from policyd.run.planning import Circumstances, find_differences, make_plan
 
-PIPELINE = {
+PIPELINE: dict[str, Any] = {
     "policyd": "pipeline/v1",
     "name": "demo",
     "stages": [
@@ -60,7 +61,7 @@ def test_the_same_inputs_give_the_same_bytes() -> None:
     assert Plan.model_validate_json(plan().to_json()).sha256 == plan().sha256
 
 
-@pytest.mark.parametrize("field", list(PIPELINE["stages"][1]))  # type: ignore[arg-type]
+@pytest.mark.parametrize("field", list(PIPELINE["stages"][1]))
 def test_every_field_of_a_stage_is_under_its_definition_digest(field: str) -> None:
     changed = json.loads(json.dumps(PIPELINE))
     other = {"name": "tests", "kind": "scan", "run": "true", "env": {"A": "2"}, "timeout": "1m"}

@@ -11,7 +11,7 @@ import functools
 import importlib.util
 import json
 import os
-import selectors
+import select
 import struct
 import subprocess
 import sys
@@ -48,7 +48,7 @@ class EmbeddedEngine:
         self._memory_bytes = memory_bytes
         self._lock = threading.Lock()
         self._process: _RuleProcess | None = None
-        self._loaded: set[str] = set()
+        self._loaded: dict[tuple[str, ...], str] = {}  # entry points asked before → key of their modules
 
     @property
     def ref(self) -> EngineRef:
@@ -98,13 +98,15 @@ class EmbeddedEngine:
 
     def _load(self, process: _RuleProcess, entrypoints: Sequence[str], deadline: float) -> str:
         """Have the process parse the modules that `entrypoints` need; return the key to ask them by."""
-        modules = self._policy_set.modules_for(entrypoints)
+        asked = tuple(entrypoints)
+        if asked in self._loaded:
+            return self._loaded[asked]
+        modules = self._policy_set.modules_for(asked)
         key = "\n".join(modules)
-        if key in self._loaded:
-            return key
-        asts = process.load(key, modules, self._policy_set.data, deadline)
-        self._check(asts, modules)
-        self._loaded.add(key)
+        if key not in self._loaded.values():
+            asts = process.load(key, modules, self._policy_set.data, deadline)
+            self._check(asts, modules)
+        self._loaded[asked] = key
         return key
 
     def _check(self, asts: list[Mapping[str, object]], modules: Mapping[str, str]) -> None:
@@ -183,7 +185,15 @@ class _RuleProcess:
                 where=_place(str(answer["error"])),
                 fix="correct the Rego at that place",
             )
-        trees = json.loads(str(answer["ast"]))
+        try:
+            trees = json.loads(str(answer["ast"]))
+        except RecursionError as error:
+            # `1 + 1 + …` nests without a bracket: nothing the scan of the bytes could count.
+            raise PolicyError(
+                "an expression of the policy is too long to be looked at",
+                where=", ".join(modules),
+                fix="split the expression into several",
+            ) from error
         if not isinstance(trees, list) or not all(isinstance(tree, dict) for tree in trees):
             raise EngineError("the engine's syntax tree has no known shape", where="regorus", fix="report this")
         return trees
@@ -208,7 +218,7 @@ class _RuleProcess:
             try:
                 view = view[os.write(self._in, view) :]
             except BlockingIOError:
-                self._wait(self._in, selectors.EVENT_WRITE, deadline, doing)
+                self._wait(self._in, select.POLLOUT, deadline, doing)
             except OSError as error:
                 raise self._died(doing) from error
 
@@ -234,7 +244,7 @@ class _RuleProcess:
             try:
                 content = os.read(self._out, 1 << 16)
             except BlockingIOError:
-                self._wait(self._out, selectors.EVENT_READ, deadline, doing)
+                self._wait(self._out, select.POLLIN, deadline, doing)
                 continue
             if not content:
                 raise self._died(doing)
@@ -245,14 +255,14 @@ class _RuleProcess:
 
     def _wait(self, descriptor: int, event: int, deadline: float, doing: str) -> None:
         left = deadline - time.monotonic()
-        with selectors.DefaultSelector() as selector:
-            selector.register(descriptor, event)
-            if left <= 0 or not selector.select(left):
-                raise EngineError(
-                    f"the engine took too long {doing}",
-                    where="regorus",
-                    fix="make the rule's work smaller; what it judges is not allowed until it answers",
-                )
+        waiting = select.poll()
+        waiting.register(descriptor, event)
+        if left <= 0 or not waiting.poll(1000 * left):
+            raise EngineError(
+                f"the engine took too long {doing}",
+                where="regorus",
+                fix="make the rule's work smaller; what it judges is not allowed until it answers",
+            )
 
     def _died(self, doing: str) -> EngineError:
         try:

@@ -68,12 +68,11 @@ def run_isolated(
             assert process.stdin is not None
             assert process.stdout is not None
             _send(process, opening_script())
-            output = process.stdout.fileno()
             deadline = time.monotonic() + START_SECONDS
-            # 2. Get hold of the namespace's first process: when it ends, the kernel ends all others before it.
-            init = _hold_init(process, info, output, deadline)
-            # 3. Wait for the sandbox's word that it stands.
-            await_ready(output, deadline)
+            # 2. Wait for the sandbox's word that it stands. What comes instead was said by its set-up.
+            await_ready(process.stdout.fileno(), deadline)
+            # 3. Get hold of the namespace's first process: when it ends, the kernel ends all others before it.
+            init = _hold_init(process, info)
             # 4. Wait until that first process will die with bwrap, and bwrap dies with us.
             _await_tied(init[1], deadline)
             # 5. Only now let it have the commands.
@@ -103,10 +102,11 @@ class Ending:
 
 
 def _start(isolation: Isolation, stack: ExitStack) -> tuple[subprocess.Popen[bytes], int]:
-    info, info_writer = os.pipe2(os.O_CLOEXEC)
+    # bwrap says the pid of the first process here. No pipe: if we died, writing to it would kill bwrap in the one
+    # moment in which it leaves a child behind that waits for ever.
+    info = os.memfd_create("policyd", os.MFD_CLOEXEC)
     stack.callback(os.close, info)
     with ExitStack() as handed_over:
-        handed_over.callback(os.close, info_writer)
 
         def memory(content: bytes) -> int:
             descriptor = os.memfd_create("policyd", os.MFD_CLOEXEC)
@@ -116,7 +116,7 @@ def _start(isolation: Isolation, stack: ExitStack) -> tuple[subprocess.Popen[byt
             return descriptor
 
         files: list[str] = []
-        descriptors = [info_writer]
+        descriptors = [info]
         for path, content in isolation.files.items():
             descriptors.append(memory(content))
             files += ["--perms", "0444", "--file", str(descriptors[-1]), path]
@@ -124,7 +124,7 @@ def _start(isolation: Isolation, stack: ExitStack) -> tuple[subprocess.Popen[byt
         arguments = [
             *("--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"),
             *("--new-session", "--die-with-parent", "--clearenv"),
-            *("--seccomp", str(descriptors[-1]), "--info-fd", str(info_writer)),
+            *("--seccomp", str(descriptors[-1]), "--info-fd", str(info)),
             *files,
             *isolation.arguments,
         ]
@@ -159,22 +159,16 @@ def _send(process: subprocess.Popen[bytes], script: bytes) -> None:
         process.stdin.write(script)
 
 
-def _hold_init(process: subprocess.Popen[bytes], info: int, output: int, deadline: float) -> tuple[int, int]:
-    said = b""
-    while True:
-        chunk = _read_before(info, deadline)
-        said += chunk
-        if not chunk:
-            break
+def _hold_init(process: subprocess.Popen[bytes], info: int) -> tuple[int, int]:
     try:
-        pid = int(json.loads(said)["child-pid"])
+        pid = int(json.loads(os.pread(info, 4096, 0))["child-pid"])
         descriptor = os.pidfd_open(pid)
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise _no_start(_rest(output)) from error
-    # Between bwrap's word and our pidfd that process may have died and another got its number.
+        raise _no_start(b"it does not say which process it began with") from error
+    # It waits for its commands; were it gone all the same, another process might have its number by now.
     if _parent(pid) != process.pid:
         os.close(descriptor)
-        raise _no_start(_rest(output))
+        raise _no_start(b"its first process is gone")
     return descriptor, pid
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SMALL_BYTES = 64 << 10  # most files: clearing a large buffer would cost more than reading them
 CHUNK_BYTES = 1 << 20
 CHUNKS = 8  # read, hash and write at once: two threads rarely wait for one buffer
 FLUSH_BYTES = 32 << 20  # let the disk write while the rest is hashed
@@ -309,14 +310,16 @@ def copy_hashing(source: int, sink: int, *, max_bytes: int | None = None, flush:
     Large files are read, hashed and written at the same time: hashlib and the system calls let go of the interpreter.
     With `flush` the disk starts writing early. Raises `OSError`, and `InputTooLarge` beyond `max_bytes`.
     """
-    digest = hashlib.sha256()
-    buffer = memoryview(bytearray(CHUNK_BYTES))
-    size = _fill(source, buffer)
-    _require_size(size, max_bytes)
-    digest.update(buffer[:size])
-    write_all(sink, buffer[:size])
-    if size < CHUNK_BYTES:
-        return digest.hexdigest(), size
+    digest, size = hashlib.sha256(), 0
+    for most in (SMALL_BYTES, CHUNK_BYTES):
+        buffer = memoryview(bytearray(most))
+        count = _fill(source, buffer)
+        size += count
+        _require_size(size, max_bytes)
+        digest.update(buffer[:count])
+        write_all(sink, buffer[:count])
+        if count < most:
+            return digest.hexdigest(), size
 
     from concurrent.futures import ThreadPoolExecutor
 

@@ -26,7 +26,7 @@ NUMBERS = b'{"x": 1, "n": [%s]}' % b",".join(b"%d" % number for number in range(
 def test_a_timeout_names_the_rule(make_set: MakeSet) -> None:
     with (
         EmbeddedEngine(make_set(red=FOUND, slow=SLOW), timeout_seconds=0.7) as engine,
-        pytest.raises(EngineError, match="policyd.a.slow.deny"),
+        pytest.raises(EngineError, match=r"policyd\.a\.slow\.deny"),
     ):
         engine.query(["policyd.a.red.deny", "policyd.a.slow.deny"], NUMBERS)
 
@@ -37,7 +37,7 @@ def test_a_rule_that_takes_all_memory_is_ended_and_named(make_set: MakeSet) -> N
     )
 
     with EmbeddedEngine(make_set(greedy=greedy), memory_bytes=256 * 1024 * 1024, timeout_seconds=30) as engine:
-        with pytest.raises(EngineError, match="died in policyd.a.greedy.deny"):
+        with pytest.raises(EngineError, match=r"died in policyd\.a\.greedy\.deny"):
             engine.query(["policyd.a.greedy.deny"], NUMBERS)
         assert engine.query(["policyd.a.greedy.deny"], b'{"n": []}')["policyd.a.greedy.deny"].value == []
 
@@ -51,6 +51,15 @@ def test_nesting_that_is_allowed_but_slow_is_ended(make_set: MakeSet) -> None:
         pytest.raises(EngineError, match="while reading the policy"),
     ):
         engine.query(["policyd.a.red.deny"], b"{}")
+
+
+def test_an_expression_that_nests_without_brackets_ends_nothing_but_itself(make_set: MakeSet) -> None:
+    """`1 + 1 + …` is as deep a tree as it is long, and no scan of brackets can count that."""
+    with (
+        EmbeddedEngine(make_set(red=f"x := 1{' + 1' * 20_000}\n{FOUND}"), timeout_seconds=5) as engine,
+        pytest.raises((EngineError, PolicyError)),
+    ):
+        engine.query(["policyd.a.red.deny"], b'{"x": 1}')
 
 
 def test_a_killed_process_is_replaced(make_set: MakeSet) -> None:
@@ -86,9 +95,8 @@ def test_the_process_has_limits_and_nothing_of_ours(make_set: MakeSet) -> None:
     with EmbeddedEngine(make_set(red=FOUND)) as engine:
         engine.query(["policyd.a.red.deny"], b"{}")
         process = Path(f"/proc/{engine.process_id}")
-        limits = dict(
-            (line[:26].strip(), line[26:].split()) for line in (process / "limits").read_text().splitlines()[1:]
-        )
+        lines = (process / "limits").read_text().splitlines()[1:]
+        limits = {line[:26].strip(): line[26:].split() for line in lines}
         descriptors = sorted(int(entry.name) for entry in (process / "fd").iterdir())
         environment = (process / "environ").read_bytes().split(b"\0")
 

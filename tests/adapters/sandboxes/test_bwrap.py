@@ -422,22 +422,22 @@ def test_killing_policyd_kills_its_stage(identity: As, with_stage: WithStage) ->
     identity(test)
 
 
-def test_killing_policyd_while_a_sandbox_comes_up_leaves_nothing_behind(bwrap: Path) -> None:
+def test_killing_policyd_while_a_sandbox_comes_up_leaves_nothing_behind(bwrap: Path, root: None) -> None:
     """At any moment of the start, either the stage has not begun or it dies too."""
-    seconds = f"8{secrets.randbelow(10**8):08d}"
-    sandbox = BwrapSandbox(bwrap, 60_790)
+    uid = 61_000 + secrets.randbelow(3000)  # nobody else's, so every process of it is ours
+    sandbox = BwrapSandbox(bwrap, uid)
     with open_workspace(Path("/var/tmp"), sandbox.stage_uid) as workspace:
-        job = Job("build", (("sleep", seconds),), workspace.folders, 60)
-        for attempt in range(24):
+        job = Job("build", (("sleep", "1000"),), workspace.folders, 60)
+        for attempt in range(40):
             child = os.fork()
             if child == 0:
                 sandbox.run(job, on_output=lambda _: None)
                 os._exit(0)
-            time.sleep(attempt * 0.0005)
+            time.sleep(attempt * 0.0003)
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
 
-        _wait_until(lambda: not _processes(seconds) and not _processes(workspace.folders.work))
+        _wait_until(lambda: not _processes_of(uid))
 
 
 # Bounds.
@@ -565,6 +565,18 @@ def _processes(part_of_command_line: str) -> list[int]:
             except OSError:
                 pass
     return [pid for pid in found if pid != os.getpid()]
+
+
+def _processes_of(uid: int) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if entry.stat().st_uid == uid:
+                    found.append((entry / "cmdline").read_text())
+            except OSError:
+                pass
+    return found
 
 
 def _wait_until(condition: Callable[[], object], seconds: float = 10) -> None:

@@ -1,0 +1,51 @@
+"""Which files of a folder make a policy set, and the digest that names it.
+
+The digest covers exactly what can change an answer: rule and library modules, collections and settings. It is made of
+bytes alone, so it can be had without parsing a rule; `read_policy_set` sorts files by the same function.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+
+from policyd.models.canonical import canonical_json, sha256_hex
+
+_COLLECTION = re.compile(r"collections/[a-z][a-z0-9_-]*\.json")
+_SETTINGS = re.compile(r"settings/[a-z][a-z0-9_]*\.json")
+#: Beside the rules, and for others: the library's lists of builtins, and frameworks for audits.
+_BESIDE = re.compile(r"capabilities\.json|embedded\.json|frameworks/.*|.*\.(md|txt)|LICENSE|\.gitignore")
+
+
+class FileKind(Enum):
+    """What a file is to a policy set."""
+
+    MODULE = "rule or library module"
+    TEST = "test"
+    COLLECTION = "collection"
+    SETTINGS = "settings"
+    BESIDE = "for others"
+    UNKNOWN = "for nobody"
+
+
+_NAMED_BY_DIGEST = frozenset({FileKind.MODULE, FileKind.COLLECTION, FileKind.SETTINGS})
+
+
+def kind_of(path: str) -> FileKind:
+    """Return what the file at `path`, relative to the policy folder, is to the policy set."""
+    if path.endswith(".rego"):
+        return FileKind.TEST if path.endswith("_test.rego") else FileKind.MODULE
+    if _COLLECTION.fullmatch(path):
+        return FileKind.COLLECTION
+    if _SETTINGS.fullmatch(path):
+        return FileKind.SETTINGS
+    return FileKind.BESIDE if _BESIDE.fullmatch(path) else FileKind.UNKNOWN
+
+
+def digest_policy_files(files: Mapping[str, bytes]) -> str:
+    """Return the digest of the policy set in `files` (path → content), whether or not it can be used."""
+    named = [
+        [path, sha256_hex(content)] for path, content in sorted(files.items()) if kind_of(path) in _NAMED_BY_DIGEST
+    ]
+    return sha256_hex(canonical_json(named))
