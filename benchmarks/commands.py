@@ -65,9 +65,7 @@ def open_home(parent: Path | None = None) -> Iterator[Home]:
         remove_tree(home.folder)
 
 
-def call(
-    argv: Sequence[str], *, cwd: Path = ROOT, home: Home | None = None, expected: int = 0
-) -> Ended:
+def call(argv: Sequence[str], *, cwd: Path = ROOT, home: Home | None = None, expected: int = 0) -> Ended:
     """Run a command to its end and measure it. Its output is thrown away, its errors are kept."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("POLICYD_")}
     # An installed policyd has its bytecode beside it; a checkout may not be allowed to, so it has a place of its own.

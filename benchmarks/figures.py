@@ -31,10 +31,13 @@ class Figure:
         return self.value / self.peer_value if self.peer_value else None
 
 
-def fastest(work: Callable[[], object], *, times: int) -> float:
-    """Return the seconds that `work` takes when nothing disturbs it: the fewest of `times` (after one to warm up)."""
-    work()
-    return min(seconds(work) for _ in range(times))
+def fastest(*works: Callable[[], object], times: int) -> list[float]:
+    """Return the seconds that each of `works` takes when nothing disturbs it: the fewest of `times`.
+
+    After one round to warm up they take turns, so that what else goes on in the machine meets them alike.
+    """
+    rounds = [[seconds(work) for work in works] for _ in range(1 + times)]
+    return [min(took) for took in zip(*rounds[1:], strict=True)]
 
 
 def typical(work: Callable[[], object], *, times: int) -> float:
@@ -59,9 +62,13 @@ def render_table(figures: Iterable[Figure]) -> str:
         ratio = f"{figure.ratio:.2f}" if figure.ratio is not None else ""
         rows.append((figure.name, f"{_number(figure.value)} {figure.unit}", budget, figure.peer, peer_value, ratio))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines = [_line(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _number(value: float | None) -> str:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 
-from benchmarks.commands import ROOT, Ended, call
+from benchmarks.commands import ROOT, Ended, Home, call, open_home
 from benchmarks.figures import Figure, fastest
 
 WORKFLOW = ROOT / "tests" / "vectors" / "pipeline" / "workflow" / "workflow.yml"
@@ -17,15 +17,20 @@ _TIMES = 15
 
 def measure() -> Iterator[Figure]:
     """Measure `policyd --version` and `policyd check` beside a Python that does nothing."""
-    python = 1000 * fastest(partial(call, [sys.executable, "-c", "pass"]), times=_TIMES)
-    for name, args, expected, budget in (
-        ("policyd --version", ["--version"], 0, 150),
-        ("policyd check of one workflow", ["check", str(WORKFLOW)], _REFUSED, 500),
-        ("policyd check of one native pipeline", ["check", str(NATIVE)], 0, 500),
-    ):
-        took = 1000 * fastest(partial(_policyd, args, expected), times=_TIMES)
-        yield Figure(name, took, "ms", budget, peer="python -c pass", peer_value=python)
+    workflow, native = ["check", str(WORKFLOW)], ["check", str(NATIVE)]
+    with open_home() as home:
+        measured: list[tuple[str, int, partial[Ended]]] = [
+            ("policyd --version", 150, partial(_policyd, ["--version"])),
+            ("policyd check of a workflow", 500, partial(_policyd, workflow, expected=_REFUSED)),
+            ("policyd check of a native pipeline", 500, partial(_policyd, native)),
+            ("the same with operator settings", 500, partial(_policyd, native, home=home)),
+        ]
+        python, *took = fastest(
+            partial(call, [sys.executable, "-c", "pass"]), *(work for _, _, work in measured), times=_TIMES
+        )
+    for (name, budget, _), value in zip(measured, took, strict=True):
+        yield Figure(name, 1000 * value, "ms", budget, peer="python -c pass", peer_value=1000 * python)
 
 
-def _policyd(args: list[str], expected: int) -> Ended:
-    return call([sys.executable, "-m", "policyd", *args], expected=expected)
+def _policyd(args: list[str], *, home: Home | None = None, expected: int = 0) -> Ended:
+    return call([sys.executable, "-m", "policyd", *args], home=home, expected=expected)

@@ -9,7 +9,10 @@ from policyd.errors import InputTooLarge, UsageError
 
 
 def read_input(path: Path, *, max_bytes: int) -> bytes:
-    """Return the content of the file `path`. Raises `UsageError` where there is none, `InputTooLarge` beyond the bound."""
+    """Return the content of the file `path`.
+
+    Raises `UsageError` where there is none that can be read, `InputTooLarge` beyond the bound.
+    """
     try:
         # A FIFO or device is no file, and opening one may wait for ever.
         if path.exists() and not path.is_file():

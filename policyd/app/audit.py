@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 
 from policyd import __version__
-from policyd.adapters.clock import rfc3339
 from policyd.adapters.frameworks import read_frameworks
 from policyd.adapters.settings import Authority, find_authority, find_project_settings
 from policyd.adapters.stores.store import open_store
@@ -19,6 +18,7 @@ from policyd.compliance.audit import assess_repository
 from policyd.compliance.evidence import DecisionMade
 from policyd.compliance.models import AuditReport, RunEvidence, Status, UnreadablePipeline
 from policyd.errors import ExitCode, PolicydError, UsageError, worst
+from policyd.models.base import rfc3339
 
 MAX_RUNS = 10_000
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from policyd.adapters.output import read_input
@@ -70,7 +71,9 @@ def read_logs(run: str, stage: str | None, *, settings: Path | None) -> Iterator
         assert store is not None
         run_id = view.run.run_id
         manifest = find_manifest(store, view)
-        digests = {record.name: record.log_sha256 for record in manifest.stages if record.log_sha256} if manifest else {}
+        digests = (
+            {record.name: record.log_sha256 for record in manifest.stages if record.log_sha256} if manifest else {}
+        )
         there = store.logs.list_stages(run_id)
         stages = (stage,) if stage else tuple(sorted({*there, *digests}))
         if not stages:
@@ -85,7 +88,7 @@ def read_logs(run: str, stage: str | None, *, settings: Path | None) -> Iterator
                     fix="the store was changed or damaged: run `policyd record verify`",
                 )
             with store.logs.read(run_id, name) as file:
-                yield name, iter(lambda file=file: file.readline(MAX_LINE_BYTES), b"")
+                yield name, iter(partial(file.readline, MAX_LINE_BYTES), b"")
 
 
 def verify_own_record(checkpoints: Sequence[Path], *, settings: Path | None) -> RecordReport:

@@ -204,7 +204,7 @@ def _make_target(target: Path) -> None:
 
 
 def _render_trust(signers: dict[Role, GeneratedKey], builder: str, policy_sha256: str) -> str:
-    person = getpass.getuser()
+    person = _person()
     lines = [
         "# Whose signature counts for what. Pinned by digest in settings.yaml beside it.",
         "policyd: trust/v1",
@@ -237,6 +237,13 @@ def _render_trust(signers: dict[Role, GeneratedKey], builder: str, policy_sha256
         "",
     ]
     return "\n".join(lines)
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # containers often run as a uid that has no name
+        return f"uid {os.geteuid()}"
 
 
 def _render_settings(

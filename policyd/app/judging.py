@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from policyd.adapters.clock import rfc3339
 from policyd.adapters.library import library_files, read_policy_folder
 from policyd.adapters.settings import Authority
 from policyd.errors import PolicyError, SettingsError
-from policyd.models.base import JsonPath, RunId, Sha256
+from policyd.models.base import JsonPath, RunId, Sha256, rfc3339
 from policyd.models.decision import Decision, Gate, Place, Severity
 from policyd.models.input import PipelineInput, PipelineRef, ReleaseInput, Repository, StageInput
 from policyd.models.plan import Governance, PolicySetRef

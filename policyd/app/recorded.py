@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 from policyd.adapters.stores.store import Store
 from policyd.app.evidence import MAX_BUNDLE_BYTES
 from policyd.app.record import log_keys
 from policyd.attestation.evidence import find_manifests
-from policyd.errors import PolicydError, RecordError, SettingsError, StoreError, UsageError
+from policyd.errors import EvidenceMissing, PolicydError, RecordError, SettingsError, StoreError, UsageError
 from policyd.models.base import Sha256
 from policyd.models.records import EventKind
 from policyd.models.trust import TrustPolicy
@@ -24,18 +23,29 @@ MAX_RUNS = 100_000
 def find_recorded_manifests(store: Store, artifact_sha256: Sha256) -> tuple[bytes, ...]:
     """Return the manifest bundles of the store that name the artifact as a subject, the newest run first.
 
-    Only a way to find them: nothing is believed before the release chain has verified it.
+    Only a way to find them: nothing is believed before the release chain has verified it. Raises `EvidenceMissing`
+    where none does and one that the record names can't be read: it may be the one.
     """
-    return find_manifests(_manifests(store), artifact_sha256)
+    unreadable: list[Sha256] = []
+    found = find_manifests(_manifests(store, unreadable), artifact_sha256)
+    if unreadable and not found:
+        raise EvidenceMissing(
+            f"the manifest sha256:{unreadable[0]} is missing or damaged, and with it what its run made",
+            where=f"{len(unreadable)} of the manifests that the record names",
+            fix="put it back from a copy of the store; `policyd record verify` says what else is damaged",
+        )
+    return found
 
 
-def _manifests(store: Store) -> Iterator[bytes]:
+def _manifests(store: Store, unreadable: list[Sha256]) -> Iterator[bytes]:
     for run in store.record.list_runs(limit=MAX_RUNS):
         if run.manifest_sha256 is None:
             continue
-        # Missing or damaged: it can't say what it made. `record verify` reports it; one that is whole may answer.
-        with suppress(StoreError):
+        try:
             yield store.content.get(run.manifest_sha256, max_bytes=MAX_BUNDLE_BYTES)
+        except StoreError:
+            # It can't say what it made; one that is whole may answer.
+            unreadable.append(run.manifest_sha256)
 
 
 class RecordedManifests:

@@ -19,7 +19,7 @@ from policyd.attestation.release_chain import Check, ManifestLog, ReleaseEvidenc
 from policyd.attestation.statements import decision_statement, sign_statement
 from policyd.attestation.summary import summary_statement
 from policyd.errors import ExitCode, PolicydError
-from policyd.models.base import Sha256
+from policyd.models.base import Sha256, rfc3339
 from policyd.models.decision import Decision, Effect
 from policyd.models.input import ReleaseInput
 from policyd.models.manifest import Manifest, Product
@@ -142,7 +142,7 @@ def _find_candidates(state: RunState) -> list[tuple[Product, str]]:
 def _record(state: RunState, answer: Released, target_uri: str, verifier_id: str) -> Released:
     if answer.decision is None or answer.evidence is None:
         return answer
-    now = clock.rfc3339(clock.now())
+    now = rfc3339(clock.now())
     bundle = sign_statement(decision_statement(answer.decision), state.signers.decider)
     decision_sha256 = state.store.content.put(bundle)
     state.append(
@@ -190,7 +190,7 @@ def _record(state: RunState, answer: Released, target_uri: str, verifier_id: str
 
 def _make_input(release: ReleaseEvidence, judge: Judge, now: datetime) -> ReleaseInput:
     return ReleaseInput(
-        evaluated_at=clock.rfc3339(now),
+        evaluated_at=rfc3339(now),
         governance=judge.governance,
         artifact=release.artifact,
         target=release.target,

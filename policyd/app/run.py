@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 from policyd.adapters import clock
+from policyd.adapters.output import read_input
 from policyd.adapters.sandboxes import open_sandbox
 from policyd.adapters.sandboxes.mountable import require_mountable, require_reachable
-from policyd.adapters.output import read_input
 from policyd.adapters.settings import Authority, require_authority
 from policyd.adapters.signers.keyfile import KeyFileSigner, load_key
 from policyd.adapters.sources.tools import FetchedTool, fetch_tool, folder_tool
@@ -31,8 +30,8 @@ from policyd.app.recorded import RecordedManifests
 from policyd.app.release import Released, release_products
 from policyd.app.stages import ATTEMPT, Listener, RunSigners, RunState, live
 from policyd.attestation.bound_run import BoundRun
-from policyd.attestation.trust import role_keys
 from policyd.attestation.statements import decision_statement, manifest_statement, sign_statement
+from policyd.attestation.trust import role_keys
 from policyd.errors import (
     ExitCode,
     IdentityNotTrusted,
@@ -45,7 +44,7 @@ from policyd.errors import (
     UsageError,
     worst,
 )
-from policyd.models.base import RunId, Sha256
+from policyd.models.base import RunId, Sha256, rfc3339
 from policyd.models.decision import Verdict
 from policyd.models.manifest import Manifest, StageRecord, StageState
 from policyd.models.pipeline import StageKind
@@ -105,8 +104,11 @@ class RunOutcome:
         if self.manifest is None:
             return EXIT_OF_VERDICT[self.judged.decision.verdict]
         codes = [ExitCode.OK]
-        if not self.manifest.succeeded:
-            # Whatever the reason: a run that was stopped before its first stage has no stage that failed.
+        ended = {record.state for record in self.manifest.stages}
+        if ended & {StageState.FAILED, StageState.INTERRUPTED}:
+            codes.append(ExitCode.STAGE_FAILED)
+        elif not self.manifest.succeeded and not self.not_admitted:
+            # Stopped between two stages: none failed, and still nothing was done that may count.
             codes.append(ExitCode.STAGE_FAILED)
         codes += [EXIT_OF_VERDICT[verdict] for verdict in self.not_admitted]
         codes += [released.exit_code for released in self.released]
@@ -154,7 +156,7 @@ def run_pipeline(
     isolation = open_sandbox(sandbox, authority.settings)
     signers = _load_signers(authority, functools.cache(password))
     with open_store(Path(authority.settings.store), Path(authority.settings.state), signers.log) as store:
-        for run in mark_interrupted_runs(store, at=clock.rfc3339(clock.now())):
+        for run in mark_interrupted_runs(store, at=rfc3339(clock.now())):
             listener.on_interrupted(run.run_id)
         approved = _read_plan(plan, store) if plan else None
         wanted = path if approved is None else root / approved.pipeline_path
@@ -208,7 +210,7 @@ def _run(
         return RunOutcome(prepared.judged, catalogue, None, None, ())
 
     run_id = clock.new_run_id()
-    started_at = clock.rfc3339(clock.now())
+    started_at = rfc3339(clock.now())
     with ExitStack() as stack:
         targets = _find_targets(plan, authority, sandbox)
         tools = _fetch_tools(prepared, store, authority, sandbox, listener)
@@ -316,7 +318,7 @@ def _skip(state: RunState, plan: Plan, name: str, reason: str, listener: RunList
         state.append(
             Event(
                 kind=EventKind.STAGE_ENDED,
-                at=clock.rfc3339(clock.now()),
+                at=rfc3339(clock.now()),
                 run_id=state.run_id,
                 plan_sha256=plan.sha256,
                 stage=name,
@@ -341,7 +343,7 @@ def _finish(state: RunState, started_at: str) -> tuple[Manifest, Sha256]:
         governance=state.plan.governance,
         builder_id=state.plan.builder_id,
         started_at=started_at,
-        finished_at=clock.rfc3339(clock.now()),
+        finished_at=rfc3339(clock.now()),
         succeeded=succeeded,
         stages=records,
         decisions=(state.bound.check_sha256, *(record.decision for record in records if record.decision)),
@@ -363,7 +365,7 @@ def _run_event(
 ) -> Event:
     return Event(
         kind=kind,
-        at=clock.rfc3339(clock.now()),
+        at=rfc3339(clock.now()),
         run_id=run_id,
         pipeline=plan.pipeline,
         plan_sha256=plan.sha256,
@@ -373,9 +375,9 @@ def _run_event(
 
 
 def _load_signers(authority: Authority, password: Callable[[], str]) -> RunSigners:
-    """Return the runner's keys, each of the role that the trust policy gives it; `password` is asked where one needs it.
+    """Return the runner's keys, each of the role that the trust policy gives it; `password` is asked where needed.
 
-    Asked before anything runs: what another key signed would be refused when it has all been done.
+    Looked at before anything runs: what another key signed would be refused when it has all been done.
     """
     known = role_keys(authority.trust)
 

@@ -26,7 +26,7 @@ from policyd.attestation.evidence import Evidence
 from policyd.attestation.stage import Sbom, attest_stage, verify_stage
 from policyd.attestation.statements import Named, decision_statement, sign_statement
 from policyd.errors import CollectError, InputTooLarge, PolicydError
-from policyd.models.base import RunId, Sha256
+from policyd.models.base import RunId, Sha256, rfc3339
 from policyd.models.decision import Decision, Verdict
 from policyd.models.input import ResultDocument, StageEvidence
 from policyd.models.manifest import Product, StageRecord, StageState
@@ -131,7 +131,7 @@ def live(run: RunState, stage: PlannedStage) -> StageRecord:
         definition_sha256=stage.definition_sha256,
         attempt=ATTEMPT,
         state=StageState.RUNNING,
-        started_at=clock.rfc3339(clock.now()),
+        started_at=rfc3339(clock.now()),
         sandbox=run.sandbox.mode,
         decision=decision_sha256,
         target=stage.target,
@@ -161,7 +161,7 @@ def _admit(run: RunState, stage: PlannedStage) -> tuple[Decision, Sha256]:
         stage,
         run_id=run.run_id,
         attempt=ATTEMPT,
-        evaluated_at=clock.rfc3339(now),
+        evaluated_at=rfc3339(now),
         evidence=run.evidence,
         results=run.results,
     )
@@ -204,7 +204,7 @@ def _execute(run: RunState, stage: PlannedStage, record: StageRecord) -> tuple[S
         ended = record.model_copy(
             update={
                 "exit_code": result.exit_code,
-                "finished_at": clock.rfc3339(clock.now()),
+                "finished_at": rfc3339(clock.now()),
                 "log_sha256": log_sha256,
             }
         )
@@ -336,9 +336,7 @@ def _fetched(run: RunState, stage: PlannedStage) -> list[Named]:
 
 
 def _failed(record: StageRecord, reason: str) -> StageRecord:
-    return record.model_copy(
-        update={"state": StageState.FAILED, "reason": reason, "finished_at": clock.rfc3339(clock.now())}
-    )
+    return record.model_copy(update={"state": StageState.FAILED, "reason": reason, "finished_at": rfc3339(clock.now())})
 
 
 def _end(run: RunState, record: StageRecord, decision: Decision, *, first: Event | None = None) -> StageRecord:
@@ -366,7 +364,7 @@ def _decision_event(run: RunState, stage: PlannedStage, decision: Decision, sha2
 def _event(run: RunState, record: StageRecord, kind: EventKind) -> Event:
     return Event(
         kind=kind,
-        at=clock.rfc3339(clock.now()),
+        at=rfc3339(clock.now()),
         run_id=run.run_id,
         plan_sha256=run.bound.plan_sha256,
         stage=record.name,

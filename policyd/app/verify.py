@@ -85,7 +85,10 @@ def verify_artifact(
     if bundles:
         return _verify_bundles(artifact.name, sha256, wanted, bundles, authority, now)
     with open_store(Path(authority.settings.store), Path(authority.settings.state)) as store:
-        manifests = find_recorded_manifests(store, sha256)
+        try:
+            manifests = find_recorded_manifests(store, sha256)
+        except EvidenceMissing as missing:
+            return Verified(artifact.name, sha256, wanted, (), missing.exit_code, missing)
         if not manifests:
             error = SubjectMismatch(
                 f"no run in the store made sha256:{sha256}",
@@ -254,7 +257,7 @@ def _claimed_type(content: bytes, path: Path) -> str:
 @contextmanager
 def _find_store(authority: Authority) -> Iterator[Store | None]:
     """Open the operator's store where there is one: it holds the record a manifest has to be in."""
-    if not Path(authority.settings.store).exists():
+    if not (Path(authority.settings.store) / "record" / "record.sqlite").exists():
         yield None
         return
     with open_store(Path(authority.settings.store), Path(authority.settings.state)) as store:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -46,6 +48,16 @@ class Lines:
         """Return what came after the last line end."""
         rest, self._pending = self._pending, b""
         return [rest] if rest else []
+
+
+@contextmanager
+def _listened_to() -> Iterator[None]:
+    """Go on where whoever read stderr went away: the record has what happens in the run."""
+    try:
+        yield
+    except OSError:
+        # Python flushes stderr once more in the end, and a failure there would become the exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class PlainProgress:
@@ -116,8 +128,7 @@ class PlainProgress:
 
     def say(self, text: str) -> None:
         """Write one line."""
-        # Whoever read it went away: the run goes on, and the record has what happened.
-        with suppress(OSError):
+        with _listened_to():
             click.echo(text, err=True)
 
 
@@ -182,14 +193,12 @@ class LiveProgress(PlainProgress):
         """Write one line above the live ones."""
         from rich.text import Text
 
-        with suppress(OSError):
+        with _listened_to():
             self._progress.console.print(Text(text), soft_wrap=True)
 
 
 def open_progress() -> PlainProgress:
     """Return the live display on a terminal that can show it, plain lines elsewhere."""
-    import os
-
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("CI"):
         return LiveProgress()
     return PlainProgress()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -16,6 +17,11 @@ RunId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 RuleId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$")]
 #: A step into a JSON document: the keys and indices from its root.
 JsonPath = tuple[str | int, ...]
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return `moment` as every policyd document writes time: UTC with microseconds, `2026-01-02T03:04:05.000006Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class Model(BaseModel):

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from policyd.errors import PolicydError, RuleUndefined
-from policyd.models.base import JsonPath, Sha256
+from policyd.models.base import JsonPath, Sha256, rfc3339
 from policyd.models.canonical import canonical_json, sha256_hex
 from policyd.models.decision import (
     Decision,
@@ -151,7 +151,7 @@ def decide(
         problems=tuple(found_problems),
         weakened=tuple(weakened),
         governance=governance,
-        decided_at=now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        decided_at=rfc3339(now),
     )
 
 

@@ -86,7 +86,8 @@ def _violation_lines(violation: Violation, judged: Judged, style: Style, width: 
     where = show(judged.path if place is None else f"{place.file}:{place.line}:{place.column}")
     lines = [f"{_INDENT}{style('place', where)}"]
     lines += wrap(show(violation.message, width=_MAX_MESSAGE), width=width, indent=_INDENT * 2)
-    if place is not None and judged.content and place.file == judged.path and violation.effect is not Effect.WAIVED:
+    if _has_excerpt(violation, judged):
+        assert place is not None
         lines += [_INDENT * 2 + line for line in excerpt(judged.content, place, width=width - 4, style=style)]
     for related in violation.related:
         there = "" if related.place is None else f" ({related.place.file}:{related.place.line}:{related.place.column})"
@@ -99,6 +100,13 @@ def _violation_lines(violation: Violation, judged: Judged, style: Style, width: 
     if violation.fix:
         lines += _labelled("fix", violation.fix, style, width)
     return lines
+
+
+def _has_excerpt(violation: Violation, judged: Judged) -> bool:
+    # The line with a credential is the credential, and this text ends up in the logs of CI systems.
+    if violation.effect is Effect.WAIVED or violation.rule == "credentials.hardcoded_credential":
+        return False
+    return violation.place is not None and bool(judged.content) and violation.place.file == judged.path
 
 
 def _problem_block(

@@ -25,15 +25,24 @@ BAD = {
         HEAD + STAGE.format("a", ", needs: [b]") + STAGE.format("b", ", needs: [a]"),
         ["a needs b needs a", "pipeline.yaml:4:"],
     ),
-    "unknown field": (one_stage("'true'", "outptus: []"), ["'outptus'", "did you mean `outputs`?", "pipeline.yaml:7:5"]),
+    "unknown field": (
+        one_stage("'true'", "outptus: []"),
+        ["'outptus'", "did you mean `outputs`?", "pipeline.yaml:7:5"],
+    ),
     "two stages of one name": (HEAD + STAGE.format("a", "") * 2, ["two stages are called 'a'", "pipeline.yaml:5:"]),
     "output outside": (one_stage("'true'", "outputs: [{name: x, path: ../x}]"), ["'../x'", "pipeline.yaml:7:"]),
     "bidi": (one_stage("'true'", name='"bu\u202eild"'), ["U+202E", "pipeline.yaml:4:"]),
     "zero width": (one_stage("'true'", name='"bu\u200bild"'), ["U+200B", "pipeline.yaml:4:"]),
     "escape in a name": (one_stage("'true'", name='"bu\\eild"'), ["pipeline.yaml:4:"]),
     "empty": ("", ["the file is empty"]),
-    "for another system": ("on: push\njobs: {a: {runs-on: x, steps: [{run: ls}]}}\n", ["policyd runs its own pipelines"]),
-    "a later field": (one_stage("'true'", "secrets: [a]"), ["`secrets` comes with a later version", "pipeline.yaml:7:5"]),
+    "for another system": (
+        "on: push\njobs: {a: {runs-on: x, steps: [{run: ls}]}}\n",
+        ["policyd runs its own pipelines"],
+    ),
+    "a later field": (
+        one_stage("'true'", "secrets: [a]"),
+        ["`secrets` comes with a later version", "pipeline.yaml:7:5"],
+    ),
 }
 
 

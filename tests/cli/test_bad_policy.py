@@ -17,12 +17,6 @@ pytestmark = pytest.mark.xdist_group("cli-bad-policy")
 
 FINE = 'deny contains violation if {\n\tinput.gate == "none"\n\tviolation := {"message": "m", "at": []}\n}'
 RAISES = 'deny contains violation if {\n\t1 / count([]) > 0\n\tviolation := {"message": "m", "at": []}\n}'
-ENDLESS = """deny contains violation if {
-	some a in numbers.range(1, 100000)
-	some b in numbers.range(1, 100000)
-	a * b < 0
-	violation := {"message": "m", "at": []}
-}"""
 
 
 def rule(body: str, name: str = "one", gate: str = "pipeline") -> dict[str, str]:
@@ -112,9 +106,8 @@ def test_a_policy_folder_that_is_a_link_elsewhere_or_missing_is_an_error(policie
         ("deny := true", "not a set"),
         ('deny contains "text"', "not an object"),
         (RAISES, "could not be evaluated"),
-        (ENDLESS, "took too long"),
     ],
-    ids=["syntax", "unknown function", "forbidden builtin", "no deny", "not a set", "wrong shape", "raises", "endless"],
+    ids=["syntax", "unknown function", "forbidden builtin", "no deny", "not a set", "wrong shape", "raises"],
 )
 def test_a_rule_that_does_not_answer_is_undecided_whatever_the_others_say(
     policies: Policies, body: str, expected: str
@@ -126,7 +119,7 @@ def test_a_rule_that_does_not_answer_is_undecided_whatever_the_others_say(
 
     assert expected in said.out
     assert "undecided  1 pipeline could not be judged" in said.out
-    assert [judged["verdict"] for judged in document["decisions"]] == ["undecided"]
+    assert [judged["decision"]["verdict"] for judged in document["decisions"]] == ["undecided"]
 
 
 def test_where_no_rule_applies_nothing_is_allowed(policies: Policies) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.workshop import Workshop, put_back
+from tests.cli.workshop import Workshop, one_stage, put_back
 
 pytestmark = pytest.mark.xdist_group("cli-bad-settings")
 
@@ -88,7 +88,7 @@ def test_settings_that_are_not_there_are_an_error_where_they_were_named(shop: Wo
 def test_without_any_settings_only_checking_works_and_says_who_governs(shop: Workshop) -> None:
     without = {"POLICYD_SETTINGS": None}
 
-    assert "governance: self" in shop.call("check", env=without).require(0).out
+    assert "no operator settings" in shop.call("check", env=without).require(0).out
     for command in (["run", "pipeline.yaml"], ["verify", "data.txt"], ["runs"], ["record", "verify"]):
         shop.call(*command, env=without).require_one_error(2, "no operator settings", "policyd init")
 
@@ -133,13 +133,14 @@ def test_what_the_operator_decides_is_refused_in_the_project(shop: Workshop, wis
 
 
 def test_a_project_can_not_lower_a_level(shop: Workshop) -> None:
-    shop.write("policyd: pipeline/v1\nname: d\nstages: [{name: d, kind: deploy, run: 'true', target: local}]\n", "d.yaml")
+    shop.write(one_stage("'true'", "target: local", kind="deploy"), "d.yaml")
     with put_back(shop.project / "policyd.yaml") as file:
         before = shop.call("check", "d.yaml", "--format", "json").require(1).json
         file.write_text("policyd: project/v1\nlevels: {flow.deploy_without_tests: advisory}\nfail_on: critical\n")
         after = shop.call("check", "d.yaml", "--format", "json").require(1).json
 
-    assert [one["violations"] for one in after["decisions"]] == [one["violations"] for one in before["decisions"]]
+    (one,), (other,) = before["decisions"], after["decisions"]
+    assert one["decision"]["violations"] == other["decision"]["violations"]
     (shop.project / "d.yaml").unlink()
 
 
@@ -148,7 +149,9 @@ def test_a_missing_key_is_said_before_anything_runs(shop: Workshop) -> None:
         with put_back(shop.places.config / "keys" / f"{role}.key") as file:
             file.unlink()
 
-            shop.call("run", "pipeline.yaml").require_one_error(2, f"the {role} key is not there", str(file), f"keys.{role}")
+            shop.call("run", "pipeline.yaml").require_one_error(
+                2, f"the {role} key is not there", str(file), f"keys.{role}"
+            )
     assert shop.call("runs", "--format", "json").json["runs"] == []
 
 

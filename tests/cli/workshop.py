@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -9,9 +10,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -86,11 +88,13 @@ class Said:
 
     def require(self, code: int) -> Said:
         """Return this answer if it ended with `code`."""
-        assert self.code == code, f"exit code {self.code}, not {int(code)}\n--- stdout\n{self.out}--- stderr\n{self.err}"
+        assert self.code == code, (
+            f"exit code {self.code}, not {int(code)}\n--- stdout\n{self.out}--- stderr\n{self.err}"
+        )
         return self
 
     def require_one_error(self, code: int, *texts: str) -> Said:
-        """Return this answer if it is one clear error that says all of `texts`, and nothing that looks like an answer."""
+        """Return this answer if it is one clear error that says all of `texts`, and nothing else on stdout."""
         self.require(code)
         assert self.out == ""
         return self.require_error(*texts)
@@ -114,9 +118,7 @@ class Workshop:
 
     @property
     def places(self) -> Places:
-        return Places(
-            config=self.home / "config", data=self.home / "data", state=self.home / "state", targets=self.home / "targets"
-        )
+        return Places(*(self.home / name for name in ("config", "data", "state", "targets")))
 
     @property
     def project(self) -> Path:
@@ -151,7 +153,7 @@ class Workshop:
         return {name: value for name, value in variables.items() if value is not None}
 
     def policyd(
-        self, *args: str | Path, cwd: Path | None = None, env: Mapping[str, str | None] | None = None, script: str = ""
+        self, *args: object, cwd: Path | None = None, env: Mapping[str, str | None] | None = None, script: str = ""
     ) -> Said:
         """Run a command. `script` is Python to run before, in the same process."""
         done = subprocess.run(
@@ -166,7 +168,7 @@ class Workshop:
         )
         return Said(done.returncode, done.stdout, done.stderr)
 
-    def call(self, *args: str | Path, cwd: Path | None = None, env: Mapping[str, str | None] | None = None) -> Said:
+    def call(self, *args: object, cwd: Path | None = None, env: Mapping[str, str | None] | None = None) -> Said:
         """Run a command in this process: the same function, without half a second to start Python."""
         out, err = io.StringIO(), io.StringIO()
         with (
@@ -182,7 +184,7 @@ class Workshop:
         assert isinstance(code, int)
         return Said(int(code), out.getvalue(), err.getvalue())
 
-    def start(self, *args: str | Path) -> subprocess.Popen[str]:
+    def start(self, *args: object) -> subprocess.Popen[str]:
         """Start a command and go on."""
         return subprocess.Popen(
             [*command(), *map(str, args)],
@@ -295,3 +297,30 @@ def await_none(mark: str, seconds: float = 10) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def on_terminal(shop: Workshop, *args: object, typed: Mapping[str, str], env: Mapping[str, str | None]) -> Said:
+    """Run a command on a terminal of its own. `typed` is what a person answers to each prompt that ends in its key."""
+    master, slave = os.openpty()
+    process = subprocess.Popen(
+        [*command(), *map(str, args)],
+        cwd=shop.project,
+        env=shop.environ({"TERM": "xterm", **env}),
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # passphrases are read from /dev/tty
+    )
+    os.close(slave)
+    said, answered = b"", 0
+    with suppress(OSError):  # EIO: the other side was closed
+        while chunk := os.read(master, 65_536):
+            said += chunk
+            for prompt, answer in typed.items():
+                if said[answered:].decode(errors="replace").rstrip().endswith(prompt):
+                    os.write(master, answer.encode() + b"\n")
+                    answered = len(said)
+    code = process.wait(TIMEOUT_SECONDS)
+    os.close(master)
+    return Said(code, said.decode(errors="replace").replace("\r\n", "\n"), "")

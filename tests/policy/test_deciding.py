@@ -60,7 +60,7 @@ def test_rules_that_found_nothing_allow(weigh: Weigh, red: RuleMeta) -> None:
     assert decision.verdict is Verdict.ALLOW
     assert decision.allowed
     assert decision.rules == ("colours.red",)
-    assert decision.decided_at == "2026-12-01T12:00:00Z"
+    assert decision.decided_at == "2026-12-01T12:00:00.000000Z"
 
 
 def test_no_rule_asked_is_not_evaluated(weigh: Weigh) -> None:

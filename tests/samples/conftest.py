@@ -69,11 +69,19 @@ def bench(bwrap: Path) -> Iterator[Workbench]:
         yield bench
 
 
-@pytest.fixture
-def account_bench(account: Account, bwrap: Path) -> Iterator[Workbench]:
-    """A home of the test's own, of root or of a user."""
-    with open_workbench(account) as bench:
+@pytest.fixture(scope="session")
+def user_bench(user_account: Account, bwrap: Path) -> Iterator[Workbench]:
+    """The same of an ordinary user."""
+    with open_workbench(user_account) as bench:
         yield bench
+
+
+@pytest.fixture
+def account_bench(request: pytest.FixtureRequest, account: Account) -> Workbench:
+    """The shared home of whoever runs the tests, and then that of an ordinary user."""
+    name = "shared_bench" if account.uid is None else "user_bench"
+    found: Workbench = request.getfixturevalue(name)
+    return found
 
 
 def _problem(account: Account) -> str:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -229,7 +229,7 @@ class Listener:
             except OSError:
                 return
             self.connections += 1
-            with connection:
+            with connection, suppress(OSError):
                 connection.sendall(b"the host answers")
 
     def close(self) -> None:

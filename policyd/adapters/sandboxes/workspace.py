@@ -67,8 +67,10 @@ class Workspace:
         parts = [stage, output, *path.split("/")]
         folders, name = parts[:-1], parts[-1]
         readers = None if self.uid is None else (0, self.uid)
-        # A product has no mode, and one that is a program should run, so every input may be executed.
-        mode = 0o500 if self.uid is None else 0o550
+        # A product has no mode, and one that is a program should run, so every input may be executed. The owner may
+        # write: `cp` gives its copy the same mode, and what was deployed has to be replaceable by the next run. The
+        # stage itself can't, since the owner is root or the mount is read-only.
+        mode = 0o700 if self.uid is None else 0o750
         with writing_for_stage(self.root), opened_folder(self.root / "inputs") as inputs:
             make_folders(inputs, folders, mode=0o700 if self.uid is None else 0o750, owner=readers)
             with opened_folder_beneath(inputs, folders) as folder:

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Lay links in this project that lead out of it: attack.sh SECRET
+# Lay a link in this project that leads out of it: attack.sh absolute|relative|workflow SECRET
 set -eu
-ln -s "$1" notes.txt
-ln -s "../$(basename "$1")" nearby.txt
-mkdir -p .github/workflows
-ln -s "$1" .github/workflows/build.yml
+case $1 in
+absolute) ln -s "$2" notes.txt ;;
+relative) ln -s "../$(basename "$2")" notes.txt ;;
+workflow) mkdir -p .github/workflows && ln -s "$2" .github/workflows/build.yml ;;
+esac

@@ -10,7 +10,7 @@ import stat
 import sys
 from pathlib import Path
 
-MARK = b"PRIVATE KEY-----"
+MARK = b"PRIVATE" + b" KEY-----"  # in two parts, or this file would be a find
 SYSTEM = ("/usr", "/proc", "/sys", "/dev", "/tools")  # the distribution's own test keys are nobody's secret
 reached = 0
 
