@@ -29,7 +29,7 @@ types: dev ## does mypy --strict agree?
 	@.venv/bin/mypy
 
 layers: dev ## do imports point one way?
-	@.venv/bin/lint-imports --no-cache
+	@.venv/bin/lint-imports --no-cache --no-logo
 
 rego: dev tools ## are the Rego files formatted and strict?
 	@tools/rego.sh

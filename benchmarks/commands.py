@@ -72,7 +72,9 @@ def call(argv: Sequence[str], *, cwd: Path = ROOT, home: Home | None = None, exp
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     environment["PYTHONPYCACHEPREFIX"] = str(bytecode_folder())
     environment["PYTHONPATH"] = str(ROOT)
-    if home is not None:
+    if home is None:
+        environment["XDG_CONFIG_HOME"] = os.devnull  # whoever measures may have settings of their own
+    else:
         environment |= {"POLICYD_SETTINGS": str(home.places.settings), "POLICYD_KEY_PASSWORD": ""}
     with TemporaryFile() as said:
         start = perf_counter()

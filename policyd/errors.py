@@ -1,7 +1,7 @@
 """Everything that can go wrong in policyd, in one family.
 
 A refusal after judgement is usually a value (a `Decision`); what keeps policyd from judging is raised. Each class
-names one reason and knows the exit code of DESIGN.md's table ("Verdicts and exit codes").
+names one reason and knows its exit code (README.md, "Exit codes").
 """
 
 from __future__ import annotations
@@ -162,3 +162,7 @@ class SubjectMismatch(VerificationFailed):
 
 class EvidenceMissing(PolicydError):
     """Evidence that the run manifest lists can't be found: `undecided`, never skipped."""
+
+
+class ClockBehind(PolicydError):
+    """The clock lies before the newest entry of the record or before evidence: no gate can say what holds now."""

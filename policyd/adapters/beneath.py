@@ -1,6 +1,6 @@
 """Files below a folder that is held open: no component of a path is ever a link, so nothing leads out of it.
 
-What a stage left or a repository holds may swap a folder for a link between two looks (THREATS.md, T16 and T45).
+What a stage left or a repository holds may swap a folder for a link between two looks (docs/threats.md, T16 and T45).
 Every path is therefore walked one component at a time from a descriptor, and judged on what was really opened.
 """
 

@@ -1,6 +1,6 @@
 """The programs policyd calls: bwrap, git and opa, from a fixed system path or where operator settings say.
 
-Never through the caller's PATH, which the judged repository may have a hand in (THREATS.md, T17 and T44). Each is
+Never through the caller's PATH, which the judged repository may have a hand in (docs/threats.md, T17 and T44). Each is
 checked like a settings file, and its digest goes into what it helped to make.
 """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from policyd.errors import InputTooLarge, UsageError
@@ -34,12 +36,16 @@ def read_input(path: Path, *, max_bytes: int) -> bytes:
 
 def write_output(path: Path, content: bytes) -> None:
     """Write `content` to `path`, all of it or nothing: half a plan must not lie under the name of a whole one."""
-    temporary = path.with_name(f".{path.name}.new")
+    # A name nobody can guess, made by nobody else: in a shared folder a link could wait under another.
+    temporary = path.with_name(f".{path.name[:64]}.{secrets.token_hex(8)}")
     try:
-        temporary.write_bytes(content)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(temporary, flags, 0o644), "wb") as file:
+            file.write(content)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise UsageError(
             f"the file can't be written: {(error.strerror or str(error)).lower()}",
             where=str(path),

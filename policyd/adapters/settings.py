@@ -1,6 +1,6 @@
 """Where authority is read from: operator settings, the trust policy they pin, and the project's own wishes.
 
-The repository is the thing judged, so operator settings never come from below it (DESIGN.md, "Who decides").
+The repository is the thing judged, so operator settings never come from below it (SECURITY.md, "Who is trusted with what").
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def find_manifest(store: Store, view: RunView) -> Manifest | None:
         return None
 
 
-def read_logs(run: str, stage: str | None, *, settings: Path | None) -> Iterator[tuple[str, Iterable[bytes]]]:
+def read_logs(run: str, stage: str | None, *, settings: Path | None) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Yield each stage of the run that started (or `stage` alone) with the lines of its log.
 
     Raises `StoreError` where a log is not what the run's manifest says it was.
@@ -75,7 +75,7 @@ def read_logs(run: str, stage: str | None, *, settings: Path | None) -> Iterator
             {record.name: record.log_sha256 for record in manifest.stages if record.log_sha256} if manifest else {}
         )
         there = store.logs.list_stages(run_id)
-        stages = (stage,) if stage else tuple(sorted({*there, *digests}))
+        stages = (stage,) if stage is not None else tuple(sorted({*there, *digests}))
         if not stages:
             raise UsageError(
                 "no stage of this run started", where=f"run {run_id}", fix="`policyd show` says how it went"

@@ -6,7 +6,7 @@ One place chooses them, so `check`, `plan`, `run`, `verify` and `audit` can't as
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -53,7 +53,13 @@ class Judge:
         )
 
     def judge_pipeline(
-        self, pipeline: ReadPipeline, repository: Repository, *, now: datetime, plan_sha256: Sha256 | None = None
+        self,
+        pipeline: ReadPipeline,
+        repository: Repository,
+        *,
+        now: datetime,
+        plan_sha256: Sha256 | None = None,
+        weakened: tuple[str, ...] = (),
     ) -> Decision:
         """Decide whether `pipeline` may run."""
         document = make_pipeline_input(pipeline, repository, governance=self.governance, now=now)
@@ -65,6 +71,7 @@ class Judge:
             locate=pipeline.source_map.place,
             now=now,
             plan_sha256=plan_sha256,
+            weakened=weakened,
         )
 
     def judge_stage(self, document: StageInput, *, now: datetime, weakened: tuple[str, ...]) -> Decision:
@@ -191,21 +198,26 @@ def _read_policy_set(folder: Path) -> PolicySet:
 
 @contextmanager
 def _open_engine(name: str, policy_set: PolicySet, authority: Authority | None) -> Iterator[PolicyEngine]:
-    if name == "embedded":
-        from policyd.adapters.engines.embedded import EmbeddedEngine
+    if name not in ("embedded", "opa", "both"):
+        raise PolicyError(f"there is no engine called {name!r}", where="--engine", fix="use embedded, opa or both")
+    with ExitStack() as stack:
+        engines: list[PolicyEngine] = []
+        if name != "opa":
+            from policyd.adapters.engines.embedded import EmbeddedEngine
 
-        with EmbeddedEngine(policy_set) as embedded:
-            yield embedded
-        return
-    if name == "opa":
-        from policyd.adapters.engines.opa import OpaEngine
-        from policyd.adapters.helpers import require_helper
+            engines.append(stack.enter_context(EmbeddedEngine(policy_set)))
+        if name != "embedded":
+            from policyd.adapters.engines.opa import OpaEngine
+            from policyd.adapters.helpers import require_helper
 
-        configured = authority.settings.helpers.opa if authority else None
-        with OpaEngine(policy_set, require_helper("opa", configured=configured).path) as opa:
-            yield opa
-        return
-    raise PolicyError(f"there is no engine called {name!r}", where="--engine", fix="use embedded or opa")
+            configured = authority.settings.helpers.opa if authority else None
+            opa = require_helper("opa", configured=configured).path
+            engines.append(stack.enter_context(OpaEngine(policy_set, opa)))
+        if name == "both":
+            from policyd.adapters.engines.both import BothEngines
+
+            engines = [BothEngines(*engines)]
+        yield engines[0]
 
 
 def make_pipeline_input(

@@ -38,7 +38,7 @@ def find_role_keys(settings: Path | None) -> Mapping[Sha256, Role]:
 
 
 def load_free_key(path: Path, *, password: Callable[[], str], taken: Mapping[Sha256, Role]) -> KeyFileSigner:
-    """Return the signer for a key that holds no role; `KeyUnusable` if it has one (THREATS.md, T36)."""
+    """Return the signer for a key that holds no role; `KeyUnusable` if it has one (docs/threats.md, T36)."""
     signer = load_key(path, password=password)
     if (role := taken.get(signer.key_sha256)) is not None:
         raise KeyUnusable(

@@ -9,19 +9,19 @@ from policyd.errors import UsageError
 
 
 def find_root(path: Path) -> Path:
-    """Return the project root for a file or folder: the nearest parent with policyd.yaml, else with .git, else its own.
+    """Return the project root for a file or folder: the nearest one at or above it with policyd.yaml or .git.
 
-    The path is taken as the caller wrote it, made absolute; links are resolved, so that what is judged is what is
+    A checkout ends at its .git: a policyd.yaml that somebody put above it (in /tmp, say) makes no project of all that
+    lies there. Where there is neither, it is the folder itself. Links are resolved, so that what is judged is what is
     meant. Raises `UsageError` where there is no such path.
     """
     if not path.exists():
         raise UsageError("there is no such path", where=str(path), fix="check the spelling")
     resolved = path.resolve()
     start = resolved if resolved.is_dir() else resolved.parent
-    for marker in (PROJECT_FILE, ".git"):
-        for folder in (start, *start.parents):
-            if (folder / marker).exists():
-                return folder
+    for folder in (start, *start.parents):
+        if any((folder / marker).exists() for marker in (PROJECT_FILE, ".git")):
+            return folder
     return start
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from policyd.adapters.stores.content import ContentStore
 from policyd.adapters.stores.state import RecordState, require_apart
 from policyd.adapters.stores.store import Store, open_store
 from policyd.adapters.stores.tile_folder import write_tiles
+from policyd.attestation.moments import require_not_behind
 from policyd.errors import PolicydError, StoreError
 from policyd.models.base import Model, Sha256
 from policyd.models.records import Event, EventKind
 from policyd.models.trust import Role, TrustPolicy
-from policyd.record.checkpoint import log_fingerprint, log_key
+from policyd.record.checkpoint import log_fingerprint, log_key, verify_checkpoint
+from policyd.record.entries import render_entry
+from policyd.record.merkle import inclusion_spans, leaf_hash, prove, verify_inclusion
 from policyd.record.note import NoteKey
 from policyd.record.runs import RunSummary, RunView
 from policyd.record.verify import (
@@ -103,6 +107,25 @@ def export_tiles(root: Path, state: Path, keys: Sequence[NoteKey], folder: Path)
         size = stored.head().size
         files = write_tiles(folder, stored)
     return TileExport(folder=str(folder), size=size, files=files)
+
+
+def require_clock(store: Store, keys: Sequence[NoteKey], read_clock: Callable[[], datetime]) -> datetime:
+    """Return the time now if it does not lie before the record's newest entry; raise `ClockBehind` where it does.
+
+    The entry is proved against the record's signed checkpoint: one rewritten to an earlier time is a `RecordError`.
+    """
+    with store.record.snapshot() as stored:
+        note = stored.head().note
+        if note is None:  # the log is empty
+            return read_clock()
+        head = verify_checkpoint(note, keys)
+        newest = stored.event(head.size - 1)
+        proof = prove(inclusion_spans(head.size - 1, head.size), stored.hashes)
+        verify_inclusion(head.size - 1, head.size, leaf_hash(render_entry(newest)), proof, head.root)
+    # Read after the record: another policyd may have written to it a moment ago.
+    now = read_clock()
+    require_not_behind(now, [("the newest entry of the record", newest.at)], where=f"record entry {head.size - 1}")
+    return now
 
 
 def mark_interrupted_runs(store: Store, *, at: str) -> tuple[RunSummary, ...]:

@@ -47,6 +47,13 @@ class Released:
     summary_sha256: Sha256 | None = None
 
     @property
+    def reason(self) -> str:
+        """Why the artifact may not leave, in words; empty where it may."""
+        if self.error is not None:
+            return self.error.cause
+        return "" if self.exit_code is ExitCode.OK else self.checks[-1].detail
+
+    @property
     def exit_code(self) -> ExitCode:
         """0 for an allowed release alone."""
         if self.decision is not None:

@@ -25,7 +25,7 @@ from policyd.app.check import EXIT_OF_VERDICT
 from policyd.app.judging import make_repository
 from policyd.app.preparing import Prepared, prepare
 from policyd.app.projects import find_root
-from policyd.app.record import mark_interrupted_runs
+from policyd.app.record import log_keys, mark_interrupted_runs, require_clock
 from policyd.app.recorded import RecordedManifests
 from policyd.app.release import Released, release_products
 from policyd.app.stages import ATTEMPT, Listener, RunSigners, RunState, live
@@ -100,7 +100,7 @@ class RunOutcome:
 
     @property
     def exit_code(self) -> ExitCode:
-        """The exit code of DESIGN.md's table."""
+        """The exit code of README.md's table."""
         if self.manifest is None:
             return EXIT_OF_VERDICT[self.judged.decision.verdict]
         codes = [ExitCode.OK]
@@ -128,6 +128,7 @@ class RunOutcome:
                     "sha256": one.sha256,
                     "target": one.target,
                     "verdict": one.decision.verdict.value if one.decision else None,
+                    "reason": one.reason,
                     "summary_sha256": one.summary_sha256,
                 }
                 for one in self.released
@@ -149,14 +150,15 @@ def run_pipeline(
     """Run the pipeline at `path`, or exactly the plan that `plan` names (a file or `sha256:…`).
 
     Raises `PlanChanged` where an approved plan is not what would run now, naming what changed; `IdentityNotTrusted`
-    where the policy set is not one whose decisions count.
+    where the policy set is not one whose decisions count; `ClockBehind` where the record knows a later time.
     """
     root = find_root(path or Path("."))
     authority = require_authority(settings, repository=root)
     isolation = open_sandbox(sandbox, authority.settings)
     signers = _load_signers(authority, functools.cache(password))
     with open_store(Path(authority.settings.store), Path(authority.settings.state), signers.log) as store:
-        for run in mark_interrupted_runs(store, at=rfc3339(clock.now())):
+        started = require_clock(store, log_keys(authority.trust), clock.now)
+        for run in mark_interrupted_runs(store, at=rfc3339(started)):
             listener.on_interrupted(run.run_id)
         approved = _read_plan(plan, store) if plan else None
         wanted = path if approved is None else root / approved.pipeline_path
@@ -215,9 +217,9 @@ def _run(
         targets = _find_targets(plan, authority, sandbox)
         tools = _fetch_tools(prepared, store, authority, sandbox, listener)
         stack.enter_context(store.lock_run(run_id))
+        stop = stack.enter_context(_stop_on_signals())
         store.record.append([checked, _run_event(EventKind.RUN_STARTED, plan, run_id)])
         listener.on_run_started(run_id, plan)
-        stop = stack.enter_context(_stop_on_signals())
         state = RunState(
             bound=BoundRun(plan, plan.sha256, run_id, check_sha256),
             store=store,

@@ -2,7 +2,7 @@
 
 A file is read once and never kept: its SHA-256 is what is signed. Two things are refused because a signature on them
 would mean something else than "this file": content that is a DSSE pre-authentication encoding, and a key with a role
-(THREATS.md, T36 and T37).
+(docs/threats.md, T36 and T37).
 """
 
 from __future__ import annotations

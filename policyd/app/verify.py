@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +14,7 @@ from policyd.adapters.settings import Authority, require_authority
 from policyd.adapters.stores.store import Store, open_store
 from policyd.app.evidence import MAX_BUNDLE_BYTES, StoredEvidence
 from policyd.app.judging import open_judge
+from policyd.app.record import log_keys, require_clock
 from policyd.app.recorded import RecordedManifests, find_recorded_manifests
 from policyd.app.release import Released, decide_release
 from policyd.attestation.bundle import read_attestation
@@ -72,18 +73,25 @@ class Verified:
 
 
 def verify_artifact(
-    artifact: Path, *, settings: Path | None, target: str | None, bundles: Sequence[Path], now: datetime
+    artifact: Path,
+    *,
+    settings: Path | None,
+    target: str | None,
+    bundles: Sequence[Path],
+    now: Callable[[], datetime],
+    engine: str | None = None,
 ) -> Verified:
     """Verify `artifact` for `target` over the store's evidence, or over `bundles` where any are given.
 
-    Trust comes from operator settings; nothing beside the artifact or in a bundle adds to it. Raises `UsageError` or
+    Trust comes from operator settings; nothing beside the artifact or in a bundle adds to it. `now` reads the clock: it
+    is asked when the evidence is at hand, which another policyd may just have written. Raises `UsageError` or
     `DocumentError` for a request that can't be used.
     """
     authority = require_authority(settings, repository=None)
     sha256 = _digest(artifact)
     wanted = _choose_target(target, authority)
     if bundles:
-        return _verify_bundles(artifact.name, sha256, wanted, bundles, authority, now)
+        return _verify_bundles(artifact.name, sha256, wanted, bundles, authority, now, engine)
     with open_store(Path(authority.settings.store), Path(authority.settings.state)) as store:
         try:
             manifests = find_recorded_manifests(store, sha256)
@@ -96,7 +104,7 @@ def verify_artifact(
                 fix="the file was changed after its run, or was made elsewhere: hand in its evidence with --bundle",
             )
             return Verified(artifact.name, sha256, wanted, (), ExitCode.REFUSED, error)
-        return _walk(artifact.name, sha256, wanted, manifests, StoredEvidence(store), store, authority, now)
+        return _walk(artifact.name, sha256, wanted, manifests, StoredEvidence(store), store, authority, now, engine)
 
 
 def _walk(
@@ -107,11 +115,12 @@ def _walk(
     evidence: Mapping[Sha256, bytes],
     store: Store | None,
     authority: Authority,
-    now: datetime,
+    now: Callable[[], datetime],
+    engine: str | None,
 ) -> Verified:
     """Walk the chain from each manifest, newest first, until one allows; else say how the newest ended."""
     log = RecordedManifests(store, authority.trust) if store else None
-    with open_judge(authority, ProjectSettings(policyd="project/v1")) as judge:
+    with open_judge(authority, ProjectSettings(policyd="project/v1"), engine=engine) as judge:
         if judge.policy_set.sha256 not in authority.trust.policy_sets:
             raise IdentityNotTrusted(
                 f"the policy set {judge.policy_set.name} (sha256:{judge.policy_set.sha256}) is not one that the trust"
@@ -119,6 +128,10 @@ def _walk(
                 where=authority.settings.trust_policy.path,
                 fix="verify with the policy set that the trust policy lists, or list this one",
             )
+        try:
+            moment = require_clock(store, log_keys(authority.trust), now) if store else now()
+        except PolicydError as error:
+            return Verified(name, sha256, target, (), error.exit_code, error)
         first: Released | None = None
         for bundle in manifests:
             answer = decide_release(
@@ -130,7 +143,7 @@ def _walk(
                 trust=authority.trust,
                 log=log,
                 judge=judge,
-                now=now,
+                now=moment,
             )
             if answer.exit_code is ExitCode.OK:
                 first = answer
@@ -141,14 +154,20 @@ def _walk(
 
 
 def _verify_bundles(
-    name: str, sha256: Sha256, target: str, paths: Sequence[Path], authority: Authority, now: datetime
+    name: str,
+    sha256: Sha256,
+    target: str,
+    paths: Sequence[Path],
+    authority: Authority,
+    now: Callable[[], datetime],
+    engine: str | None,
 ) -> Verified:
     found = _read_bundles(paths)
     uri = authority.settings.targets[target].uri
     summaries = [content for kind, content in found if kind == VSA_V1]
     manifests = [content for kind, content in found if kind == MANIFEST_V1]
     if summaries:
-        return _verify_summaries(name, sha256, target, uri, summaries, authority, now)
+        return _verify_summaries(name, sha256, target, uri, summaries, authority, now())
     if not manifests:
         error = EvidenceMissing(
             "there is neither a verification summary nor a run manifest among the bundles",
@@ -158,7 +177,7 @@ def _verify_bundles(
         return Verified(name, sha256, target, (), error.exit_code, error)
     evidence = {sha256_hex(content): content for _, content in found}
     with _find_store(authority) as store:
-        return _walk(name, sha256, target, manifests, evidence, store, authority, now)
+        return _walk(name, sha256, target, manifests, evidence, store, authority, now, engine)
 
 
 def _verify_summaries(

@@ -10,7 +10,7 @@ from policyd.models.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class BoundRun:
-    """A run as DESIGN.md's "One bound run" binds it: this plan, this run id, this check decision.
+    """A run as docs/architecture.md ("One run") binds it: this plan, this run id, this check decision.
 
     `plan_sha256` is kept beside the plan because hashing a plan costs as much as it has stages, and every stage's
     statements name it.

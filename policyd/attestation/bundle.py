@@ -27,7 +27,7 @@ from policyd.models.base import Sha256
 from policyd.models.strict_json import read_json
 
 BUNDLE_V03 = "application/vnd.dev.sigstore.bundle.v0.3+json"
-#: Both spellings of v0.3. Older versions are not read: they let a bundle promise less (THREATS.md, T11).
+#: Both spellings of v0.3. Older versions are not read: they let a bundle promise less (docs/threats.md, T11).
 _READABLE = (BUNDLE_V03, "application/vnd.dev.sigstore.bundle+json;version=0.3")
 _SHA256_BYTES = 32
 

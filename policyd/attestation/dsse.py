@@ -25,7 +25,7 @@ MAX_SIGNATURE_BYTES = 1024  # the longest in our list, ECDSA P-384 in DER, has 1
 MAX_PAYLOAD_TYPE = 256  # a media type or a URI
 
 #: How every DSSE pre-authentication encoding starts. Content that starts so is never signed as a plain file, because
-#: that signature would be one of an envelope (THREATS.md, T37).
+#: that signature would be one of an envelope (docs/threats.md, T37).
 PAE_START = b"DSSEv1 "
 
 _URL_SAFE = str.maketrans("-_", "+/")

@@ -59,10 +59,18 @@ class Builder(_Open):
     id: str
 
 
+class BuildMetadata(_Open):
+    """When it ran."""
+
+    started_on: str | None = Field(alias="startedOn", default=None)
+    finished_on: str | None = Field(alias="finishedOn", default=None)
+
+
 class RunDetails(_Open):
     """How this one build went."""
 
     builder: Builder
+    metadata: BuildMetadata | None = None
 
 
 class Provenance(_Open):

@@ -2,7 +2,7 @@
 
 Release starts from the signed run manifest and not from whatever attestations happen to be there: what the manifest
 lists has to be present and right, and what it does not list is never looked at. `verify_release` makes the numbered
-checks of DESIGN.md ("One bound run", 6) in one function, appending each to a list that the caller prints, so a refusal
+checks of docs/architecture.md ("The release chain") in one function, appending each to a list that the caller prints, so a refusal
 is shown with the checks that came before it.
 
 Which artifact may go where: an output of a stage that has `target: T` may be released for T, and so may a product that
@@ -11,7 +11,7 @@ a `deploy` stage with `target: T` takes as its input.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -19,6 +19,7 @@ from typing import Protocol
 from policyd.attestation.bound_run import BoundRun
 from policyd.attestation.decisions import VerifiedDecision, verify_decision
 from policyd.attestation.evidence import Evidence
+from policyd.attestation.moments import require_not_behind
 from policyd.attestation.stage import VerifiedStage, verify_stage
 from policyd.attestation.trust import VerifiedStatement, verify_bundle
 from policyd.errors import (
@@ -29,7 +30,7 @@ from policyd.errors import (
     SubjectMismatch,
     VerificationFailed,
 )
-from policyd.models.base import Sha256
+from policyd.models.base import Sha256, rfc3339
 from policyd.models.canonical import sha256_hex
 from policyd.models.input import Artifact, DecisionSummary, StageEvidence
 from policyd.models.manifest import Manifest, Product, StageRecord, StageState
@@ -83,7 +84,7 @@ class ReleaseEvidence:
     max_level: int  # the highest SLSA Build level that may be claimed
 
 
-#: Numbers and names of the checks, in the order they are made. The reader can tick them off against DESIGN.md.
+#: Numbers and names of the checks, in the order they are made. The reader can tick them off against docs/architecture.md.
 CHECKS = (
     "the run manifest is signed by the builder",
     "the record holds the manifest",
@@ -96,6 +97,7 @@ CHECKS = (
     "every stage's attestations hold",
     "everything else the manifest lists is there and signed",
     "the builder is trusted for a SLSA level",
+    "no evidence lies in the future",
 )
 
 
@@ -113,7 +115,8 @@ def verify_release(
     """Return the verified evidence for releasing the artifact to `target`, or raise with the first check that fails.
 
     `evidence` holds plan, decisions and attestations by SHA-256, as found: nothing in it is believed. Raises
-    `EvidenceMissing` (undecided) for what the manifest lists and nobody has, and `VerificationFailed` or a subclass
+    `EvidenceMissing` (undecided) for what the manifest lists and nobody has, `ClockBehind` (undecided) for a `now`
+    before any of it, and `VerificationFailed` or a subclass
     (refused) for everything that is there and wrong. Every check made is appended to `checks`.
     """
     chain = _Chain(checks)
@@ -223,6 +226,12 @@ def verify_release(
     with chain.check(11) as check:
         level = _level(manifest, plan, stages, signed, trust, where)
         check.found(f"{manifest.builder_id}, at most SLSA Build level {level}")
+
+    # 12. Now is not before anything that has happened: with the clock set back, what has expired would count again.
+    with chain.check(12) as check:
+        moments = list(_moments(manifest, checked, stages))
+        require_not_behind(now, moments, where=where)
+        check.found(f"{len(moments)} times, none after {rfc3339(now)}")
 
     output = product.output
     return ReleaseEvidence(
@@ -393,6 +402,18 @@ def _level(
     if plan.sandbox != "bwrap" or any(stage.record.sandbox != "bwrap" for stage in stages):
         caps.append(UNSANDBOXED_LEVEL)
     return min(caps)
+
+
+def _moments(
+    manifest: Manifest, checked: VerifiedDecision, stages: Sequence[VerifiedStage]
+) -> Iterator[tuple[str, str | None]]:
+    yield "the run's start", manifest.started_at
+    yield "the run's end", manifest.finished_at
+    yield "the check decision", checked.decision.decided_at
+    for stage in stages:
+        yield f"the admit decision of stage {stage.record.name}", stage.decision.decision.decided_at
+        for time in (stage.record.started_at, stage.record.finished_at, *stage.times):
+            yield f"stage {stage.record.name}", time
 
 
 def _refused(cause: str, where: str) -> VerificationFailed:

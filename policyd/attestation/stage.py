@@ -51,6 +51,7 @@ class VerifiedStage:
     decision: VerifiedDecision
     evidence: StageEvidence
     key_sha256s: frozenset[Sha256]  # of the builder's keys that signed
+    times: tuple[str, ...]  # at which the provenance says that it ran
 
 
 def attest_stage(
@@ -134,8 +135,7 @@ def verify_stage(
     provenances = [found for found in statements if found.statement.predicate_type == PROVENANCE_V1]
     if not provenances:
         raise _refused("no attestation of the stage is provenance", where)
-    for statement in provenances:
-        _verify_provenance(statement, record, run, inputs, where)
+    times = [time for found in provenances for time in _verify_provenance(found, record, run, inputs, where)]
 
     signers = frozenset[str]().union(*(found.signers for found in statements))
     return VerifiedStage(
@@ -155,6 +155,7 @@ def verify_stage(
             sandbox=record.sandbox,
         ),
         key_sha256s=frozenset[Sha256]().union(*(found.key_sha256s for found in statements)),
+        times=tuple(times),
     )
 
 
@@ -203,7 +204,8 @@ def _verify_provenance(
     run: BoundRun,
     inputs: Mapping[str, Sequence[Product]],
     where: str,
-) -> None:
+) -> tuple[str, ...]:
+    """Return the times at which the provenance says that it ran, or raise."""
     provenance = verified.read_predicate(Provenance, where=f"provenance of {where}")
     definition = provenance.build_definition
 
@@ -243,6 +245,8 @@ def _verify_provenance(
     for name, _ in found_materials - given:
         if not (name.startswith("tools/") and name.count("/") >= 2):  # tools/NAME/FILE
             raise _mismatch(f"the provenance names a material that the run did not hand over: {name}", where)
+    metadata = provenance.run_details.metadata
+    return () if metadata is None else tuple(filter(None, (metadata.started_on, metadata.finished_on)))
 
 
 def _sha256_of(item: ResourceDescriptor) -> str:

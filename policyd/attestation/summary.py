@@ -15,6 +15,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field
 
 from policyd import __version__
+from policyd.attestation.moments import require_not_behind
 from policyd.attestation.release_chain import ReleaseEvidence
 from policyd.attestation.statements import Named, render_statement
 from policyd.attestation.trust import VerifiedStatement, verify_bundle
@@ -153,7 +154,9 @@ def verify_summary(
 ) -> VerifiedSummary:
     """Return the summary in `content` if it lets this artifact go to `target_uri`, else raise.
 
-    Source: SLSA v1.2, Verification Summary Attestation, "How to verify", steps 1 to 7.
+    Raises `ClockBehind` (undecided) for one made after `now`.
+
+    Source: SLSA v1.2, Verification Summary Attestation, "How to verify", steps 1 to 7; the eighth is ours.
     """
     # 1. Signed by a verifier of the trust policy.
     verified = verify_bundle(content, trust, role=Role.VERIFIER, now=now, where=where)
@@ -199,6 +202,9 @@ def verify_summary(
             where=where,
             fix="release with a builder that the trust policy lists with a higher level",
         )
+
+    # 8. Not from the future: with the clock set back, a verifier's key that has expired since would count again.
+    require_not_behind(now, [("the summary", summary.time_verified)], where=where)
     return VerifiedSummary(statement=verified, summary=summary, build_level=levels[0])
 
 

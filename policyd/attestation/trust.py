@@ -283,7 +283,7 @@ def _read_statement(payload: bytes, where: str) -> Statement:
     # 2. A version we know.
     if statement.type_ not in (STATEMENT_V1, STATEMENT_V01):
         raise _refused(f"the statement's _type is {statement.type_!r}", where)
-    # 3. At least one subject, each named by SHA-256: a weaker digest, or none, names nothing (THREATS.md, T26).
+    # 3. At least one subject, each named by SHA-256: a weaker digest, or none, names nothing (docs/threats.md, T26).
     if not statement.subject:
         raise SubjectMismatch("the statement has no subject", where=where, fix="name what it speaks of, by SHA-256")
     for subject in statement.subject:

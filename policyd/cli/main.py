@@ -123,7 +123,7 @@ def render_usage(error: click.ClickException) -> str:
 
 
 def run(args: list[str] | None = None) -> Any:
-    """Run policyd and exit with the code of DESIGN.md's table. The outermost loop: nothing passes it unexplained."""
+    """Run policyd and exit with the code of README.md's table. The outermost loop: nothing passes it unexplained."""
     if os.environ.get("NO_COLOR"):  # click does not look
         colour: bool | None = False
     else:
@@ -149,9 +149,13 @@ def run(args: list[str] | None = None) -> Any:
         sys.exit(ExitCode.UNDECIDED)
     except Exception as error:
         if os.environ.get("POLICYD_DEBUG"):
-            raise
+            import traceback
+
+            traceback.print_exc()
+        from policyd.report.text import show
+
         click.echo(
-            f"error: policyd failed: {type(error).__name__}: {error}\n"
+            f"error: policyd failed: {type(error).__name__}: {show(str(error))}\n"
             "  to do: set POLICYD_DEBUG=1 and run it again to see where; please report it (SECURITY.md)",
             err=True,
         )

@@ -58,10 +58,11 @@ def engine_option(command: F) -> F:
     """`--engine`: which Rego engine answers."""
     return click.option(
         "--engine",
-        type=click.Choice(["embedded", "opa"]),
+        type=click.Choice(["embedded", "opa", "both"]),
         envvar="POLICYD_ENGINE",
         show_envvar=True,
-        help="Which Rego engine answers; operator settings choose when this doesn't.",
+        help="Which Rego engine answers; operator settings choose when this doesn't. "
+        "`both` asks both and takes no answer in which they differ.",
     )(command)
 
 

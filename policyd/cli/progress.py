@@ -99,8 +99,10 @@ class PlainProgress:
 
     def on_output(self, stage: str, chunk: bytes) -> None:
         """A stage wrote something."""
-        for line in self._lines.setdefault(stage, Lines()).feed(chunk):
-            self.say(stage_line(stage, line))
+        lines = self._lines.setdefault(stage, Lines()).feed(chunk)
+        if lines:
+            # At once: a write for each line would hold up a stage that prints many.
+            self.say("\n".join(stage_line(stage, line) for line in lines))
 
     def on_stage_ended(self, record: StageRecord, _decision: Decision | None) -> None:
         """A stage ended."""
@@ -120,10 +122,7 @@ class PlainProgress:
 
     def on_released(self, released: Released) -> None:
         """The release gate has answered."""
-        if released.decision is not None:
-            said = released.decision.verdict.value
-        else:
-            said = f"refused: {show(released.error.cause) if released.error else ''}"
+        said = released.decision.verdict.value if released.decision else f"refused: {show(released.reason)}"
         self.say(f"release   {show(released.name)} to {released.target}: {said}")
 
     def say(self, text: str) -> None:

@@ -44,6 +44,7 @@ def run_command(
     from policyd.cli.progress import open_progress
     from policyd.report.decision_text import render_decision
     from policyd.report.run_text import render_run_summary
+    from policyd.report.text import show
 
     if (pipeline is None) == (plan is None):
         raise click.UsageError("Name a PIPELINE or a --plan, one of the two.")
@@ -69,6 +70,9 @@ def run_command(
     else:
         click.echo(render_run_summary(outcome.manifest, style=style), nl=False)
         for released in outcome.released:
+            what = f"{show(released.name)} to {released.target}"
             if released.summary_sha256 and released.exit_code == 0:
-                click.echo(f"released {released.name} to {released.target}, summary sha256:{released.summary_sha256}")
+                click.echo(f"released {what}, summary sha256:{released.summary_sha256}")
+            else:
+                click.echo(f"not released {what}: {show(released.reason)}")
     return int(outcome.exit_code)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from policyd.cli.options import format_option, settings_option, terminal_style
+from policyd.cli.options import engine_option, format_option, settings_option, terminal_style
 
 
 @click.command("verify")
@@ -20,9 +20,15 @@ from policyd.cli.options import format_option, settings_option, terminal_style
     help="Evidence to verify instead of the store's: a summary, or a manifest with all it lists. Repeatable.",
 )
 @format_option("text", "json")
+@engine_option
 @settings_option
 def verify_command(
-    artifact: Path, target: str | None, bundles: tuple[Path, ...], output_format: str, settings: Path | None
+    artifact: Path,
+    target: str | None,
+    bundles: tuple[Path, ...],
+    output_format: str,
+    engine: str | None,
+    settings: Path | None,
 ) -> int:
     """Verify that ARTIFACT may leave for its target: made by an approved run, by its digest, unbroken to the plan.
 
@@ -31,7 +37,9 @@ def verify_command(
     from policyd.adapters import clock
     from policyd.app.verify import verify_artifact
 
-    verified = verify_artifact(artifact, settings=settings, target=target, bundles=bundles, now=clock.now())
+    verified = verify_artifact(
+        artifact, settings=settings, target=target, bundles=bundles, now=clock.now, engine=engine
+    )
     if output_format == "json":
         from policyd.report.json_text import render_json
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 #: SHA-256 in lower-case hex. The only digest policyd writes; what it reads may add stronger ones.
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-#: Names of stages, products, tools and targets: ASCII, so no two names can look alike (THREATS.md, T6).
+#: Names of stages, products, tools and targets: ASCII, so no two names can look alike (docs/threats.md, T6).
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 #: 128 random bits in hex.
 RunId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]

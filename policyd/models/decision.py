@@ -10,7 +10,7 @@ from policyd.models.plan import Governance, PolicySetRef
 
 
 class Gate(StrEnum):
-    """Where a decision is made (DESIGN.md, "One bound run")."""
+    """Where a decision is made (docs/architecture.md, "One run")."""
 
     PIPELINE = "pipeline"
     STAGE = "stage"

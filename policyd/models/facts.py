@@ -2,7 +2,7 @@
 
 A rule is one loop over one of these lists. Each fact carries `at` (a path into `input`, which the source map turns
 into file, line and column), the stage it belongs to, and whatever a regular expression would have found. Fields are
-always there: a rule never has to guess whether one is missing (STYLE.md, section 8).
+always there: a rule never has to guess whether one is missing (docs/rego.md).
 """
 
 from __future__ import annotations

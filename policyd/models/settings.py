@@ -53,7 +53,7 @@ class OperatorSettings(Model):
     builder_id: Annotated[str, Field(min_length=8)]  # URI prefix; policyd appends the isolation that applied
     verifier_id: Annotated[str, Field(min_length=8)]  # URI that verification summaries name; the trust policy lists it
     keys: RoleKeys
-    engine: Literal["embedded", "opa"] = "embedded"
+    engine: Literal["embedded", "opa", "both"] = "embedded"
     targets: dict[Name, Target] = {}
     tools: dict[Name, str] = {}  # name in a pipeline → absolute folder
     helpers: Helpers = Helpers()

@@ -1,4 +1,4 @@
-"""Characters that hide what a text says: control, bidirectional and zero-width ones (THREATS.md, T6).
+"""Characters that hide what a text says: control, bidirectional and zero-width ones (docs/threats.md, T6).
 
 They make two names look alike, or a reviewer read another script than the shell does. Sources: Unicode Technical
 Standard 39, "Unicode Security Mechanisms"; Boucher and Anderson, "Trojan Source" (2021).

@@ -1,4 +1,4 @@
-"""How deep JSON bytes nest, found before anything parses them (DESIGN.md, "Pipelines"; THREATS.md, T41).
+"""How deep JSON bytes nest, found before anything parses them (docs/adr/0008; docs/threats.md, T41).
 
 `policyd.models.strict_json.read_json` does this and reads; here is the check alone, for bytes that another parser
 will get.

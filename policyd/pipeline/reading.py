@@ -1,6 +1,6 @@
 """One pipeline file, read: which system it is for, what rules see of it, and where each part stands.
 
-The bytes come in frozen and are kept: what is judged here is what is hashed and run (DESIGN.md, "One bound run").
+The bytes come in frozen and are kept: what is judged here is what is hashed and run (docs/architecture.md, "One run").
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """YAML as policyd reads it: bounded, by the rules of YAML 1.2, and so that no two readers can differ.
 
 The value is built from the parser's *events*. PyYAML's `compose` and `load` recurse in C and take the process down at
-depth 100,000; events come one at a time, so every bound is checked before more is read (DESIGN.md, "Pipelines").
+depth 100,000; events come one at a time, so every bound is checked before more is read (docs/adr/0008).
 
 What other readers read differently is refused rather than guessed at: duplicate keys, merge keys, directives, a
 second document, line ends of YAML 1.1 that YAML 1.2 no longer knows. Scalars follow the core schema of YAML 1.2.2,

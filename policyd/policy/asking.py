@@ -6,6 +6,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
 from policyd.errors import EngineError, PolicyError
 from policyd.models.base import Model
 from policyd.models.canonical import sha256_hex
@@ -41,13 +44,18 @@ def ask(
     """Return the decision of `gate` about `document_model`, asking `rules` of the engine that holds `policy_set`.
 
     The input is made to bytes once: those bytes are judged, and their digest is the decision's `input_sha256`. What
-    keeps the engine from answering is a problem in an `undecided` decision, never an exception and never a pass.
+    keeps the engine from answering is a problem in an `undecided` decision, never an exception and never a pass; so is
+    an input that does not fit its model.
     """
-    content = document_model.model_dump_json().encode()
     found = list(problems)
     answers: Mapping[str, Answer] = {}
     asked = rules
-    if rules:
+    content, misfit = _read_input(document_model, where=subject)
+    if misfit is not None:
+        # A rule given less than the schema promises would be silent for the wrong reason: none is asked.
+        found.append(misfit)
+        asked = ()
+    elif rules:
         try:
             answers = engine.query([rule.entrypoint for rule in rules], content)
         except (EngineError, PolicyError) as error:
@@ -79,3 +87,24 @@ def ask(
         weakened=weakened,
     )
     return decision.model_copy(update={"rules": tuple(rule.id for rule in rules)})
+
+
+def _read_input(document_model: Model, *, where: str) -> tuple[bytes, Problem | None]:
+    """Return the bytes that rules will see, and what is wrong where they do not fit the model.
+
+    Models are put together from parts without a look at each (`model_construct`), so the bytes are what is checked.
+    """
+    fix = "report this (SECURITY.md); until it fits, nothing is allowed"
+    try:
+        content = document_model.model_dump_json(warnings=False).encode()
+    except (PydanticSerializationError, UnicodeEncodeError, AttributeError) as error:
+        return b"", Problem(message=f"the input can't be written as JSON: {error}", where=where, fix=fix)
+    try:
+        type(document_model).model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        return content, Problem(
+            message=f"the input does not fit its model: {field}: {first['msg']}", where=where, fix=fix
+        )
+    return content, None

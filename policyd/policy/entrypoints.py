@@ -1,6 +1,6 @@
 """What an engine may be asked: the entry points of a policy set, spelled one way.
 
-Both engines put an entry point into a query or a URL, so its spelling is held to a pattern first (THREATS.md, T20), and
+Both engines put an entry point into a query or a URL, so its spelling is held to a pattern first (docs/threats.md, T20), and
 a package that no module of the set declares is an error, not an answer without violations.
 """
 

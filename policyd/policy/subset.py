@@ -1,6 +1,6 @@
 """The Rego that policies may use: pure everywhere, and alike on both engines where the embedded one answers.
 
-The embedded engine (regorus) and OPA differ silently in everyday Rego; DESIGN.md, "Policies", lists what was measured.
+The embedded engine (regorus) and OPA differ silently in everyday Rego; docs/rego.md lists what was measured.
 So the parsed policy is held against two lists of builtins and against a few shapes that the engines read differently.
 What is outside the first list is refused everywhere; what is outside the second only where regorus would answer, with
 a rewriting that both read alike. Names are allowed, never forbidden: a builtin nobody thought of is refused.
@@ -65,6 +65,14 @@ def require_subset(file_asts: Sequence[Node], packages: Mapping[str, str], built
                 file_ast, f"the engine reads the package as {package!r}", "write a plain package clause first"
             )
         module.check()
+
+
+def find_rule_names(file_asts: Sequence[Node]) -> dict[str, list[str]]:
+    """Return the first name of each rule, by package: `deny`, `f`, or `a` of `a.b.c := 1`."""
+    names: dict[str, list[str]] = {}
+    for file_ast in file_asts:
+        names.setdefault(_package(file_ast), []).extend(name for name, _ in _rule_heads(file_ast))
+    return names
 
 
 class _Module:

@@ -1,7 +1,7 @@
 """Result files: what a stage says about itself, parsed by the runner and never believed further than that.
 
 A result is a claim (`origin: stage`). A JUnit file counts as passed only if the stage ended with exit code 0, at
-least one case ran, none failed, and the very same file did not lie in the source tree before (THREATS.md, T40).
+least one case ran, none failed, and the very same file did not lie in the source tree before (docs/threats.md, T40).
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def test_cosign_accepts_what_is_signed_and_attested(tmp_path: Path, cosign: Path
 
 
 def test_content_that_is_an_attestations_encoding_is_not_signed(desk: Desk) -> None:
-    """A signature over these bytes would be a valid envelope of any statement (THREATS.md, T37)."""
+    """A signature over these bytes would be a valid envelope of any statement (docs/threats.md, T37)."""
     desk.file.write_bytes(pae("application/vnd.in-toto+json", b'{"_type": "https://in-toto.io/Statement/v1"}'))
 
     with pytest.raises(UsageError, match="attestation"):

@@ -159,7 +159,7 @@ def test_a_stage_without_all_its_evidence_is_no_evidence(change: dict[str, objec
 
 
 def test_a_listed_attestation_by_another_role_is_refused_beside_good_ones() -> None:
-    """All that is listed has to hold, not any one of it (THREATS.md, T7)."""
+    """All that is listed has to hold, not any one of it (docs/threats.md, T7)."""
     run = make_run()
     record = run.records["build"]
     stranger = run.put(run.admit("build"))

@@ -143,6 +143,26 @@ def test_a_collection_without_a_rule_of_the_stage_gate_starts_no_stage(policies:
     assert not run["manifest"]["succeeded"]
 
 
+def test_a_policy_set_without_a_rule_of_the_release_gate_releases_nothing(policies: Policies, bwrap: Path) -> None:
+    """docs/threats.md, T1."""
+    policies.write({**rule(FINE), **rule(FINE, "two", gate="stage")}, trusted=True)
+    policies.shop.write(
+        one_stage('echo x > "$OUT/x"', "outputs: [{name: x, path: x}]", "target: local"), "releasing.yaml"
+    )
+    artifact = policies.shop.write("x\n", "x")
+
+    run = policies.shop.call("run", "releasing.yaml", "--format", "json").require(4).json
+
+    assert run["manifest"]["succeeded"]
+    (released,) = run["released"]
+    assert released["verdict"] == "not_evaluated"
+    said = policies.shop.call("verify", artifact).require(4)
+    assert "not verified" in said.out
+    summary = policies.shop.object(released["summary_sha256"])
+    policies.shop.call("verify", artifact, "--bundle", summary).require(1).require_error("FAILED")
+    (policies.shop.project / "releasing.yaml").unlink()
+
+
 def test_a_rule_that_raises_at_the_stage_gate_starts_no_stage(policies: Policies, bwrap: Path) -> None:
     policies.write({**rule(FINE), **rule(RAISES, "two", gate="stage")}, trusted=True)
 

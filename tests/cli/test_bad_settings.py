@@ -124,7 +124,7 @@ def test_settings_below_the_repository_are_refused(shop: Workshop, folder: str) 
     ],
 )
 def test_what_the_operator_decides_is_refused_in_the_project(shop: Workshop, wish: str) -> None:
-    """The repository is the thing judged, so it never configures its judge (THREATS.md, T13 and T31)."""
+    """The repository is the thing judged, so it never configures its judge (docs/threats.md, T13 and T31)."""
     with put_back(shop.project / "policyd.yaml") as file:
         file.write_text(f"policyd: project/v1\n{wish}\n")
 
@@ -163,7 +163,7 @@ def test_a_key_that_others_can_read_is_not_used(shop: Workshop) -> None:
 
 
 def test_a_key_of_another_role_signs_nothing(shop: Workshop) -> None:
-    """One key for every role would let whoever decides also vouch for what was built (THREATS.md, T36)."""
+    """One key for every role would let whoever decides also vouch for what was built (docs/threats.md, T36)."""
     keys = shop.places.config / "keys"
     with put_back(shop.settings) as file:
         file.write_text(file.read_text().replace(str(keys / "builder.key"), str(keys / "decider.key")))
@@ -195,7 +195,7 @@ def test_checkpoints_inside_the_store_are_refused(shop: Workshop) -> None:
 
 
 def test_helpers_are_never_found_through_the_callers_path(shop: Workshop, tmp_path: Path) -> None:
-    """THREATS.md, T17 and T44."""
+    """docs/threats.md, T17 and T44."""
     fake = tmp_path / "git"
     fake.write_text(f"#!/bin/sh\ntouch {tmp_path}/called\n")
     for name in ("git", "bwrap", "opa"):

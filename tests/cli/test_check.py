@@ -132,7 +132,7 @@ def test_a_folder_without_a_pipeline_is_not_evaluated(shop: Workshop, project: P
 
 
 def test_a_pipeline_hidden_from_listing_is_not_passed_over(shop: Workshop, project: Path) -> None:
-    """A link might lead to what a CI system runs; policyd does not follow it, and says so (THREATS.md, T45)."""
+    """A link might lead to what a CI system runs; policyd does not follow it, and says so (docs/threats.md, T45)."""
     (project / ".github" / "workflows").mkdir(parents=True)
     (project / ".github" / "workflows" / "ci.yml").symlink_to("/etc/passwd")
 
@@ -169,7 +169,7 @@ def test_a_project_can_raise_a_level_and_so_deny(quiet: Workshop) -> None:
 
 
 def test_a_comment_or_a_baseline_of_the_repository_makes_no_verdict(shop: Workshop, project: Path) -> None:
-    """THREATS.md, T42."""
+    """docs/threats.md, T42."""
     write(project, a_yaml="# policyd: ignore all\n# nosec\n" + DENIED)
     for name in (".policyd", ".policyd-cache"):
         (project / name).mkdir()

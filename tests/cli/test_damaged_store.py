@@ -28,7 +28,7 @@ def listed(released: Released) -> dict[str, list[str]]:
 @pytest.mark.parametrize("what", ["plan", "decision", "attestation"])
 @pytest.mark.parametrize("harm", ["removed", "cut", "changed"])
 def test_listed_evidence_that_is_missing_or_damaged_is_undecided(released: Released, what: str, harm: str) -> None:
-    """What the manifest lists and nobody has is never skipped (THREATS.md, T7 and T38)."""
+    """What the manifest lists and nobody has is never skipped (docs/threats.md, T7 and T38)."""
     for sha256 in listed(released)[what]:
         with put_back(released.shop.object(sha256)) as file:
             content = file.read_bytes()
@@ -67,7 +67,7 @@ def test_a_damaged_product_is_undecided_in_the_record(released: Released) -> Non
 
 
 def test_a_damaged_source_file_stops_the_run_that_would_use_it(released: Released) -> None:
-    """The stage must not see other bytes than were judged (THREATS.md, T3)."""
+    """The stage must not see other bytes than were judged (docs/threats.md, T3)."""
     sha256 = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"  # of hello\n
     with put_back(released.shop.object(sha256)) as file:
         file.chmod(0o600)
@@ -101,7 +101,7 @@ def test_a_log_that_was_changed_is_not_shown_as_the_stages(released: Released) -
 
 
 def test_a_record_that_lost_its_last_entry_is_refused(released: Released) -> None:
-    """THREATS.md, T15."""
+    """docs/threats.md, T15."""
     with put_back(released.shop.store / "record" / "record.sqlite") as database:
         change(database, "DELETE FROM entries WHERE number = (SELECT max(number) FROM entries)")
 
@@ -141,7 +141,7 @@ def test_a_record_that_is_no_database_is_an_error(released: Released) -> None:
 
 
 def test_the_whole_store_put_back_to_yesterday_is_refused(fresh: Workshop, bwrap: Path) -> None:
-    """Only a checkpoint outside the store can tell (THREATS.md, T39)."""
+    """Only a checkpoint outside the store can tell (docs/threats.md, T39)."""
     fresh.call("run", "pipeline.yaml").require(0)
     subprocess.run(["cp", "-a", fresh.store, fresh.home / "yesterday"], check=True)
     fresh.call("run", "pipeline.yaml").require(0)
@@ -189,7 +189,7 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
 def test_a_disk_that_fills_while_products_are_stored_fails_the_stage_and_keeps_the_record(
     fresh: Workshop, bwrap: Path, root: None
 ) -> None:
-    fresh.write(one_stage('head -c 20000000 /dev/urandom > "$OUT/big"', "outputs: [{name: big, path: big}]"))
+    fresh.write(one_stage('head -c 20000000 /dev/zero > "$OUT/big"', "outputs: [{name: big, path: big}]"))
     with small_disk(fresh.store, "8m"):
         said = fresh.call("run", "pipeline.yaml").require(3)
 
@@ -203,6 +203,19 @@ def test_a_disk_that_fills_while_products_are_stored_fails_the_stage_and_keeps_t
 
         fresh.write(one_stage('echo small > "$OUT/big"', "outputs: [{name: big, path: big}]"))
         fresh.call("run", "pipeline.yaml").require(0)
+
+
+def test_a_disk_that_fills_with_what_a_stage_prints_keeps_the_record(fresh: Workshop, bwrap: Path, root: None) -> None:
+    fresh.write(one_stage("head -c 20000000 /dev/zero | tr '\\0' x"))
+    with small_disk(fresh.store, "8m"):
+        said = fresh.call("run", "pipeline.yaml").require(3)
+
+        said.require_error(str(fresh.store), "free space")
+        assert said.out == ""
+        (run,) = fresh.call("runs", "--format", "json").require(0).json["runs"]
+        assert run["state"] in ("failed", "unfinished")
+        assert fresh.call("logs", run["run_id"]).require(0).out.startswith("build | xxx")
+        fresh.call("record", "verify").require(0)
 
 
 @pytest.mark.parametrize("left_kib", [0, 8, 32, 64, 128])

@@ -6,6 +6,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,22 @@ def test_a_policyd_that_is_killed_leaves_no_process_and_a_run_to_look_at(started
     assert list(states.values()) == ["succeeded"]
     assert started.workspaces == []
     shop.call("record", "verify").require(0)
+
+
+def test_a_policyd_that_is_killed_at_any_moment_leaves_a_record_that_verifies(fresh: Workshop, bwrap: Path) -> None:
+    fresh.policyd("run", "pipeline.yaml").require(0)
+    for step in range(4):
+        process = fresh.start("run", "pipeline.yaml")
+        time.sleep(0.4 + 0.15 * step)
+        finish(process, signal.SIGKILL)
+
+        report = fresh.call("record", "verify", "--format", "json").require(0).json
+        assert report["evidence_problems"] == []
+    fresh.call("run", "pipeline.yaml").require(0)
+
+    states = {run["state"] for run in fresh.call("runs", "--format", "json").json["runs"]}
+    assert states <= {"succeeded", "interrupted"}
+    assert "index of runs differs" not in fresh.call("record", "verify").require(0).out
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -86,11 +86,12 @@ class Said:
         """The answer on stdout; nothing else may be there."""
         return json.loads(self.out)
 
+    def __str__(self) -> str:
+        return f"exit code {self.code}\n--- stdout\n{self.out[-4000:]}\n--- stderr\n{self.err[-4000:]}"
+
     def require(self, code: int) -> Said:
         """Return this answer if it ended with `code`."""
-        assert self.code == code, (
-            f"exit code {self.code}, not {int(code)}\n--- stdout\n{self.out}--- stderr\n{self.err}"
-        )
+        assert self.code == code, str(self)
         return self
 
     def require_one_error(self, code: int, *texts: str) -> Said:
@@ -103,9 +104,9 @@ class Said:
         """Return this answer if stderr has what went wrong, where, and what to do, once each, and no traceback."""
         assert "Traceback" not in self.err
         for word in ("error: ", "  where: ", "  to do: "):
-            assert sum(line.startswith(word) for line in self.err.splitlines()) == 1, self.err
+            assert sum(line.startswith(word) for line in self.err.splitlines()) == 1, str(self)
         for text in texts:
-            assert text in self.err, self.err
+            assert text in self.err, str(self)
         return self
 
 
@@ -142,6 +143,7 @@ class Workshop:
     def environ(self, more: Mapping[str, str | None] | None = None) -> dict[str, str]:
         """Return the environment a command gets; None takes a variable out."""
         variables: dict[str, str | None] = {
+            "PYTHONPATH": os.environ.get("PYTHONPATH"),
             "PATH": os.defpath,
             "HOME": str(self.home),
             "LANG": "C.UTF-8",

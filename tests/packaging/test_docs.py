@@ -93,6 +93,15 @@ def test_the_exit_codes_are_those_of_the_code() -> None:
     assert in_readme == in_help == [str(int(code)) for code in ExitCode]
 
 
+def test_every_predicate_type_of_our_own_is_described() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "policyd").rglob("*.py"))
+    types = set(re.findall(r"https://policyd\.dev/attestation/[a-z-]+/v\d+", sources))
+
+    assert types
+    for predicate_type in types:
+        assert f"`{predicate_type}`" in page("docs/attestations.md"), predicate_type
+
+
 def test_the_architecture_page_names_files_that_exist() -> None:
     files = {path.relative_to(ROOT).as_posix() for path in text_files()}
     folders = {parent.as_posix() for name in files for parent in Path(name).parents}

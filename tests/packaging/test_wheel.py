@@ -19,7 +19,7 @@ import pytest
 
 from policyd.adapters.library import library_files
 from policyd.policy.policy_set import read_policy_set
-from tests.packaging.tree import ROOT
+from tests.packaging.tree import ROOT, text_files
 
 pytestmark = pytest.mark.xdist_group("wheel")  # built once
 
@@ -76,13 +76,10 @@ def call(*argv: str | Path, code: int = 0, **variables: str) -> str:
 
 def test_the_wheel_carries_the_rules_and_the_sample(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
+    ours = {path.relative_to(ROOT).as_posix() for path in text_files()}
 
     for carried in ("policies", "samples/python-package"):
-        here = {
-            path.relative_to(ROOT).as_posix()
-            for path in (ROOT / carried).rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts
-        }
+        here = {name for name in ours if name.startswith(f"{carried}/")}
         assert {name.removeprefix("policyd/_data/") for name in names if f"/_data/{carried}/" in name} == here
     assert {"policyd/py.typed", "policyd/adapters/stores/migrations/0001_record.sql"} <= names
     assert not [name for name in names if name.startswith(("tests/", "policies/", "samples/"))]

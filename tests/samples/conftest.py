@@ -107,7 +107,9 @@ def _problem(account: Account) -> str:
 def _copy_python(folder: Path) -> Account | None:
     """Make an environment in `folder` on the system's Python, with copies of policyd and what it needs."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    system = next((path for path in (Path("/usr/bin") / version, Path("/usr/local/bin") / version) if path.exists()), None)
+    system = next(
+        (path for path in (Path("/usr/bin") / version, Path("/usr/local/bin") / version) if path.exists()), None
+    )
     if system is None:
         return None
     subprocess.run([system, "-I", "-m", "venv", "--without-pip", folder / "venv"], check=True, timeout=60)

@@ -112,7 +112,9 @@ class Workbench:
     @property
     def environment(self) -> dict[str, str]:
         """The environment its commands get."""
-        passed = {name: value for name, value in os.environ.items() if not name.startswith(("POLICYD_", "XDG_", "GIT_"))}
+        passed = {
+            name: value for name, value in os.environ.items() if not name.startswith(("POLICYD_", "XDG_", "GIT_"))
+        }
         return {
             **passed,
             **self.account.environment,

@@ -160,7 +160,7 @@ def cases() -> dict[str, Case]:
             "One of two.", envelope(ALICE), trust(*TWO, threshold=2), "ThresholdNotMet"
         ),
         "one-key-under-two-ids_fail": Case(
-            "One key signs twice under two key ids: counted once (THREATS.md, T10).",
+            "One key signs twice under two key ids: counted once (docs/threats.md, T10).",
             envelope(ALICE, ALICE, keyids=["alice", "bob"]),
             trust(*TWO, threshold=2),
             "ThresholdNotMet",

@@ -41,13 +41,20 @@ class EmbeddedEngine:
     """A `PolicyEngine` on regorus, holding one policy set. A context manager; usable from several threads."""
 
     def __init__(
-        self, policy_set: PolicySet, *, timeout_seconds: float = TIMEOUT_SECONDS, memory_bytes: int = MEMORY_BYTES
+        self,
+        policy_set: PolicySet,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        memory_bytes: int = MEMORY_BYTES,
+        coverage: bool = False,
     ) -> None:
+        """With `coverage`, the lines that questions reach are counted: for tests, since it makes answers slower."""
         self._policy_set = policy_set
+        self._coverage = coverage
         self._timeout_seconds = timeout_seconds
         self._memory_bytes = memory_bytes
         self._lock = threading.Lock()
-        self._process: _RuleProcess | None = None
+        self._process: RuleProcess | None = None
         self._loaded: dict[tuple[str, ...], str] = {}  # entry points asked before → key of their modules
 
     @property
@@ -72,6 +79,26 @@ class EmbeddedEngine:
                 self._stop()
                 raise
 
+    def compile(self, entrypoints: Sequence[str]) -> None:
+        """Parse and check the modules that have a say in `entrypoints`, without asking; raises as `query` does."""
+        require_entrypoints(entrypoints, self._policy_set)
+        with self._lock:
+            try:
+                self._load(self._require_process(), entrypoints, time.monotonic() + self._timeout_seconds)
+            except EngineError:
+                self._stop()
+                raise
+
+    def coverage(self) -> tuple[Mapping[str, object], ...]:
+        """Return what regorus says of the lines reached so far, one entry for each file and each load of it."""
+        with self._lock:
+            if self._process is None or not self._coverage:
+                return ()
+            deadline = time.monotonic() + self._timeout_seconds
+            return tuple(
+                entry for key in dict.fromkeys(self._loaded.values()) for entry in self._process.coverage(key, deadline)
+            )
+
     def close(self) -> None:
         """End the rule process. Asking again starts another."""
         with self._lock:
@@ -90,13 +117,13 @@ class EmbeddedEngine:
         """The rule process, where one is running."""
         return self._process.pid if self._process else None
 
-    def _require_process(self) -> _RuleProcess:
+    def _require_process(self) -> RuleProcess:
         if self._process is None:
-            self._process = _RuleProcess(self._memory_bytes, self._timeout_seconds)
+            self._process = RuleProcess(self._memory_bytes, self._timeout_seconds)
             self._loaded.clear()
         return self._process
 
-    def _load(self, process: _RuleProcess, entrypoints: Sequence[str], deadline: float) -> str:
+    def _load(self, process: RuleProcess, entrypoints: Sequence[str], deadline: float) -> str:
         """Have the process parse the modules that `entrypoints` need; return the key to ask them by."""
         asked = tuple(entrypoints)
         if asked in self._loaded:
@@ -104,17 +131,13 @@ class EmbeddedEngine:
         modules = self._policy_set.modules_for(asked)
         key = "\n".join(modules)
         if key not in self._loaded.values():
-            asts = process.load(key, modules, self._policy_set.data, deadline)
+            asts = process.load(key, modules, self._policy_set.data, deadline, coverage=self._coverage)
             self._check(asts, modules)
         self._loaded[asked] = key
         return key
 
     def _check(self, asts: list[Mapping[str, object]], modules: Mapping[str, str]) -> None:
-        held = {str(source.get("file")) for ast in asts if isinstance(source := ast.get("source"), dict)}
-        if held != set(modules):
-            raise EngineError(
-                "the engine holds other modules than it was given", where="regorus", fix="report this (SECURITY.md)"
-            )
+        require_held(asts, modules)
         require_subset(asts, self._policy_set.packages, library_builtins())
 
     def _stop(self) -> None:
@@ -124,7 +147,16 @@ class EmbeddedEngine:
         self._loaded.clear()
 
 
-class _RuleProcess:
+def require_held(asts: Sequence[Mapping[str, object]], modules: Mapping[str, str]) -> None:
+    """Raise `EngineError` unless `asts` are the syntax trees of exactly `modules`."""
+    held = {str(source.get("file")) for ast in asts if isinstance(source := ast.get("source"), dict)}
+    if held != set(modules):
+        raise EngineError(
+            "the engine holds other modules than it was given", where="regorus", fix="report this (SECURITY.md)"
+        )
+
+
+class RuleProcess:
     """One run of embedded_worker.py and the frames to and from it."""
 
     def __init__(self, memory_bytes: int, timeout_seconds: float) -> None:
@@ -170,14 +202,22 @@ class _RuleProcess:
 
     @property
     def pid(self) -> int:
+        """Its id."""
         return self._process.pid
 
     def load(
-        self, key: str, modules: Mapping[str, str], data: Mapping[str, object], deadline: float
+        self,
+        key: str,
+        modules: Mapping[str, str],
+        data: Mapping[str, object],
+        deadline: float,
+        *,
+        coverage: bool = False,
     ) -> list[Mapping[str, object]]:
         """Have `modules` parsed and return their syntax trees."""
         doing = "while reading the policy"
-        self._send(_frame({"load": key, "modules": list(modules.items()), "data": data}), deadline, doing)
+        request = {"load": key, "modules": list(modules.items()), "data": data, "coverage": coverage}
+        self._send(_frame(request), deadline, doing)
         answer = self._receive(deadline, doing)
         if "error" in answer:
             raise PolicyError(
@@ -203,6 +243,22 @@ class _RuleProcess:
         request = _frame({"ask": key, "entrypoints": list(entrypoints)})
         self._send(request + struct.pack(">I", len(document)) + document, deadline, f"before {entrypoints[0]}")
         return {entrypoint: _read_answer(self._receive(deadline, f"in {entrypoint}")) for entrypoint in entrypoints}
+
+    def evaluate(self, key: str, query: str, document: bytes | None, deadline: float) -> Answer:
+        """Return the answer to `query`, one expression, with the modules of `key`; without input for None."""
+        doing = "in the query"
+        request = _frame({"ask": key, "query": query, "with_input": document is not None})
+        content = document or b""
+        self._send(request + struct.pack(">I", len(content)) + content, deadline, doing)
+        return _read_answer(self._receive(deadline, doing))
+
+    def coverage(self, key: str, deadline: float) -> list[Mapping[str, object]]:
+        """Return the entries of the coverage report on the modules of `key`."""
+        doing = "while counting lines"
+        self._send(_frame({"coverage": key}), deadline, doing)
+        report = json.loads(str(self._receive(deadline, doing).get("report", "{}")))
+        files = report.get("files") if isinstance(report, dict) else None
+        return [entry for entry in files or [] if isinstance(entry, dict)]
 
     def stop(self) -> None:
         """End the process by its id and wait for it."""

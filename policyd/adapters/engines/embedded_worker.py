@@ -6,7 +6,11 @@ length (4 bytes, big endian) and that many bytes. Requests are JSON; an `ask` is
 Each entry point is answered by a frame of its own, so the first that is missing names the rule that took too long.
 
     {"load": KEY, "modules": [[PATH, TEXT], …], "data": {…}}   → {"ast": "…"} or {"error": "…"}
-    {"ask": KEY, "entrypoints": [...]}, INPUT                  → {"value": …} or {} or {"error": "…"}, one each
+    {"ask": KEY, "entrypoints": [...]}, INPUT                  → {"result": …} or {"error": "…"}, one each
+    {"ask": KEY, "query": "…", "with_input": BOOLEAN}, INPUT   → {"result": …} or {"error": "…"}
+    {"coverage": KEY}                                          → {"report": "…"}
+
+A `load` with `"coverage": true` has the lines counted that later questions reach.
 """
 
 from __future__ import annotations
@@ -48,27 +52,34 @@ def main() -> None:
                 for path, text in request["modules"]:
                     engine.add_policy(path, text)
                 engine.add_data_json(json.dumps(request["data"]))
+                engine.set_enable_coverage(request.get("coverage", False))
                 answer["ast"] = engine.get_ast_as_json()
                 engines[request["load"]] = engine
             except Exception as error:
                 answer["error"] = describe(error)
             write_frame(answers, json.dumps(answer).encode())
             continue
+        if "coverage" in request:
+            report = engines[request["coverage"]].get_coverage_report_as_json()
+            write_frame(answers, json.dumps({"report": report}).encode())
+            continue
 
         document = read_frame(requests)
         if document is None:
             return
         engine = engines[request["ask"]]
+        queries = [request["query"]] if "query" in request else [f"data.{each}" for each in request["entrypoints"]]
         try:
-            engine.set_input_json(document.decode())
+            if request.get("with_input", True):
+                engine.set_input_json(document.decode())
         except Exception as error:
             unreadable = json.dumps({"error": f"the input can't be read: {describe(error)}"}).encode()
-            for _ in request["entrypoints"]:
+            for _ in queries:
                 write_frame(answers, unreadable)
             continue
-        for entrypoint in request["entrypoints"]:
+        for query in queries:
             try:
-                result = engine.eval_query_as_json(f"data.{entrypoint}").encode()
+                result = engine.eval_query_as_json(query).encode()
                 if len(result) > MAX_FRAME_BYTES - 64:
                     write_frame(answers, b'{"error": "the answer is too large"}')
                 else:

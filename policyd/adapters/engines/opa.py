@@ -72,7 +72,7 @@ class OpaEngine:
         self._timeout_seconds = timeout_seconds
         self._lock = threading.Lock()
         self._server: _Server | None = None
-        self._ref = EngineRef(name="opa", version=_require_version(opa), sha256=_sha256(opa))
+        self._ref = EngineRef(name="opa", version=require_version(opa), sha256=_sha256(opa))
 
     @property
     def ref(self) -> EngineRef:
@@ -319,7 +319,7 @@ def _require_capabilities(
 ) -> None:
     """Raise `PolicyError` unless OPA compiles the policy set with the builtins that policies may call."""
     capabilities = library_folder() / "capabilities.json"
-    code, output = _run(
+    code, output = run_opa(
         opa, ["check", "--format=json", f"--capabilities={capabilities}", str(modules)], timeout_seconds
     )
     if code == 0:
@@ -337,8 +337,9 @@ def _require_capabilities(
     )
 
 
-def _require_version(opa: Path) -> str:
-    code, output = _run(opa, ["version"], START_SECONDS)
+def require_version(opa: Path) -> str:
+    """Return the version of the executable `opa`; raises `EngineError` where it says none or is too old."""
+    code, output = run_opa(opa, ["version"], START_SECONDS)
     found = re.search(r"^Version: ([0-9]+)\.([0-9]+)\.([0-9]+)\S*$", output, re.MULTILINE)
     if code != 0 or found is None:
         raise EngineError("this is no OPA that can say its version", where=str(opa), fix="name the real `opa`")
@@ -352,14 +353,15 @@ def _require_version(opa: Path) -> str:
     return ".".join(map(str, version))
 
 
-def _run(opa: Path, arguments: list[str], timeout_seconds: float) -> tuple[int, str]:
+def run_opa(opa: Path, arguments: list[str], timeout_seconds: float, *, stdin: bytes = b"") -> tuple[int, str]:
+    """Run `opa` once, in an environment of its own, and return its exit code and what it printed."""
     try:
         done = subprocess.run(
             [str(opa), *arguments],
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={"PATH": "/nonexistent", "HOME": "/nonexistent"},
+            env={"PATH": "/nonexistent", "HOME": "/nonexistent", "GOMEMLIMIT": "512MiB"},
             cwd="/",
             timeout=timeout_seconds,
             check=False,

@@ -2,7 +2,7 @@
 
 Called when no process of the stage is left (`Sandbox.run`), so nothing changes under the walk; yet everything in $OUT
 was made by the stage, and any of it may be a trap: a link to a key, a second name of a file elsewhere, a FIFO that
-hangs its reader, a name that paints over the terminal, ten million entries, a hole of eight exabytes (THREATS.md, T4
+hangs its reader, a name that paints over the terminal, ten million entries, a hole of eight exabytes (docs/threats.md, T4
 and T16).
 """
 
@@ -133,7 +133,7 @@ def _opened(root: int, parts: Sequence[str]) -> Iterator[int]:
 
 
 def _require_plain_name(path: str, name: str) -> None:
-    # Printable ASCII: no two names look alike, none moves a cursor or hides a part (THREATS.md, T6 and T24).
+    # Printable ASCII: no two names look alike, none moves a cursor or hides a part (docs/threats.md, T6 and T24).
     if not (name.isascii() and name.isprintable()) or "\\" in name or name != name.strip():
         raise _refusal(
             f"left a file whose name is not plain printable ASCII: {path!a}", "give it a plain name, or archive it"

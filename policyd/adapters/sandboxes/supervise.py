@@ -5,7 +5,7 @@ The order of steps in `run_isolated` carries three promises:
 - Nothing of a stage runs unless policyd can end it, and it dies with policyd, even by `kill -9`.
 - What the sandbox's own set-up says is never taken for a word of the stage, nor its failure for the stage's.
 - When `run_isolated` returns, every process of the stage is gone. Waiting for bwrap would not do: it leaves when the
-  first process does, and the others live on for a moment (THREATS.md, T35).
+  first process does, and the others live on for a moment (docs/threats.md, T35).
 """
 
 from __future__ import annotations

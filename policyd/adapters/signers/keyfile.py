@@ -1,7 +1,7 @@
 """Keys in files: PKCS#8 PEM, ECDSA P-256 or Ed25519, readable by their owner alone.
 
 A `KeyFileSigner` signs what the core made. A `BlobSigner` signs files a caller chose; it is another class so that no
-role's signer can be handed a digest of somebody else's making (THREATS.md, T36 and T37).
+role's signer can be handed a digest of somebody else's making (docs/threats.md, T36 and T37).
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ set -eu
 victim=$1
 folder=$2
 unset POLICYD_SETTINGS
+export POLICYD_KEY_PASSWORD=
 HOME=$folder/attacker
 XDG_CONFIG_HOME=$HOME/config XDG_DATA_HOME=$HOME/data XDG_STATE_HOME=$HOME/state
 export HOME XDG_CONFIG_HOME XDG_DATA_HOME XDG_STATE_HOME
