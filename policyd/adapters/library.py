@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from policyd.errors import PolicyError
+from policyd.policy.policy_files import is_example, rule_beside
 from policyd.policy.subset import Builtins
 
 MAX_FOLDER_BYTES = 16 * 1024 * 1024  # thirty times the library
@@ -91,8 +92,7 @@ def _walk(folder: int, prefix: str, depth: int, shown: str, tests: bool) -> Iter
     names = set(os.listdir(folder))
     for name in sorted(names):
         path = f"{prefix}{name}"
-        # A test lies beside its rule. One without is read like any other file: it may be a rule with a misleading name.
-        if name.startswith(".") or (not tests and f"{name.removesuffix('_test.rego')}.rego" in names - {name}):
+        if name.startswith(".") or (not tests and _is_for_tests(path, names)):
             continue
         mode = os.lstat(name, dir_fd=folder).st_mode
         if stat.S_ISDIR(mode):
@@ -111,6 +111,13 @@ def _walk(folder: int, prefix: str, depth: int, shown: str, tests: bool) -> Iter
                     os.close(descriptor)
                 raise PolicyError("not a regular file", where=f"{shown}/{path}", fix="put a regular file in its place")
             yield path, descriptor
+
+
+def _is_for_tests(path: str, names: set[str]) -> bool:
+    """Say whether no gate needs the file: an example, or a test beside its rule (`names` are those of its folder)."""
+    name = path.rpartition("/")[2]
+    # A test without its rule is read like any other file: it may be a rule with a misleading name.
+    return is_example(path) or rule_beside(name) in names - {name}
 
 
 def _read(descriptor: int, limit: int) -> bytes:

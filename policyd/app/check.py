@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from policyd.adapters.output import read_input, write_output
 from policyd.adapters.settings import find_authority, find_project_settings
 from policyd.adapters.sources.discovery import find_pipeline_files, read_beneath
 from policyd.app.judging import Judge, make_repository, open_judge
 from policyd.app.projects import find_root
 from policyd.errors import ExitCode, PolicydError, UsageError, worst
+from policyd.models.base import rfc3339
+from policyd.models.baseline import Baseline
 from policyd.models.decision import Severity, Verdict
+from policyd.models.strict_json import read_model
 from policyd.pipeline.reading import ReadPipeline, read_pipeline
+from policyd.policy.baseline import compare, make_baseline
 from policyd.policy.catalogue import Catalogue
 from policyd.report.findings import Findings, Judged, Unreadable
 
@@ -24,6 +30,8 @@ EXIT_OF_VERDICT = {
     Verdict.NOT_EVALUATED: ExitCode.NOT_EVALUATED,
 }
 MAX_PIPELINE_BYTES = 10 * 1024 * 1024
+MAX_BASELINE_BYTES = 16 * 1024 * 1024  # some 100,000 violations
+MAX_BASELINE_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,7 @@ class Checked:
     @property
     def exit_code(self) -> ExitCode:
         """The exit code of everything judged and everything that could not be."""
-        codes = [EXIT_OF_VERDICT[judged.decision.verdict] for judged in self.findings.judged]
+        codes = [EXIT_OF_VERDICT[judged.verdict] for judged in self.findings.judged]
         codes += [ExitCode.UNDECIDED for _ in self.findings.unreadable]
         return worst(*codes)
 
@@ -48,29 +56,52 @@ def check(
     engine: str | None,
     fail_on: Severity | None,
     now: datetime,
+    effective_time: datetime | None = None,
+    baseline: Path | None = None,
+    write_baseline: Path | None = None,
 ) -> Checked:
     """Judge every pipeline named by or found under `paths`.
 
     A file named that does not parse raises `DocumentError`; one found under a folder is listed as unreadable and
-    makes the whole undecided, and the others are judged all the same.
+    makes the whole undecided, and the others are judged all the same. With `effective_time` the decisions are those of
+    another day and say so. What `baseline` knows does not count; `write_baseline` is where all that is found now is
+    written as known, which changes nothing about this answer.
     """
     root = find_root(paths[0])
     authority = find_authority(settings, repository=root)
-    read, unreadable = read_paths(paths)
+    known = _read_baseline(baseline) if baseline else None
+    files: list[str] = []
+    read, unreadable = read_paths(paths, files=files, root=root)
+    weakened = () if effective_time is None else (f"judged as of {rfc3339(effective_time)}, not of {rfc3339(now)}",)
     with open_judge(authority, find_project_settings(root), engine=engine, fail_on=fail_on) as judge:
-        return Checked(judge_all(judge, read, unreadable, now), judge.policy_set.catalogue)
+        findings = judge_all(judge, read, unreadable, effective_time or now, weakened=weakened)
+        catalogue = judge.policy_set.catalogue
+    if write_baseline is not None:
+        made = make_baseline(zip(files, (judged.decision for judged in findings.judged), strict=True))
+        write_output(write_baseline, json.dumps(made.model_dump(exclude_none=True), indent=2).encode() + b"\n")
+    if known is not None:
+        findings = _compare(findings, files, known, root)
+    return Checked(findings, catalogue)
 
 
-def read_paths(paths: Sequence[Path]) -> tuple[list[ReadPipeline], list[Unreadable]]:
-    """Return the pipelines named by or found under `paths`, and the files found that can't be read as pipelines."""
+def read_paths(
+    paths: Sequence[Path], *, files: list[str] | None = None, root: Path = Path("/")
+) -> tuple[list[ReadPipeline], list[Unreadable]]:
+    """Return the pipelines named by or found under `paths`, and the files found that can't be read as pipelines.
+
+    `files` is given each pipeline's path from `root`, which stays the same wherever the check is called from.
+    """
     read: list[ReadPipeline] = []
     unreadable: list[Unreadable] = []
+    places: list[Path] = []
     for path in paths:
-        _read_path(path, read, unreadable)
+        _read_path(path, read, unreadable, places)
+    if files is not None:
+        files += [_from_root(place.resolve(), root) for place in places]
     return read, unreadable
 
 
-def _read_path(path: Path, read: list[ReadPipeline], unreadable: list[Unreadable]) -> None:
+def _read_path(path: Path, read: list[ReadPipeline], unreadable: list[Unreadable], places: list[Path]) -> None:
     if not path.exists():
         raise UsageError("there is no such path", where=str(path), fix="check the spelling")
     if not path.is_dir():
@@ -80,6 +111,7 @@ def _read_path(path: Path, read: list[ReadPipeline], unreadable: list[Unreadable
         root = find_root(path)
         shown = path.resolve().relative_to(root).as_posix()
         read.append(read_pipeline(shown, content))
+        places.append(path)
         return
     for found in find_pipeline_files(path):
         shown = (path / found.path).as_posix().removeprefix("./")
@@ -88,15 +120,46 @@ def _read_path(path: Path, read: list[ReadPipeline], unreadable: list[Unreadable
             continue
         try:
             read.append(read_pipeline(shown, found.content))
+            places.append(path / found.path)
         except PolicydError as error:
             unreadable.append(Unreadable.of(shown, error))
 
 
-def judge_all(judge: Judge, read: list[ReadPipeline], unreadable: list[Unreadable], now: datetime) -> Findings:
+def _from_root(path: Path, root: Path) -> str:
+    # Several paths may lie in several projects: those of another one are named in full.
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def judge_all(
+    judge: Judge,
+    read: list[ReadPipeline],
+    unreadable: list[Unreadable],
+    now: datetime,
+    *,
+    weakened: tuple[str, ...] = (),
+) -> Findings:
     """Return the decision on each pipeline, with the files nobody could read."""
     repository = make_repository(read)
     judged = tuple(
-        Judged(pipeline.ref.path, judge.judge_pipeline(pipeline, repository, now=now), pipeline.content)
+        Judged(
+            pipeline.ref.path,
+            judge.judge_pipeline(pipeline, repository, now=now, weakened=weakened),
+            pipeline.content,
+        )
         for pipeline in read
     )
     return Findings(judged, tuple(unreadable))
+
+
+def _read_baseline(path: Path) -> Baseline:
+    content = read_input(path, max_bytes=MAX_BASELINE_BYTES)
+    return read_model(Baseline, content, where=str(path), max_bytes=MAX_BASELINE_BYTES, max_depth=MAX_BASELINE_DEPTH)
+
+
+def _compare(findings: Findings, files: list[str], baseline: Baseline, root: Path) -> Findings:
+    missing = {entry.file for entry in baseline.known if not (root / entry.file).exists()}
+    compared = compare(
+        baseline, list(zip(files, (judged.decision for judged in findings.judged), strict=True)), missing=missing
+    )
+    judged = tuple(replace(one, known=known) for one, known in zip(findings.judged, compared.known, strict=True))
+    return replace(findings, judged=judged, gone=compared.gone)

@@ -14,6 +14,7 @@ from policyd.adapters import clock
 from policyd.app.check import EXIT_OF_VERDICT
 from policyd.app.evidence import MAX_BUNDLE_BYTES, StoredEvidence
 from policyd.app.judging import Judge
+from policyd.app.record import log_keys, require_clock
 from policyd.app.stages import RunState
 from policyd.attestation.release_chain import Check, ManifestLog, ReleaseEvidence, verify_release
 from policyd.attestation.statements import decision_statement, sign_statement
@@ -116,7 +117,7 @@ def release_products(
     bundle = state.store.content.get(manifest_sha256, max_bytes=MAX_BUNDLE_BYTES)
     released: list[Released] = []
     for product, target in _find_candidates(state):
-        now = clock.now()
+        now = require_clock(state.store, log_keys(state.trust), clock.now)
         answer = decide_release(
             name=product.path.rpartition("/")[2],
             artifact_sha256=product.sha256,

@@ -69,7 +69,7 @@ class RunListener(Listener, Protocol):
         """An earlier run had died; now it is recorded as interrupted."""
 
     def on_planned(self, prepared: Prepared) -> None:
-        """The plan is made and judged."""
+        """The plan is made and judged, and the decision is in the record."""
 
     def on_tool(self, name: str) -> None:
         """A tool is about to be fetched, which may take a while."""
@@ -175,7 +175,6 @@ def run_pipeline(
         ) as prepared:
             if approved is not None:
                 _require_same_plan(approved, prepared.plan)
-            listener.on_planned(prepared)
             return _run(prepared, store, signers, isolation, authority, jobs, listener)
 
 
@@ -207,8 +206,10 @@ def _run(
         verdict=decision.verdict.value,
         evidence=(check_sha256, plan.sha256),
     )
+    # Before its effect is reported, whatever it is.
+    store.record.append([checked])
+    listener.on_planned(prepared)
     if not decision.allowed:
-        store.record.append([checked])
         return RunOutcome(prepared.judged, catalogue, None, None, ())
 
     run_id = clock.new_run_id()
@@ -218,7 +219,7 @@ def _run(
         tools = _fetch_tools(prepared, store, authority, sandbox, listener)
         stack.enter_context(store.lock_run(run_id))
         stop = stack.enter_context(_stop_on_signals())
-        store.record.append([checked, _run_event(EventKind.RUN_STARTED, plan, run_id)])
+        store.record.append([_run_event(EventKind.RUN_STARTED, plan, run_id)])
         listener.on_run_started(run_id, plan)
         state = RunState(
             bound=BoundRun(plan, plan.sha256, run_id, check_sha256),

@@ -21,6 +21,7 @@ from policyd.adapters.sources.tree import materialise
 from policyd.adapters.stores.store import Store
 from policyd.app.evidence import MAX_BUNDLE_BYTES, StoredEvidence
 from policyd.app.judging import Judge
+from policyd.app.record import log_keys, require_clock
 from policyd.attestation.bound_run import BoundRun
 from policyd.attestation.evidence import Evidence
 from policyd.attestation.stage import Sbom, attest_stage, verify_stage
@@ -156,7 +157,7 @@ def live(run: RunState, stage: PlannedStage) -> StageRecord:
 
 
 def _admit(run: RunState, stage: PlannedStage) -> tuple[Decision, Sha256]:
-    now = clock.now()
+    now = require_clock(run.store, log_keys(run.trust), clock.now)
     document = run.inputs.make(
         stage,
         run_id=run.run_id,

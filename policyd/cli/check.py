@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import click
 
-from policyd.cli.options import engine_option, format_option, settings_option, terminal_style
+from policyd.cli.options import engine_option, format_option, read_time, settings_option, terminal_style
 
 
 @click.command("check")
@@ -17,10 +18,35 @@ from policyd.cli.options import engine_option, format_option, settings_option, t
     type=click.Choice(["critical", "high", "medium", "low", "info"]),
     help="Also deny violations from this severity on. Only ever stricter.",
 )
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Violations listed here are known and don't deny. Only `check` reads it.",
+)
+@click.option(
+    "--write-baseline",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what denies now as a baseline. The answer stays the same.",
+)
+@click.option(
+    "--effective-time",
+    metavar="TIME",
+    callback=read_time,
+    help="Judge as of another time (RFC 3339, or a date at 00:00 UTC). The decision says so, and is never signed.",
+)
 @engine_option
 @settings_option
 def check_command(
-    paths: tuple[Path, ...], output_format: str, fail_on: str | None, engine: str | None, settings: Path | None
+    paths: tuple[Path, ...],
+    output_format: str,
+    fail_on: str | None,
+    baseline: Path | None,
+    write_baseline: Path | None,
+    effective_time: datetime | None,
+    engine: str | None,
+    settings: Path | None,
 ) -> int:
     """Judge pipelines: native ones and GitHub Actions workflows.
 
@@ -37,6 +63,9 @@ def check_command(
         engine=engine,
         fail_on=Severity(fail_on) if fail_on else None,
         now=clock.now(),
+        effective_time=effective_time,
+        baseline=baseline,
+        write_baseline=write_baseline,
     )
     rules = checked.catalogue
     if output_format == "json":

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from policyd.report.layout import Look, Style
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,6 +54,23 @@ def password_from_environment_or_prompt(prompt: str, *, confirm: bool = False) -
         )
         return typed
     return ""
+
+
+def read_time(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
+    """Return the time an option names: RFC 3339 with its offset, or a date, which begins at 00:00 UTC."""
+    from datetime import UTC, date, datetime, time
+
+    if text is None:
+        return None
+    try:
+        if len(text) == len("2027-01-01"):
+            return datetime.combine(date.fromisoformat(text), time(), UTC)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.utcoffset() is None:
+        raise click.BadParameter(f"{text!r} is no time: write 2027-01-31 or 2027-01-31T12:00:00Z")
+    return moment
 
 
 def engine_option(command: F) -> F:

@@ -248,7 +248,10 @@ def _higher(one: Level, other: Level) -> Level:
 
 
 def _part_sha256(document: object, at: JsonPath) -> Sha256 | None:
-    """Return the digest of the part that `at` names; None where there is none or it is the whole input."""
+    """Return the digest of the part that `at` names; None where there is none or it is the whole input.
+
+    Where the part stands is not what it is: a fact's own `at` is left out, so that a line put in above changes nothing.
+    """
     if not at:
         return None
     part = document
@@ -258,6 +261,8 @@ def _part_sha256(document: object, at: JsonPath) -> Sha256 | None:
         if not (in_object or in_list):
             return None
         part = part[step]  # type: ignore[index]  # one of the two, as just asked
+    if isinstance(part, dict) and part.get("at") == list(at):
+        part = {name: value for name, value in part.items() if name != "at"}
     try:
         return sha256_hex(canonical_json(part))
     except ValueError:  # a number beyond 2**53 has no canonical form; no waiver can then name this part

@@ -14,6 +14,9 @@ from policyd.models.canonical import canonical_json, sha256_hex
 
 _COLLECTION = re.compile(r"collections/[a-z][a-z0-9_-]*\.json")
 _SETTINGS = re.compile(r"settings/[a-z][a-z0-9_]*\.json")
+_TABLE = re.compile(r".*_test\.yaml")
+#: Pipelines that break or keep a rule, for tests and documents.
+_EXAMPLE = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*/examples/[^/]+\.(json|yaml|yml)")
 #: Beside the rules, and for others: the library's lists of builtins, and frameworks for audits.
 _BESIDE = re.compile(r"capabilities\.json|embedded\.json|frameworks/.*|.*\.(md|txt)|LICENSE|\.gitignore")
 
@@ -23,6 +26,7 @@ class FileKind(Enum):
 
     MODULE = "rule or library module"
     TEST = "test"
+    TABLE = "table test"
     COLLECTION = "collection"
     SETTINGS = "settings"
     BESIDE = "for others"
@@ -40,7 +44,19 @@ def kind_of(path: str) -> FileKind:
         return FileKind.COLLECTION
     if _SETTINGS.fullmatch(path):
         return FileKind.SETTINGS
-    return FileKind.BESIDE if _BESIDE.fullmatch(path) else FileKind.UNKNOWN
+    if is_example(path) or _BESIDE.fullmatch(path):
+        return FileKind.BESIDE
+    return FileKind.TABLE if _TABLE.fullmatch(path) else FileKind.UNKNOWN
+
+
+def is_example(path: str) -> bool:
+    """Say whether the file at `path` lies in the `examples` folder of a rule."""
+    return _EXAMPLE.fullmatch(path) is not None
+
+
+def rule_beside(path: str) -> str:
+    """Return the path of the rule whose test lies at `path`."""
+    return re.sub(r"_test\.(rego|yaml)$", ".rego", path)
 
 
 def digest_policy_files(files: Mapping[str, bytes]) -> str:

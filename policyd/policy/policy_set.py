@@ -15,7 +15,7 @@ from policyd.errors import PolicydError, PolicyError
 from policyd.models.plan import PolicySetRef
 from policyd.models.strict_json import read_json
 from policyd.policy.catalogue import Catalogue, read_rule_meta
-from policyd.policy.policy_files import FileKind, digest_policy_files, kind_of
+from policyd.policy.policy_files import FileKind, digest_policy_files, kind_of, rule_beside
 from policyd.policy.rego_text import Package, find_data_references, find_tests, read_module, read_package
 
 MAX_FILES = 2000  # ten times the library
@@ -103,6 +103,13 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
                 collections[_name(path)] = _read_collection(path, content)
             case FileKind.SETTINGS:
                 settings[_name(path)] = _read_data(path, content)
+            case FileKind.TABLE:
+                if rule_beside(path) not in files:
+                    raise PolicyError(
+                        "the table test lies beside no rule",
+                        where=path,
+                        fix=f"call the rule {rule_beside(path)}, or move the file out",
+                    )
             case FileKind.BESIDE:
                 continue
             case FileKind.UNKNOWN:

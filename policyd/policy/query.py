@@ -242,11 +242,20 @@ class _Reader:
 
     def _with_quotes(self, start: int, end: int) -> tuple[int, int]:
         """Return a span with the quotes that regorus leaves out where a string begins or ends it."""
-        quotes = b"\"`"
+        quotes = b'"`'
         return start - (self._source[start - 1] in quotes), end + (self._source[end] in quotes)
 
     def _refuse(self, cause: str, fix: str) -> NoReturn:
         raise PolicyError(cause, where=PATH, fix=fix)
+
+
+def is_same_json(one: object, other: object) -> bool:
+    """Say whether two JSON values are the same; to Python alone `1` and `true` would be."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(is_same_json(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(is_same_json, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
 def find_data_conflict(packages: Sequence[str], rules: Mapping[str, Sequence[str]], data: object) -> str | None:

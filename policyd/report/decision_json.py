@@ -14,7 +14,8 @@ def render_check_json(findings: Findings, rules: Rules) -> str:
     """Return the answer of `policyd check` as JSON text.
 
     Each decision has exactly the fields that are signed (`decision/v1`; what is unset stays out). `rules` holds what
-    the catalogue says of every rule that was broken.
+    the catalogue says of every rule that was broken. With a baseline, `known` beside a decision are the violations that
+    it knows, and `gone` are its entries that match nothing.
     """
     broken = sorted({violation.rule for violation in findings.violations()} & rules.keys())
     return render_json(
@@ -22,9 +23,19 @@ def render_check_json(findings: Findings, rules: Rules) -> str:
             "schema": SCHEMA,
             "verdict": findings.verdict.value,
             "decisions": [
-                {"path": judged.path, "decision": judged.decision.model_dump(mode="json", exclude_none=True)}
+                {
+                    "path": judged.path,
+                    "decision": judged.decision.model_dump(mode="json", exclude_none=True),
+                    # Indices into the decision's violations: what is signed has no word for a baseline.
+                    **({} if findings.gone is None else {"known": sorted(judged.known)}),
+                }
                 for judged in findings.judged
             ],
+            **(
+                {}
+                if findings.gone is None
+                else {"gone": [entry.model_dump(mode="json", exclude_none=True) for entry in findings.gone]}
+            ),
             "unreadable": [asdict(unreadable) for unreadable in findings.unreadable],
             "rules": {
                 id_: {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from policyd.models.baseline import KnownViolation
 from policyd.models.decision import Decision, Effect, Verdict, Violation
 from policyd.report.excerpt import excerpt
 from policyd.report.findings import SEVERITIES, Findings, Judged, Rules, Unreadable
@@ -38,6 +39,8 @@ def render_check(findings: Findings, rules: Rules, *, style: Style = plain, widt
     """Return the whole answer of `policyd check` as text that ends in a newline."""
     blocks = [block for judged in findings.judged for block in _judged_blocks(judged, rules, style, width)]
     blocks += [_unreadable_block(unreadable, style, width) for unreadable in findings.unreadable]
+    if findings.gone:
+        blocks.append(_gone_block(findings.gone, style, width))
     blocks.append(_closing(findings, style, width))
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
@@ -48,9 +51,11 @@ def render_decision(judged: Judged, rules: Rules, *, style: Style = plain, width
 
 
 def _judged_blocks(judged: Judged, rules: Rules, style: Style, width: int) -> list[list[str]]:
-    ordered = sorted(judged.decision.violations, key=_weight)
-    groups = groupby(ordered, key=lambda violation: (violation.effect, violation.rule))
-    blocks = [_rule_block(list(group), judged, rules, style, width) for _, group in groups]
+    blocks = []
+    for known in (False, True):
+        found = [one for index, one in enumerate(judged.decision.violations) if (index in judged.known) is known]
+        groups = groupby(sorted(found, key=_weight), key=lambda violation: (violation.effect, violation.rule))
+        blocks += [_rule_block(list(group), judged, rules, style, width, known=known) for _, group in groups]
     blocks += [_problem_block(judged, problem.message, problem.where, problem.fix, problem.rule, style, width)
                for problem in judged.decision.problems]  # fmt: skip
     if judged.decision.verdict is Verdict.NOT_EVALUATED:
@@ -64,15 +69,17 @@ def _judged_blocks(judged: Judged, rules: Rules, style: Style, width: int) -> li
     return blocks
 
 
-def _rule_block(group: Sequence[Violation], judged: Judged, rules: Rules, style: Style, width: int) -> list[str]:
+def _rule_block(
+    group: Sequence[Violation], judged: Judged, rules: Rules, style: Style, width: int, *, known: bool
+) -> list[str]:
     worst = group[0]
     rule = rules.get(worst.rule)
-    word = worst.effect.value
-    head = f"{style(_EFFECT_LOOKS[worst.effect], word)}  {style('strong', show(worst.rule))}  {worst.severity.value}"
+    word = style("quiet", "known") if known else style(_EFFECT_LOOKS[worst.effect], worst.effect.value)
+    head = f"{word}  {style('strong', show(worst.rule))}  {worst.severity.value}"
     lines = [f"{head}  {show(rule.title)}" if rule else head]
     for violation in group:
-        lines += _violation_lines(violation, judged, style, width)
-    if worst.effect is Effect.WAIVED:
+        lines += _violation_lines(violation, judged, style, width, known=known)
+    if worst.effect is Effect.WAIVED or known:
         return lines
     if rule and rule.description:
         lines += _labelled("why", rule.description, style, width)
@@ -81,11 +88,13 @@ def _rule_block(group: Sequence[Violation], judged: Judged, rules: Rules, style:
     return lines
 
 
-def _violation_lines(violation: Violation, judged: Judged, style: Style, width: int) -> list[str]:
+def _violation_lines(violation: Violation, judged: Judged, style: Style, width: int, *, known: bool) -> list[str]:
     place = violation.place
     where = show(judged.path if place is None else f"{place.file}:{place.line}:{place.column}")
     lines = [f"{_INDENT}{style('place', where)}"]
     lines += wrap(show(violation.message, width=_MAX_MESSAGE), width=width, indent=_INDENT * 2)
+    if known:
+        return lines
     if _has_excerpt(violation, judged):
         assert place is not None
         lines += [_INDENT * 2 + line for line in excerpt(judged.content, place, width=width - 4, style=style)]
@@ -129,6 +138,14 @@ def _unreadable_block(unreadable: Unreadable, style: Style, width: int) -> list[
     return lines + (_labelled("to do", unreadable.fix, style, width) if unreadable.fix else [])
 
 
+def _gone_block(gone: Sequence[KnownViolation], style: Style, width: int) -> list[str]:
+    lines = [f"{style('quiet', 'gone')}  {style('strong', 'the baseline knows violations that are no longer there')}"]
+    for entry in gone:
+        times = f" ({entry.count} times)" if entry.count > 1 else ""
+        lines += wrap(show(f"{entry.rule}  {entry.file}{times}"), width=width, indent=_INDENT)
+    return lines + _labelled("to do", "Write the baseline anew with --write-baseline.", style, width)
+
+
 def _closing(findings: Findings, style: Style, width: int) -> list[str]:
     verdict = findings.verdict
     word = VERDICT_WORDS[verdict]
@@ -139,8 +156,10 @@ def _closing(findings: Findings, style: Style, width: int) -> list[str]:
 def _sentence(findings: Findings) -> str:
     total = len(findings.judged) + len(findings.unreadable)
     of_all = count(total, "pipeline") if total == 1 else f"of {total} pipelines"
-    number = {verdict: sum(judged.decision.verdict is verdict for judged in findings.judged) for verdict in Verdict}
+    number = {verdict: sum(judged.verdict is verdict for judged in findings.judged) for verdict in Verdict}
     match findings.verdict:
+        case Verdict.ALLOW if any(judged.decision.verdict is Verdict.DENY for judged in findings.judged):
+            return f"{count(total, 'pipeline')} with nothing new. A run is still denied for what is known."
         case Verdict.ALLOW:
             return f"{count(total, 'pipeline')} may run."
         case Verdict.DENY:
@@ -160,7 +179,13 @@ def _sentence(findings: Findings) -> str:
 
 
 def _counts(findings: Findings) -> str:
-    violations = list(findings.violations())
+    known = sum(len(judged.known) for judged in findings.judged)
+    violations = [
+        violation
+        for judged in findings.judged
+        for index, violation in enumerate(judged.decision.violations)
+        if index not in judged.known
+    ]
     standing = [violation for violation in violations if violation.effect is Effect.DENY]
     parts = []
     if standing:
@@ -173,6 +198,8 @@ def _counts(findings: Findings) -> str:
     for effect, noun in ((Effect.WARN, "warning"), (Effect.WAIVED, "waived")):
         if number := sum(violation.effect is effect for violation in violations):
             parts.append(f"{number} waived" if effect is Effect.WAIVED else count(number, noun))
+    if known:
+        parts.append(f"{known} known")
     decisions = [judged.decision for judged in findings.judged]
     if not decisions:
         return ""

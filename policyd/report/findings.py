@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from policyd.errors import PolicydError
-from policyd.models.decision import Decision, Severity, Verdict, Violation
+from policyd.models.baseline import KnownViolation
+from policyd.models.decision import Decision, Effect, Severity, Verdict, Violation
 
 
 class RuleText(Protocol):
@@ -43,11 +44,23 @@ Rules = Mapping[str, RuleText]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One decision, the path of what it judged, and the very bytes, from which excerpts are cut."""
+    """One decision, the path of what it judged, and the very bytes, from which excerpts are cut.
+
+    `known` are those of its violations, by index, that a baseline knows. The decision stays what a gate would say.
+    """
 
     path: str
     decision: Decision
     content: bytes = b""
+    known: frozenset[int] = frozenset()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The decision's verdict, or `allow` where it denies for nothing but what the baseline knows."""
+        if self.decision.verdict is not Verdict.DENY:
+            return self.decision.verdict
+        denying = {index for index, found in enumerate(self.decision.violations) if found.effect is Effect.DENY}
+        return Verdict.ALLOW if denying and denying <= self.known else Verdict.DENY
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +80,11 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Everything one check looked at."""
+    """Everything one check looked at. `gone` are the baseline's entries that match nothing; None without a baseline."""
 
     judged: tuple[Judged, ...]
     unreadable: tuple[Unreadable, ...] = ()
+    gone: tuple[KnownViolation, ...] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -80,7 +94,7 @@ class Findings:
         """
         if self.unreadable:
             return Verdict.UNDECIDED
-        found = {judged.decision.verdict for judged in self.judged}
+        found = {judged.verdict for judged in self.judged}
         order = (Verdict.UNDECIDED, Verdict.DENY, Verdict.NOT_EVALUATED, Verdict.ALLOW)
         return next((verdict for verdict in order if verdict in found), Verdict.NOT_EVALUATED)
 

@@ -1,7 +1,8 @@
 """Decisions as SARIF 2.1.0, in the part of it that code scanning systems read.
 
-A waived violation is a suppressed result, a problem is a tool notification, and `executionSuccessful` is true for
-`allow` and `deny` alone: a log of a check that could not judge everything must not look like a clean one.
+A waived violation, or one that a baseline knows, is a suppressed result; a problem is a tool notification, and
+`executionSuccessful` is true for `allow` and `deny` alone: a log of a check that could not judge everything must not
+look like a clean one.
 
 Source: OASIS SARIF 2.1.0 plus errata 01; GitHub, "SARIF support for code scanning".
 """
@@ -42,9 +43,9 @@ def render_sarif(findings: Findings, rules: Rules, *, version: str) -> str:
     index = {rule: number for number, rule in enumerate(asked)}
     seen: Counter[str] = Counter()
     results = [
-        _result(violation, judged, index[violation.rule], seen)
+        _result(violation, judged, index[violation.rule], seen, known=number in judged.known)
         for judged in findings.judged
-        for violation in judged.decision.violations
+        for number, violation in enumerate(judged.decision.violations)
     ]
     run = {
         "tool": {
@@ -88,7 +89,9 @@ def _rule(id_: str, rules: Rules) -> dict[str, Any]:
     }
 
 
-def _result(violation: Violation, judged: Judged, rule_index: int, seen: Counter[str]) -> dict[str, Any]:
+def _result(
+    violation: Violation, judged: Judged, rule_index: int, seen: Counter[str], *, known: bool
+) -> dict[str, Any]:
     message = violation.message if violation.fix is None else f"{violation.message} To do: {violation.fix}"
     result: dict[str, Any] = {
         "ruleId": violation.rule,
@@ -114,6 +117,8 @@ def _result(violation: Violation, judged: Judged, rule_index: int, seen: Counter
         result["suppressions"] = [
             {"kind": "external", "status": "accepted", "justification": f"waiver {_plain(violation.waiver)}"}
         ]
+    elif known:
+        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": "known: in the baseline"}]
     return result
 
 

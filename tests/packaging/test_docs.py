@@ -129,6 +129,23 @@ def test_every_relative_link_leads_somewhere(path: Path) -> None:
             assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, link
 
 
+def test_every_page_and_threat_that_a_comment_points_at_exists() -> None:
+    threats = set(re.findall(r"^\| (T\d+) \|", page("docs/threats.md"), flags=re.MULTILINE))
+    records = {path.name[:4] for path in (ROOT / "docs" / "adr").glob("*.md")}
+    names = {path.name for path in PAGES}
+
+    for path in text_files():
+        if path.suffix not in (".py", ".rego", ".sh", ".md", ".sql") and path.name != "README":
+            continue
+        text = path.read_text()
+        for start in re.findall(r"docs/threats\.md, (T\d+(?:(?:, | and | to )T\d+)*)", text):
+            assert set(re.findall(r"T\d+", start)) <= threats, f"{path}: {start}"
+        assert set(re.findall(r"docs/adr/(\d{4})", text)) <= records, path
+        assert set(re.findall(r"\b[A-Z]{5,}\.md\b", text)) <= names, path
+        for name in re.findall(r"\bdocs/[a-z]+\.(?:md|json)\b", text):
+            assert (ROOT / name).is_file(), f"{path}: {name}"
+
+
 def test_every_command_a_page_shows_exists() -> None:
     shown = list(shown_commands())
 

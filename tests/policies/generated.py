@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 PACKAGE = "policyd.a.made"
 NAMES = ("a", "b", "list", "text", "number", "flag", "object", "absent")
 SCALARS = ("0", "1", "2", "1.5", '"a"', '"b"', '""', '"ab"', '"é"', "true", "false", "null")
+#: Numbers beyond what a double or 64 bits can hold, or that are written in another way than they are printed.
+NUMBERS = ("1.0", "1e3", "9007199254740993", "12345678901234567890", "1e21", "0.1", "-7", "2147483648")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 #: Calls by what they give, with `$` for any term, `%` for one that is bound, `#` for a collection.
 TESTS = (
@@ -33,7 +35,7 @@ TESTS = (
 )
 CALLS = (
     "count($)",
-    "concat(\",\", $)",
+    'concat(",", $)',
     'object.get($, "a", $)',
     'object.get($, ["a", "b"], $)',
     "object.keys($)",
@@ -56,6 +58,24 @@ CALLS = (
     "object.union($, $)",
     "numbers.range(0, $)",
     "format_int($, 10)",
+    "array.slice($, 0, $)",
+    "array.reverse($)",
+    "base64.encode($)",
+    "ceil($)",
+    "floor($)",
+    "product($)",
+    "intersection({$, $})",
+    "json.is_valid($)",
+    'object.filter($, ["a", "b"])',
+    "object.remove($, $)",
+    'regex.find_n("[ab]", $, -1)',
+    "substring($, $, $)",
+    'trim_left($, "a")',
+    'trim_right($, "b")',
+    "trim_suffix($, $)",
+    "numbers.range($, 2)",
+    "strings.any_suffix_match($, $)",
+    'sprintf("%d %v", [$, $])',
 )
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -75,9 +95,7 @@ class Scope:
 
     def below(self) -> Scope:
         """Return the scope of a body inside this one."""
-        return Scope(
-            list(self.variables), list(self.open), [], self.rules, self.sets, self.functions, self.made
-        )
+        return Scope(list(self.variables), list(self.open), [], self.rules, self.sets, self.functions, self.made)
 
     def bind(self, *names: str, open: bool) -> None:
         """Note variables that a literal has bound."""
@@ -134,7 +152,7 @@ class Maker:
         return str(self.pick("input.list", "input.list", "input.object", "input.a", "input.b", self.reference(scope)))
 
     def scalar(self) -> str:
-        return str(self.pick(*SCALARS))
+        return str(self.pick(*(NUMBERS if self.number(9) == 0 else SCALARS)))
 
     def bound(self, scope: Scope) -> str:
         return str(self.pick(self.scalar(), *scope.variables, *scope.variables, *scope.variables))
@@ -179,7 +197,7 @@ class Maker:
         return self.fill(self.pick(*CALLS, *TESTS), lambda: self.argument(scope, depth))
 
     def fill(self, call: str, argument: Callable[[], str]) -> str:
-        while "$" in call.replace("$\"", ""):
+        while "$" in call.replace('$"', ""):
             before, _, after = call.partition("$")
             if after.startswith('"'):  # the end of a pattern
                 head, _, tail = after.partition("$")
@@ -210,7 +228,7 @@ class Maker:
         return [f"count([{', '.join(scope.declared)}]) > 0"] if scope.declared else []
 
     def literal(self, scope: Scope, depth: int) -> str:
-        kind = self.number(15)
+        kind = self.number(19)
         match kind:
             case 0 | 1 | 2:
                 collection, name = self.collection(scope), scope.new()
@@ -247,6 +265,18 @@ class Maker:
                 value, other = self.argument(scope, depth), self.bound(scope)
                 scope.bind(name, open=True)
                 return f"[{name}, {other}] = {value}"
+            case 16:
+                name = scope.new()
+                collection = self.pick("input.list", "input.object", self.reference(scope))
+                scope.bind(name, open=True)
+                return f"some {name}; {collection}[{name}]{self.pick('', '.a', ' == ' + self.bound(scope))}"
+            case 17:
+                name, other = scope.new(), scope.new()
+                scope.bind(name, other, open=True)
+                return f'{{"a": {name}, "b": {other}}} = {self.argument(scope.below(), depth)}'
+            case 18:
+                key, value = self.bound(scope), self.bound(scope)
+                return f"{key}, {value} in {self.collection(scope)}"
             case _:
                 return self.fill(self.pick(*TESTS), lambda: self.argument(scope, depth))
 

@@ -84,7 +84,8 @@ def _show(answer: Answer) -> str:
         return "undefined"
     if isinstance(answer.value, list):
         shown = "[" + ", ".join(sorted(_dump(member) for member in answer.value)) + "]"
-        return f"{len(answer.value)} violations, {_short(shown)}" if answer.value else "no violation"
+        noun = "violation" if len(answer.value) == 1 else "violations"
+        return f"{len(answer.value)} {noun}, {_short(shown)}" if answer.value else "no violation"
     return _short(_dump(answer.value))
 
 

@@ -218,10 +218,12 @@ class RuleProcess:
         doing = "while reading the policy"
         request = {"load": key, "modules": list(modules.items()), "data": data, "coverage": coverage}
         self._send(_frame(request), deadline, doing)
-        answer = self._receive(deadline, doing)
+        # The process says what it reads before it does, so a module that is never read to its end is named.
+        while "reading" in (answer := self._receive(deadline, doing)):
+            doing = f"while reading the policy {answer['reading']}"
         if "error" in answer:
             raise PolicyError(
-                f"the policy does not compile: {answer['error']}",
+                f"the policy does not compile: {short_error(str(answer['error']))}",
                 where=_place(str(answer["error"])),
                 fix="correct the Rego at that place",
             )
@@ -363,3 +365,9 @@ def _place(error: str) -> str:
     """Return `file:line:column` out of what regorus says of a syntax error."""
     words = error.split()
     return words[1] if len(words) > 1 and words[0] == "-->" else "the policy set"
+
+
+def short_error(error: str) -> str:
+    """Return what regorus says is wrong, without the line of source it draws."""
+    _, found, words = error.partition("error: ")
+    return words if found and error.startswith("-->") else error

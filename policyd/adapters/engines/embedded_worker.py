@@ -5,7 +5,8 @@ policy: address space, processor time, open files, core dumps and (where the ker
 length (4 bytes, big endian) and that many bytes. Requests are JSON; an `ask` is followed by a frame with the input.
 Each entry point is answered by a frame of its own, so the first that is missing names the rule that took too long.
 
-    {"load": KEY, "modules": [[PATH, TEXT], …], "data": {…}}   → {"ast": "…"} or {"error": "…"}
+    {"load": KEY, "modules": [[PATH, TEXT], …], "data": {…}}   → {"reading": PATH} before each module, then
+                                                                 {"ast": "…"} or {"error": "…"}
     {"ask": KEY, "entrypoints": [...]}, INPUT                  → {"result": …} or {"error": "…"}, one each
     {"ask": KEY, "query": "…", "with_input": BOOLEAN}, INPUT   → {"result": …} or {"error": "…"}
     {"coverage": KEY}                                          → {"report": "…"}
@@ -50,6 +51,7 @@ def main() -> None:
             try:
                 engine = regorus.Engine()
                 for path, text in request["modules"]:
+                    write_frame(answers, json.dumps({"reading": path}).encode())
                     engine.add_policy(path, text)
                 engine.add_data_json(json.dumps(request["data"]))
                 engine.set_enable_coverage(request.get("coverage", False))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from policyd.adapters.engines.embedded import MEMORY_BYTES, TIMEOUT_SECONDS, RuleProcess, require_held
+from policyd.adapters.engines.embedded import MEMORY_BYTES, TIMEOUT_SECONDS, RuleProcess, require_held, short_error
 from policyd.adapters.engines.opa import require_version, run_opa
 from policyd.adapters.library import library_builtins, library_folder
 from policyd.errors import EngineError, PolicyError
@@ -83,7 +83,7 @@ def ask_embedded(question: Question, *, timeout_seconds: float = TIMEOUT_SECONDS
     finally:
         process.stop()
     if answer.error is not None:
-        raise _cannot_evaluate(answer.error)
+        raise _cannot_evaluate(short_error(answer.error))
     return read_results(query, answer.value)
 
 
@@ -145,7 +145,9 @@ def ask_opa(question: Question, opa: Path, *, timeout_seconds: float = TIMEOUT_S
     if isinstance(answer, dict) and isinstance(answer.get("errors"), list) and answer["errors"]:
         raise _opa_error(answer["errors"][0], files)
     raise EngineError(
-        f"OPA ended with status {code} and no answer: {' '.join(output.split())[:300]}", where=str(opa), fix="run it again"
+        f"OPA ended with status {code} and no answer: {' '.join(output.split())[:300]}",
+        where=str(opa),
+        fix="run it again",
     )
 
 

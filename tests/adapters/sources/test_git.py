@@ -421,7 +421,7 @@ def test_git_as_root_can_change_nothing(simple: Path, root: None, monkeypatch: p
     assert sorted(path.name for path in simple.iterdir()) == [".git", "file"]
 
 
-def test_a_user_reads_his_own_checkout(simple: Path, as_user: As) -> None:
+def test_a_user_reads_his_own_checkout(simple: Path, root: None, as_user: As) -> None:
     for path in (simple, *simple.rglob("*")):
         os.chown(path, 12_345, 12_345, follow_symlinks=False)
     simple.chmod(0o700)
