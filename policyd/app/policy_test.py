@@ -15,7 +15,7 @@ from policyd.app.judging import make_pipeline_input, make_repository
 from policyd.app.policy_eval import EngineName
 from policyd.app.policy_folders import PolicyFolder, read_policy_folders
 from policyd.app.policy_opa import require_opa
-from policyd.errors import ExitCode, PolicyError, worst
+from policyd.errors import ExitCode, PolicydError, PolicyError, worst
 from policyd.models.base import JsonPath
 from policyd.models.canonical import sha256_hex
 from policyd.models.decision import Decision, Gate, Place
@@ -27,11 +27,12 @@ from policyd.policy.deciding import Subject, decide
 from policyd.policy.engine import PolicyEngine
 from policyd.policy.policy_files import FileKind, kind_of, rule_beside
 from policyd.policy.policy_set import PolicySet, read_policy_set, require_known
-from policyd.policy.rule_tests import RuleTestResult, find_stop, run_rule_tests
+from policyd.policy.rule_tests import SHOWN, RuleTestResult, find_stop, run_rule_tests, show_compared
 from policyd.policy.table_tests import MAX_TABLE_BYTES, Case, Table, find_difference, read_table, require_file
 
 MAX_EXPLAINED = 20  # each failure is run once more to see where it stopped
 _MAX_INPUT_DEPTH = 64
+MAX_SHOWN_CHARACTERS = 1000
 
 Factory = Callable[[PolicySet], AbstractContextManager[PolicyEngine]]
 
@@ -196,10 +197,27 @@ def _explain(files: Mapping[str, bytes], result: RuleTestResult) -> tuple[str, .
         with EmbeddedEngine(policy_set, coverage=True) as engine:
             engine.query([result.name], b"{}")
             [covered] = unite_coverage(engine.coverage(), [result.path])
-    except PolicyError:
+    except PolicydError:
         return ()  # what only OPA may evaluate can't be looked at here
     text = policy_set.tests[result.path]
     line = find_stop(text, result.name.rpartition(".")[2], covered.reached)
     if line is None:
         return ()
-    return (f"stopped at {result.path}:{line}", f"  {text.split(chr(10))[line - 1].strip()}")
+    stopped = (f"stopped at {result.path}:{line}", f"  {text.split(chr(10))[line - 1].strip()}")
+    return stopped + _show_compared(policy_set, result, text, line)
+
+
+def _show_compared(policy_set: PolicySet, result: RuleTestResult, text: str, line: int) -> tuple[str, ...]:
+    """Say what the variable held that was compared in the line where the test stopped."""
+    package, _, test = result.name.rpartition(".")
+    compared = show_compared(text, test, line)
+    if compared is None:
+        return ()
+    name, module = compared
+    try:
+        with EmbeddedEngine(replace(policy_set, modules={**policy_set.modules, result.path: module})) as engine:
+            shown = engine.query([f"{package}.{SHOWN}"], b"{}")[f"{package}.{SHOWN}"].value
+    except PolicydError:
+        return ()
+    values = shown if isinstance(shown, list) else []
+    return tuple(f"  {name} was {json.dumps(value)[:MAX_SHOWN_CHARACTERS]}" for value in values[:3])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from policyd.policy.engine import Answer, PolicyEngine
 from policyd.policy.policy_set import PolicySet, find_test_entrypoints, read_policy_set
 
+SHOWN = "policyd_shown"  # what is appended to a test to see a value; no test is called so
 EngineFactory = Callable[[PolicySet], AbstractContextManager[PolicyEngine]]
 
 
@@ -86,3 +87,18 @@ def find_stop(text: str, test: str, reached: Iterable[int]) -> int | None:
     end = next((number for number in range(start + 1, len(lines) + 1) if re.match(r"[^\s}]", lines[number - 1])), None)
     inside = [line for line in reached if start <= line < (end or len(lines) + 1)]
     return max(inside, default=None)
+
+
+def show_compared(text: str, test: str, stop: int) -> tuple[str, str] | None:
+    """Return a variable that the line `stop` of a test compares, and the module with a rule that shows its value.
+
+    None where the line is no comparison of a variable. The rule is `shown`, a set.
+    """
+    lines = text.split("\n")
+    start = next((number for number, line in enumerate(lines, 1) if re.match(rf"{re.escape(test)} if {{$", line)), None)
+    compared = re.match(r"\s+([a-z_][a-z0-9_]*)(?:[.\[].*)? (?:==|in) ", lines[stop - 1])
+    if start is None or compared is None:
+        return None
+    name = compared.group(1)
+    body = "\n".join(lines[start : stop - 1])
+    return name, f"{text}\n{SHOWN} contains {name} if {{\n{body}\n}}\n"

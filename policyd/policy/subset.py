@@ -11,6 +11,7 @@ after their kind, sources' strings are only ever values, so a kind can't be forg
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,9 @@ _NAMESPACES = frozenset(
 _SCALARS = frozenset({"String", "RawString", "Number", "Bool", "Null"})
 #: Builtins whose first argument is a regular expression.
 _PATTERN_FIRST = frozenset({"regex.match", "regex.find_n", "regex.find_all_string_submatch_n"})
+#: Numbers as both engines read and print them.
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
+MAX_NUMBER = 10**15  # 15 digits survive in a double
 _USE_OPA = "or evaluate this policy with `--engine opa`"
 
 Node = Mapping[str, object]
@@ -105,6 +109,10 @@ class _Module:
                     self._check_not(node)
                 case "with_mods":
                     self._check_with(node)
+                case "Number":
+                    self._check_number(node)
+                case "ArithExpr":
+                    self._check_arithmetic(node)
                 case "UnaryExpr":
                     # regorus reads `-x < 3` as `-(x < 3)`.
                     if _kind(_get(node, "expr"))[0] != "Number":
@@ -167,6 +175,30 @@ class _Module:
         if kind == "Array" and len(_list(_get(values, "items"))) != len(verbs):
             self.refuse(call, "sprintf has not one value for each verb", "make them as many")
         return None
+
+    def _check_number(self, number: Node) -> None:
+        # OPA keeps a number as it is written and regorus reads it: `1.0` prints as two texts, `1e21` as an error.
+        text = self._text(number)
+        if not _NUMBER.fullmatch(text) or abs(float(text)) > MAX_NUMBER:
+            self.refuse(
+                number,
+                f"the engines read the number {text[:40]} differently",
+                f"write it plainly, without exponent, closing zeros and more than 15 digits, {_USE_OPA}",
+            )
+
+    def _check_arithmetic(self, expression: Node) -> None:
+        # 0.1 + 0.2 is 0.3 in OPA and 0.30000000000000004 in regorus.
+        for side in ("lhs", "rhs"):
+            kind, inner = _kind(_get(expression, side))
+            if kind == "Number" and "." in self._text(inner):
+                self.refuse(
+                    expression, "the engines round fractions differently", f"calculate in whole numbers, {_USE_OPA}"
+                )
+
+    def _text(self, node: object) -> str:
+        """Return the source of a node."""
+        start, end = _get(node, "span", "start"), _get(node, "span", "end")
+        return self._source[start:end].decode() if isinstance(start, int) and isinstance(end, int) else ""
 
     def _check_not(self, literal: Node) -> None:
         kind, node = _kind(_get(literal, "expr"))

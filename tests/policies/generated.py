@@ -271,9 +271,10 @@ class Maker:
                 scope.bind(name, open=True)
                 return f"some {name}; {collection}[{name}]{self.pick('', '.a', ' == ' + self.bound(scope))}"
             case 17:
+                value = self.argument(scope, depth)
                 name, other = scope.new(), scope.new()
                 scope.bind(name, other, open=True)
-                return f'{{"a": {name}, "b": {other}}} = {self.argument(scope.below(), depth)}'
+                return f'{{"a": {name}, "b": {other}}} = {value}'
             case 18:
                 key, value = self.bound(scope), self.bound(scope)
                 return f"{key}, {value} in {self.collection(scope)}"

@@ -170,5 +170,7 @@ def test_a_difference_leaves_the_decision_undecided_and_names_rule_and_reason(ma
     assert decision.verdict is Verdict.UNDECIDED
     (problem,) = decision.problems
     assert problem.rule == "a.red"
-    assert "the engines differ in policyd.a.red.deny: regorus says no violation, opa says 1 violation," in problem.message
+    assert (
+        "the engines differ in policyd.a.red.deny: regorus says no violation, opa says 1 violation," in problem.message
+    )
     assert decision.engine.name == "both"
