@@ -37,37 +37,6 @@ def render_cli() -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_rules() -> str:
-    """Return docs/rules.md: every rule of the library, by family."""
-    from policyd.adapters.library import library_files
-    from policyd.policy.policy_set import read_policy_set
-
-    catalogue = read_policy_set(library_files(), name="library").catalogue
-    lines = [
-        "# Rules",
-        "",
-        f"The {len(catalogue)} rules of the library, from their METADATA. Made by `make goldens`.",
-        "",
-    ]
-    family = ""
-    for rule in sorted(catalogue.values(), key=lambda rule: rule.id):
-        if rule.id.partition(".")[0] != family:
-            family = rule.id.partition(".")[0]
-            lines += [f"## {family}", ""]
-        lines += [
-            f"### {rule.id}",
-            "",
-            f"**{rule.title}** ({rule.severity.value}, level {rule.level.value}, gate {rule.gate.value}; "
-            f"for {', '.join(rule.applies_to)}; {', '.join(rule.controls)})",
-            "",
-            rule.description.strip(),
-            "",
-            f"*To do:* {rule.remediation.strip()}",
-            "",
-        ]
-    return "\n".join(lines)
-
-
 def render_schema() -> str:
     """Return docs/pipeline.schema.json."""
     from policyd.pipeline.native import json_schema
@@ -75,20 +44,32 @@ def render_schema() -> str:
     return json.dumps(json_schema(), indent=2) + "\n"
 
 
-MADE = {"docs/cli.md": render_cli, "docs/rules.md": render_rules, "docs/pipeline.schema.json": render_schema}
+RULES = ROOT / "docs" / "rules"
+
+
+def make_all() -> dict[Path, str]:
+    """Return every file that is made, with its text."""
+    from policyd.app.policy_docs import make_pages
+
+    made = {ROOT / "docs" / "cli.md": render_cli(), ROOT / "docs" / "pipeline.schema.json": render_schema()}
+    return made | {RULES / name: text for name, text in make_pages().items()}
 
 
 def main() -> int:
-    """Write or compare every file that is made."""
-    stale = []
-    for name, render in MADE.items():
-        path, text = ROOT / name, render()
-        if "--check" not in sys.argv:
+    """Write or compare every file that is made; a page of a rule that is gone is not current."""
+    made = make_all()
+    gone = [path for path in RULES.glob("*") if path not in made]
+    if "--check" not in sys.argv:
+        RULES.mkdir(exist_ok=True)
+        for path, text in made.items():
             path.write_text(text)
-        elif not path.is_file() or path.read_text() != text:
-            stale.append(name)
+        for path in gone:
+            path.unlink()
+        return 0
+    stale = gone + [path for path, text in made.items() if not path.is_file() or path.read_text() != text]
     if stale:
-        print(f"not current: {', '.join(stale)}; run `make goldens` and read the difference", file=sys.stderr)
+        names = ", ".join(str(path.relative_to(ROOT)) for path in sorted(stale))
+        print(f"not current: {names}; run `make goldens` and read the difference", file=sys.stderr)
     return 1 if stale else 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from policyd.adapters.engines.opa import TIMEOUT_SECONDS, require_version, run_o
 from policyd.adapters.library import library_folder
 from policyd.app.policy_folders import PolicyFolder, read_policy_folders
 from policyd.app.policy_opa import find_opa
-from policyd.errors import EngineError, ExitCode, PolicydError, PolicyError
+from policyd.errors import EngineError, ExitCode, PolicyError
+from policyd.models.base import Model
 from policyd.models.decision import Gate
 from policyd.models.input import PipelineInput, ReleaseInput, StageInput
 from policyd.policy.checking import PolicyProblem, find_set_problems
@@ -21,7 +22,7 @@ from policyd.policy.policy_files import FileKind, kind_of
 from policyd.policy.policy_set import PolicySet, find_test_entrypoints
 from policyd.policy.table_tests import read_table
 
-_INPUTS = {Gate.PIPELINE: PipelineInput, Gate.STAGE: StageInput, Gate.RELEASE: ReleaseInput}
+_INPUTS: dict[Gate, type[Model]] = {Gate.PIPELINE: PipelineInput, Gate.STAGE: StageInput, Gate.RELEASE: ReleaseInput}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +81,10 @@ def _is_wanted(folder: PolicyFolder, problem: PolicyProblem) -> bool:
 def _table_problems(files: Mapping[str, bytes]) -> Iterator[PolicyProblem]:
     for path, content in sorted(files.items()):
         if kind_of(path) is FileKind.TABLE:
-            yield from _problem_of(lambda path=path, content=content: read_table(path, content))
-
-
-def _problem_of(look: Callable[[], object]) -> list[PolicyProblem]:
-    try:
-        look()
-    except PolicydError as error:
-        return [PolicyProblem(error.where, error.cause, error.fix)]
-    return []
+            try:
+                read_table(path, content)
+            except PolicyError as error:
+                yield PolicyProblem(error.where, error.cause, error.fix)
 
 
 def _embedded_problems(policy_set: PolicySet) -> tuple[list[PolicyProblem], bool]:
@@ -162,11 +158,15 @@ def _opa_check(opa: Path, modules: Mapping[str, str], schema: str | None) -> lis
         return list(_read_errors(errors, files, "the input of its gate" if schema else "strict mode"))
     except (ValueError, KeyError, TypeError) as error:
         raise EngineError(
-            f"`opa check` ended with status {code}: {' '.join(output.split())[:300]}", where=str(opa), fix="run it again"
+            f"`opa check` ended with status {code}: {' '.join(output.split())[:300]}",
+            where=str(opa),
+            fix="run it again",
         ) from error
 
 
-def _read_errors(errors: Iterable[Mapping[str, object]], files: Mapping[str, str], what: str) -> Iterator[PolicyProblem]:
+def _read_errors(
+    errors: Iterable[Mapping[str, object]], files: Mapping[str, str], what: str
+) -> Iterator[PolicyProblem]:
     for error in errors:
         location = error.get("location")
         where = "the policy set"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from policyd.adapters.library import library_folder, read_policy_folder
 from policyd.errors import UsageError
+from policyd.policy.policy_files import rule_beside
 
 _MARKS = ("collections", "capabilities.json", ".manifest")
+_POLL_SECONDS = 0.3
 _MAX_LEVELS = 3  # family/rule/rule.rego
 
 
@@ -22,7 +26,7 @@ class PolicyFolder:
 
     def holds(self, path: str) -> bool:
         """Say whether the file at `path` (relative to the folder) is in the part that was named."""
-        return not self.part or path == self.part or path.startswith(f"{self.part}/")
+        return not self.part or self.part in (path, rule_beside(path)) or path.startswith(f"{self.part}/")
 
 
 def read_policy_folders(paths: tuple[Path, ...]) -> list[PolicyFolder]:
@@ -45,8 +49,27 @@ def read_policy_folders(paths: tuple[Path, ...]) -> list[PolicyFolder]:
 
 def _set_of(path: Path) -> Path:
     start = path if path.is_dir() else path.parent
-    above = [start, *(Path(*[start, *[".."] * level]) for level in range(1, _MAX_LEVELS + 1))]
-    for folder in above:
-        if any((folder / mark).exists() for mark in _MARKS):
-            return folder if folder == start else folder.resolve()
-    return start
+    if _is_set(start):
+        return start
+    above = start.resolve().parents[:_MAX_LEVELS]
+    return next((folder for folder in above if _is_set(folder)), start)
+
+
+def _is_set(folder: Path) -> bool:
+    return any((folder / mark).exists() for mark in _MARKS)
+
+
+def file_times(paths: tuple[Path, ...]) -> dict[str, int]:
+    """Return when each file below `paths` (the library without one) changed last."""
+    times = {}
+    for path in paths or (library_folder(),):
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            with suppress(OSError):  # gone between the two calls: a change like others
+                times[str(file)] = file.stat().st_mtime_ns
+    return times
+
+
+def await_change(paths: tuple[Path, ...], before: dict[str, int]) -> None:
+    """Wait until the files below `paths` are not as they were `before`."""
+    while file_times(paths) == before:
+        time.sleep(_POLL_SECONDS)

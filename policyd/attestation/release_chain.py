@@ -2,8 +2,8 @@
 
 Release starts from the signed run manifest and not from whatever attestations happen to be there: what the manifest
 lists has to be present and right, and what it does not list is never looked at. `verify_release` makes the numbered
-checks of docs/architecture.md ("The release chain") in one function, appending each to a list that the caller prints, so a refusal
-is shown with the checks that came before it.
+checks of docs/architecture.md ("The release chain") in one function, appending each to a list that the caller prints,
+so a refusal is shown with the checks that came before it.
 
 Which artifact may go where: an output of a stage that has `target: T` may be released for T, and so may a product that
 a `deploy` stage with `target: T` takes as its input.
@@ -84,7 +84,7 @@ class ReleaseEvidence:
     max_level: int  # the highest SLSA Build level that may be claimed
 
 
-#: Numbers and names of the checks, in the order they are made. The reader can tick them off against docs/architecture.md.
+#: The checks in the order they are made. The reader can tick them off against docs/architecture.md.
 CHECKS = (
     "the run manifest is signed by the builder",
     "the record holds the manifest",

@@ -44,7 +44,9 @@ def total_percent(files: Iterable[FileCoverage]) -> float:
     """Return the coverage over all lines of all files."""
     counted = tuple(files)
     total = FileCoverage(
-        "", tuple(line for file in counted for line in file.reached), tuple(line for file in counted for line in file.missed)
+        "",
+        tuple(line for file in counted for line in file.reached),
+        tuple(line for file in counted for line in file.missed),
     )
     return total.percent
 

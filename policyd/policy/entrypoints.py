@@ -1,7 +1,7 @@
 """What an engine may be asked: the entry points of a policy set, spelled one way.
 
-Both engines put an entry point into a query or a URL, so its spelling is held to a pattern first (docs/threats.md, T20), and
-a package that no module of the set declares is an error, not an answer without violations.
+Both engines put an entry point into a query or a URL, so its spelling is held to a pattern first (docs/threats.md,
+T20), and a package that no module of the set declares is an error, not an answer without violations.
 """
 
 from __future__ import annotations

@@ -68,7 +68,10 @@ def unwrap_place(where: str) -> str:
 
 
 def read_query(query: str, file_ast: Mapping[str, object]) -> Query:
-    """Return the query whose wrapping (`wrap_query`) was parsed to `file_ast`; `PolicyError` where it can't be asked."""
+    """Return the query whose wrapping (`wrap_query`) was parsed to `file_ast`.
+
+    Raises `PolicyError` where it can't be asked.
+    """
     return _Reader(query, file_ast).read()
 
 

@@ -47,7 +47,7 @@ _BODIES = {
 	}""",
     Gate.STAGE: """\
 	input.stage.kind == "deploy"
-	input.requester.identity == "unverified"
+	input.requester.verified == false
 	violation := {
 		"message": sprintf("%s is asked for by nobody who is known", [input.stage.name]),
 		"at": ["requester"],
@@ -76,19 +76,19 @@ test_no_command_is_fine if {
 	count(RULE.deny) == 0 with input.commands as []
 }""",
     Gate.STAGE: """\
-document(kind, identity) := {"stage": {"name": "publish", "kind": kind}, "requester": {"identity": identity}}
+document(kind, verified) := {"stage": {"name": "publish", "kind": kind}, "requester": {"verified": verified}}
 
 test_deploy_by_nobody_is_denied if {
-	found := RULE.deny with input as document("deploy", "unverified")
+	found := RULE.deny with input as document("deploy", false)
 	found == {{"message": "publish is asked for by nobody who is known", "at": ["requester"]}}
 }
 
 test_deploy_by_somebody_is_fine if {
-	count(RULE.deny) == 0 with input as document("deploy", "alice")
+	count(RULE.deny) == 0 with input as document("deploy", true)
 }
 
 test_other_stage_is_fine if {
-	count(RULE.deny) == 0 with input as document("test", "unverified")
+	count(RULE.deny) == 0 with input as document("test", false)
 }""",
     Gate.RELEASE: """\
 document(target) := {"artifact": {"name": "app"}, "target": target}
@@ -114,7 +114,7 @@ def make_rule(family: str, rule: str, gate: Gate) -> dict[str, bytes]:
             raise UsageError(
                 f"{name!r} can't be the name of a {what}",
                 where="policyd policy new FAMILY RULE",
-                fix="use lower case letters, digits and _, beginning with a letter; not `lib`, and no `_test` at the end",
+                fix="use lower case letters, digits and _, a letter first; not `lib`, and no `_test` at the end",
             )
     words = {"family": family, "rule": rule, "gate": gate.value}
     title = rule.replace("_", " ")

@@ -14,9 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from policyd.errors import PolicyError
 from policyd.policy.regex_subset import find_regex_difference
+
+if TYPE_CHECKING:
+    from policyd.policy.text_values import TextValues
 
 #: Namespaces of builtins, of both engines. No package function, rule or import may be called like one of them, so that
 #: `http.send` is always the builtin and is looked up in the lists.
@@ -54,16 +58,20 @@ def require_subset(file_asts: Sequence[Node], packages: Mapping[str, str], built
     """
     defined: dict[str, set[str]] = {}
     maybe_undefined: dict[str, set[str]] = {}
+    values: dict[str, set[str]] = {}
     for file_ast in file_asts:
         package = _package(file_ast)
         for name, rule in _rule_heads(file_ast):
             defined.setdefault(package, set()).add(name)
+            if _kind(_get(rule, "head"))[0] != "Func":
+                values.setdefault(package, set()).add(name)
             if not _is_constant(rule):
                 maybe_undefined.setdefault(package, set()).add(name)
     for file_ast in file_asts:
         package = _package(file_ast)
         names = frozenset(defined.get(package, ()))
-        module = _Module(file_ast, builtins, names, names - maybe_undefined.get(package, set()))
+        constants = names - maybe_undefined.get(package, set())
+        module = _Module(file_ast, builtins, names, constants, frozenset(values.get(package, ())))
         if package != packages.get(module.path):
             module.refuse(
                 file_ast, f"the engine reads the package as {package!r}", "write a plain package clause first"
@@ -81,7 +89,12 @@ def find_rule_names(file_asts: Sequence[Node]) -> dict[str, list[str]]:
 
 class _Module:
     def __init__(
-        self, file_ast: Node, builtins: Builtins, rules: frozenset[str], always_defined: frozenset[str]
+        self,
+        file_ast: Node,
+        builtins: Builtins,
+        rules: frozenset[str],
+        always_defined: frozenset[str],
+        values: frozenset[str],
     ) -> None:
         self.path = str(_get(file_ast, "source", "file"))
         self._ast = file_ast
@@ -89,6 +102,9 @@ class _Module:
         self._builtins = builtins
         self._rules = rules
         self._always_defined = always_defined
+        self._values = values  # rules that are no functions: their names stand for what they hold
+        self._rule: object = None  # the one being looked at, and what is known of its variables
+        self._texts: TextValues | None = None
         self._aliases = frozenset(self._import_alias(item) for item in _list(_get(file_ast, "ast", "imports")))
 
     def check(self) -> None:
@@ -101,7 +117,12 @@ class _Module:
                 self.refuse(item, "the import is called like builtins are", "add `as` with another name")
 
         # 2. Every call, wherever it stands, every `not`, every `with`.
-        for kind, node in _nodes(_get(self._ast, "ast", "rules")):
+        for rule in _list(_get(self._ast, "ast", "rules")):
+            self._rule, self._texts = rule, None
+            self._check_rule(rule)
+
+    def _check_rule(self, rule: object) -> None:
+        for kind, node in _nodes([rule]):
             match kind:
                 case "Call":
                     self._check_call(node)
@@ -109,6 +130,14 @@ class _Module:
                     self._check_not(node)
                 case "with_mods":
                     self._check_with(node)
+                case "AssignExpr":
+                    self._check_pattern_match(node, "lhs", *(() if _get(node, "op") == "ColEq" else ("rhs",)))
+                case "SomeIn":
+                    self._check_pattern_match(node, "key", "value")
+                case "Func":
+                    self._check_pattern_match(node, "args")
+                case "RefBrack":
+                    self._check_pattern_match(node, "index")
                 case "Number":
                     self._check_number(node)
                 case "ArithExpr":
@@ -148,6 +177,14 @@ class _Module:
             self._check_format(call, params)
         return None
 
+    def _is_text(self, node: object) -> bool:
+        from policyd.policy.text_values import TextValues
+
+        # Variables live in one rule: what a name is bound to in another says nothing here.
+        if self._texts is None:
+            self._texts = TextValues(self._rule, self._values | self._aliases, self._source)
+        return self._texts.is_text(node)
+
     def _check_pattern(self, call: Node, params: list[object]) -> None:
         pattern = _literal(params[0]) if params else None
         if pattern is None:
@@ -172,9 +209,29 @@ class _Module:
         if not all(verb[:1] in ("s", "d", "v") for verb in verbs):
             return self.refuse(call, "the engines format this verb differently", f"use only %s, %d and %v, {_USE_OPA}")
         kind, values = _kind(params[1]) if len(params) == 2 else ("", {})
-        if kind == "Array" and len(_list(_get(values, "items"))) != len(verbs):
-            self.refuse(call, "sprintf has not one value for each verb", "make them as many")
+        items = _list(_get(values, "items"))
+        if kind == "Array" and len(items) != len(verbs):
+            return self.refuse(call, "sprintf has not one value for each verb", "make them as many")
+        for number, verb in enumerate(verbs):
+            if verb[:1] == "s" and not (kind == "Array" and self._is_text(items[number])):
+                # OPA prints `%!s(int64=2)` for a number, regorus `2`.
+                return self.refuse(
+                    call,
+                    f"the engines print a value {number + 1} of `%s` differently where it is no text",
+                    f"write %v, which prints text the same, {_USE_OPA}",
+                )
         return None
+
+    def _check_pattern_match(self, node: Node, *parts: str) -> None:
+        # `{"a": x} = {"a": 1, "b": 2}` is undefined in OPA, and `x` is 1 in regorus.
+        for part in parts:
+            for kind, inner in _nodes([_get(node, part)]):
+                if kind == "Object" and any(name == "Var" for name, _ in _nodes([inner])):
+                    self.refuse(
+                        inner,
+                        "the engines match an object against a pattern differently",
+                        f"take its fields one by one (`x := thing.a`), {_USE_OPA}",
+                    )
 
     def _check_number(self, number: Node) -> None:
         # OPA keeps a number as it is written and regorus reads it: `1.0` prints as two texts, `1e21` as an error.

@@ -52,7 +52,9 @@ def render_junit(results: Sequence[TestText]) -> str:
 
 
 def _case(result: TestText, engine: str) -> list[str]:
-    opening = f"    <testcase classname={_attribute(engine)} name={_attribute(result.name)} file={_attribute(result.path)}"
+    opening = (
+        f"    <testcase classname={_attribute(engine)} name={_attribute(result.name)} file={_attribute(result.path)}"
+    )
     if not result.reason:
         return [f"{opening}/>"]
     kind = "error" if result.errored else "failure"

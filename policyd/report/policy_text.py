@@ -99,13 +99,9 @@ def render_tests(
     return "\n".join([*lines, f"{word}  {said}"]) + "\n"
 
 
-def render_problems(
-    problems: Sequence[ProblemText], notes: Sequence[str], rules: int, *, style: Style = plain
-) -> str:
+def render_problems(problems: Sequence[ProblemText], notes: Sequence[str], rules: int, *, style: Style = plain) -> str:
     """Return one line for each problem, with its place and what to do, then one line for all."""
-    lines = [
-        f"{style('place', show(each.where))}: {show(each.cause)}; to do: {show(each.fix)}" for each in problems
-    ]
+    lines = [f"{style('place', show(each.where))}: {show(each.cause)}; to do: {show(each.fix)}" for each in problems]
     lines += [f"{style('warn', 'note')}  {show(note)}" for note in notes]
     if problems:
         closing = f"{style('bad', 'fail')}  {count(len(problems), 'problem')}"
@@ -116,9 +112,7 @@ def render_problems(
     return "\n".join([*lines, closing]) + "\n"
 
 
-def render_rule(
-    rule: ExplainedRule, reads: Sequence[str], *, style: Style = plain, width: int = DEFAULT_WIDTH
-) -> str:
+def render_rule(rule: ExplainedRule, reads: Sequence[str], *, style: Style = plain, width: int = DEFAULT_WIDTH) -> str:
     """Return what is known of a rule, for people."""
     lines = [f"{style('strong', show(rule.id))}  {show(rule.title)}"]
     facts = [
@@ -159,9 +153,8 @@ def render_explained(
         lines.append(text.rstrip("\n").rpartition("\n\n")[0])
         for violation in decision.violations:
             bound = f", sha256:{violation.part_sha256}" if violation.part_sha256 else ""
-            lines.append(
-                f"{_INDENT}part: input at {show(json.dumps(list(violation.at)))}{bound}; a waiver names rule, file and this"
-            )
+            at = show(json.dumps(list(violation.at)))
+            lines.append(f"{_INDENT}part: input at {at}{bound}; a waiver names rule, file and this")
     elif decision.problems:
         lines += [f"{style('doubt', 'undecided')}  {show(problem.message)}" for problem in decision.problems]
     else:

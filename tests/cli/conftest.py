@@ -52,3 +52,10 @@ def released(shop: Workshop, bwrap: Path) -> Released:
     """The shared workshop after a run; tests leave what it made as it is, or put it back."""
     run = shop.policyd("run", "pipeline.yaml", "--format", "json").require(0).json
     return Released(shop, shop.places.targets / "local" / "greeting", run)
+
+
+@pytest.fixture(scope="module")
+def opa_shop(opa: Path) -> Iterator[Workshop]:
+    """A workshop whose operator names the real OPA."""
+    with open_workshop(f'helpers: {{opa: "{opa}"}}\n') as made:
+        yield made

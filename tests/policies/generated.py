@@ -52,6 +52,7 @@ CALLS = (
     "type_name($)",
     "indexof($, $)",
     'sprintf("%v-%v", [$, $])',
+    'sprintf("%s", [$])',
     'sprintf("%d", [$])',
     "array.concat($, $)",
     "union({$, $})",

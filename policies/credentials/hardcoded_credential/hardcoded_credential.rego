@@ -20,7 +20,7 @@ deny contains violation if {
 	some variable in input.variables
 	some credential in text.credentials_in(variable.value)
 	violation := {
-		"message": sprintf("%s holds %s in plain text", [variable.name, credential]),
+		"message": sprintf("%s holds %v in plain text", [variable.name, credential]),
 		"at": variable.at,
 	}
 }
@@ -29,7 +29,7 @@ deny contains violation if {
 	some command in input.commands
 	some credential in text.credentials_in(command.text)
 	violation := {
-		"message": sprintf("%s is given %s in plain text", [command.program, credential]),
+		"message": sprintf("%s is given %v in plain text", [command.program, credential]),
 		"at": command.at,
 	}
 }

@@ -27,7 +27,7 @@ fine(document) if {
 test_known_format_is_denied_under_any_name if denied(variable("X", github_token, "environment"))
 
 test_known_format_in_a_command_is_denied if {
-	denied(command(sprintf("curl -H 'Authorization: Bearer %s' https://api.example", [github_token]), "curl"))
+	denied(command(sprintf("curl -H 'Authorization: Bearer %v' https://api.example", [github_token]), "curl"))
 }
 
 test_message_does_not_quote_the_value if {

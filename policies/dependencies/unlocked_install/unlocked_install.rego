@@ -20,7 +20,7 @@ deny contains violation if {
 	some command in input.commands
 	some package_name in _packages(command)
 	violation := {
-		"message": sprintf("%s installs %s by name, not from a lock file", [command.program, package_name]),
+		"message": sprintf("%s installs %v by name, not from a lock file", [command.program, package_name]),
 		"at": command.at,
 	}
 }

@@ -30,7 +30,7 @@ deny contains violation if {
 	some found in evidence.of_this_run(need)
 	found.state != "succeeded"
 	violation := {
-		"message": sprintf("%s needs %s, which ended as %s", [input.stage.name, need, found.state]),
+		"message": sprintf("%s needs %s, which ended as %v", [input.stage.name, need, found.state]),
 		"at": ["stage", "needs", i],
 	}
 }

@@ -23,7 +23,7 @@ deny contains violation if {
 	some result in evidence.test_results
 	result.passed != true
 	violation := {
-		"message": sprintf("the tests %s of %s did not pass", [result.name, result.stage]),
+		"message": sprintf("the tests %v of %v did not pass", [result.name, result.stage]),
 		"at": ["evidence"],
 	}
 }

@@ -20,7 +20,7 @@ deny contains violation if {
 	actions := terraform.list(object.get(change, ["change", "actions"], []))
 	"delete" in actions
 	_holds_data(change.type)
-	violation := {"message": sprintf("%s would be %s", [change.address, _what(actions)]), "at": at}
+	violation := {"message": sprintf("%v would be %v", [change.address, _what(actions)]), "at": at}
 }
 
 _what(actions) := "replaced, and lose what it holds" if "create" in actions

@@ -3,7 +3,7 @@ package policyd.infrastructure.destructive_change_test
 import data.policyd.infrastructure.destructive_change
 
 plan(kind, actions) := {"stage": {"kind": "deploy"}, "results": [{"stage": "plan", "name": "terraform", "document": {"resource_changes": [{
-	"address": sprintf("%s.x", [kind]), "type": kind, "change": {"actions": actions, "before": {}, "after": null},
+	"address": sprintf("%v.x", [kind]), "type": kind, "change": {"actions": actions, "before": {}, "after": null},
 }]}}]}
 
 test_deleted_database_is_denied if {

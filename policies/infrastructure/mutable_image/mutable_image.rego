@@ -19,7 +19,7 @@ deny contains violation if {
 	is_string(image)
 	not regex.match(`@sha256:[0-9a-f]{64}$`, image)
 	violation := {
-		"message": sprintf("%s runs %s, which is not pinned to a digest", [owner, image]),
+		"message": sprintf("%v runs %v, which is not pinned to a digest", [owner, image]),
 		"at": array.concat(at, ["image"]),
 	}
 }

@@ -21,7 +21,7 @@ test_short_digest_is_denied if {
 }
 
 test_digest_is_fine if {
-	count(mutable_image.deny) == 0 with input as pod(sprintf("web:1.0@sha256:%s", [digest]))
+	count(mutable_image.deny) == 0 with input as pod(sprintf("web:1.0@sha256:%v", [digest]))
 }
 
 test_image_that_is_no_text_is_fine if {

@@ -18,7 +18,7 @@ deny contains violation if {
 	some rule in _rules_in(change.type, change.change.after)
 	_is_everyone(rule.from)
 	_reaches_administration(rule)
-	violation := {"message": sprintf("%s would let the whole internet in", [change.address]), "at": at}
+	violation := {"message": sprintf("%v would let the whole internet in", [change.address]), "at": at}
 }
 
 _rules_in(kind, after) := [{"from": _sources(rule), "low": rule.from_port, "high": rule.to_port, "protocol": rule.protocol} |

@@ -3,7 +3,7 @@ package policyd.infrastructure.open_network_test
 import data.policyd.infrastructure.open_network
 
 plan(kind, after) := {"stage": {"kind": "deploy"}, "results": [{"stage": "plan", "name": "terraform", "document": {"resource_changes": [{
-	"address": sprintf("%s.x", [kind]), "type": kind, "change": {"actions": ["create"], "before": null, "after": after},
+	"address": sprintf("%v.x", [kind]), "type": kind, "change": {"actions": ["create"], "before": null, "after": after},
 }]}}]}
 
 rule(low, high, protocol, from) := {

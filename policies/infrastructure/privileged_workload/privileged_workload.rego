@@ -20,7 +20,7 @@ deny contains violation if {
 	some [spec, at, owner] in kubernetes.pods
 	some setting in ["hostNetwork", "hostPID", "hostIPC"]
 	spec[setting] == true
-	violation := {"message": sprintf("%s sets %s", [owner, setting]), "at": array.concat(at, [setting])}
+	violation := {"message": sprintf("%v sets %v", [owner, setting]), "at": array.concat(at, [setting])}
 }
 
 deny contains violation if {
@@ -29,14 +29,14 @@ deny contains violation if {
 	some i, volume in spec.volumes
 	is_object(volume)
 	is_object(volume.hostPath)
-	violation := {"message": sprintf("%s mounts a folder of its node", [owner]), "at": array.concat(at, ["volumes", i])}
+	violation := {"message": sprintf("%v mounts a folder of its node", [owner]), "at": array.concat(at, ["volumes", i])}
 }
 
 deny contains violation if {
 	some [container, at, owner] in kubernetes.containers
 	some setting in ["privileged", "allowPrivilegeEscalation"]
 	container.securityContext[setting] == true
-	violation := {"message": sprintf("%s sets %s", [owner, setting]), "at": array.concat(at, ["securityContext", setting])}
+	violation := {"message": sprintf("%v sets %v", [owner, setting]), "at": array.concat(at, ["securityContext", setting])}
 }
 
 deny contains violation if {
@@ -49,7 +49,7 @@ deny contains violation if {
 		"CAP_SYS_ADMIN",
 	}
 	violation := {
-		"message": sprintf("%s adds the capability %s", [owner, capability]),
+		"message": sprintf("%v adds the capability %v", [owner, capability]),
 		"at": array.concat(at, ["securityContext", "capabilities", "add"]),
 	}
 }

@@ -16,7 +16,7 @@ import data.policyd.lib.terraform
 deny contains violation if {
 	some [change, at] in terraform.changes
 	_is_public(change.type, change.change.after)
-	violation := {"message": sprintf("%s would be open to everyone", [change.address]), "at": at}
+	violation := {"message": sprintf("%v would be open to everyone", [change.address]), "at": at}
 }
 
 _is_public(kind, after) if {

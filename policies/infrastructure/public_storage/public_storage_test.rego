@@ -5,7 +5,7 @@ import data.policyd.infrastructure.public_storage
 plan(kind, after) := {"stage": {"kind": "deploy"}, "results": [
 	{"stage": "plan", "name": "other", "document": ["not", "a", "plan"]},
 	{"stage": "plan", "name": "terraform", "document": {"resource_changes": [{
-		"address": sprintf("%s.x", [kind]), "type": kind, "change": {"actions": ["create"], "before": null, "after": after},
+		"address": sprintf("%v.x", [kind]), "type": kind, "change": {"actions": ["create"], "before": null, "after": after},
 	}]}},
 ]}
 

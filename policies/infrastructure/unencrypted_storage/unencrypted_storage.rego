@@ -17,7 +17,7 @@ deny contains violation if {
 	some [change, at] in terraform.changes
 	some setting in _settings(change.type)
 	change.change.after[setting] == false
-	violation := {"message": sprintf("%s would not be encrypted", [change.address]), "at": at}
+	violation := {"message": sprintf("%v would not be encrypted", [change.address]), "at": at}
 }
 
 _settings(kind) := ["encrypted"] if kind in {"aws_ebs_volume", "aws_efs_file_system"}

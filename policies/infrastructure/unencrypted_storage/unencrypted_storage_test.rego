@@ -3,7 +3,7 @@ package policyd.infrastructure.unencrypted_storage_test
 import data.policyd.infrastructure.unencrypted_storage
 
 plan(kind, after) := {"stage": {"kind": "deploy"}, "results": [{"stage": "plan", "name": "terraform", "document": {"resource_changes": [{
-	"address": sprintf("%s.x", [kind]), "type": kind, "change": {"actions": ["create"], "before": null, "after": after},
+	"address": sprintf("%v.x", [kind]), "type": kind, "change": {"actions": ["create"], "before": null, "after": after},
 }]}}]}
 
 test_plain_database_is_denied if {

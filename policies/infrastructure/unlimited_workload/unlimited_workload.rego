@@ -16,5 +16,5 @@ import data.policyd.lib.kubernetes
 deny contains violation if {
 	some [container, at, owner] in kubernetes.containers
 	is_null(object.get(container, ["resources", "limits", "memory"], null))
-	violation := {"message": sprintf("a container of %s has no memory limit", [owner]), "at": at}
+	violation := {"message": sprintf("a container of %v has no memory limit", [owner]), "at": at}
 }

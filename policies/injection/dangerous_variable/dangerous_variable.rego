@@ -19,14 +19,14 @@ deny contains violation if {
 	some variable in input.variables
 	variable.origin == "environment"
 	reason := _reason(variable.name, variable.value)
-	violation := {"message": sprintf("%s %s", [variable.name, reason]), "at": variable.at}
+	violation := {"message": sprintf("%s %v", [variable.name, reason]), "at": variable.at}
 }
 
 deny contains violation if {
 	some command in input.commands
 	some assignment in shell.assignments(command)
 	reason := _reason(assignment[0], assignment[1])
-	violation := {"message": sprintf("%s %s", [assignment[0], reason]), "at": command.at}
+	violation := {"message": sprintf("%v %v", [assignment[0], reason]), "at": command.at}
 }
 
 _reason(name, value) := "makes every program load a library first" if {

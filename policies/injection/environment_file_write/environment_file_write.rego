@@ -18,7 +18,7 @@ deny contains violation if {
 	file := _file(command)
 	command.untrusted
 	violation := {
-		"message": sprintf("text of a stranger is written to %s", [file]),
+		"message": sprintf("text of a stranger is written to %v", [file]),
 		"at": command.at,
 	}
 }
@@ -34,7 +34,7 @@ deny contains violation if {
 	stage.untrusted
 	stage.privileged
 	violation := {
-		"message": sprintf("computed text is written to %s in a privileged stage that strangers can start", [file]),
+		"message": sprintf("computed text is written to %v in a privileged stage that strangers can start", [file]),
 		"at": command.at,
 		"confidence": "medium",
 	}

@@ -18,7 +18,7 @@ deny contains violation if {
 	some command in input.commands
 	name := _runs(command)
 	violation := {
-		"message": sprintf("%s runs what the variable %s holds", [command.program, name]),
+		"message": sprintf("%s runs what the variable %v holds", [command.program, name]),
 		"at": command.at,
 	}
 }

@@ -32,7 +32,7 @@ deny contains violation if {
 	some command in input.commands
 	some assignment in shell.assignments(command)
 	_switches_off(assignment[0], assignment[1])
-	violation := {"message": sprintf("%s switches the check of Go modules off", [assignment[0]]), "at": command.at}
+	violation := {"message": sprintf("%v switches the check of Go modules off", [assignment[0]]), "at": command.at}
 }
 
 _switches_off(name, value) if {

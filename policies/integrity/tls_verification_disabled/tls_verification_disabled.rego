@@ -34,7 +34,7 @@ deny contains violation if {
 	some command in input.commands
 	some assignment in shell.assignments(command)
 	_switches_off(assignment[0], assignment[1])
-	violation := {"message": sprintf("%s switches the verification of certificates off", [assignment[0]]), "at": command.at}
+	violation := {"message": sprintf("%v switches the verification of certificates off", [assignment[0]]), "at": command.at}
 }
 
 _switches_off("GIT_SSL_NO_VERIFY", value) if shell.is_on(value)

@@ -28,7 +28,7 @@ deny contains violation if {
 	some volume in _mounts(container.options)
 	_is_of_the_host(volume)
 	violation := {
-		"message": sprintf("the container %s gets %s of the host", [container.image, volume]),
+		"message": sprintf("the container %s gets %v of the host", [container.image, volume]),
 		"at": container.at,
 	}
 }
@@ -39,7 +39,7 @@ deny contains violation if {
 	some volume in _mounts(command.text)
 	_is_of_the_host(volume)
 	violation := {
-		"message": sprintf("%s gives a container %s of the host", [command.program, volume]),
+		"message": sprintf("%s gives a container %v of the host", [command.program, volume]),
 		"at": command.at,
 	}
 }

@@ -36,7 +36,7 @@ containers contains [container, array.concat(at, [list_name, k]), owner] if {
 }
 
 # `Deployment/web`, or `Deployment` where it has no name.
-name(workload) := sprintf("%s/%s", [workload.kind, workload.metadata.name]) if {
+name(workload) := sprintf("%v/%v", [workload.kind, workload.metadata.name]) if {
 	is_object(workload.metadata)
 	is_string(workload.metadata.name)
 }

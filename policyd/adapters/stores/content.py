@@ -261,14 +261,12 @@ class ContentBatch:
         # 1. The bytes are on the disk before any name leads to them.
         self._waiters.run(os.fsync, [file.handle for file in self._files])
 
-        # 2. A link never replaces what is there already, as a rename would.
+        # 2. What is there already and has the right size is replaced too: if it was damaged, now it is whole again.
         folders: set[Path] = set()
         for file in self._files:
             target = self._objects / file.sha256[:2] / file.sha256
-            try:
-                os.link(file.path, target)
-            except FileExistsError:
-                self._is_stored(file.sha256, file.size)
+            self._is_stored(file.sha256, file.size)
+            os.rename(file.path, target)
             folders.add(target.parent)
 
         # 3. The names are on the disk before anybody is told.

@@ -52,14 +52,26 @@ def test_objects_and_folders_are_for_their_owner_alone(content: ContentStore) ->
 
 def test_storing_twice_changes_nothing(content: ContentStore) -> None:
     content.put(b"hello")
-    before = content.path(HELLO).stat()
 
     content.put(b"hello")
     with content.batch() as batch:
         batch.put_fd(_pipe(b"hello"))
 
-    assert content.path(HELLO).stat().st_ino == before.st_ino
+    assert content.get(HELLO, max_bytes=5) == b"hello"
+    assert content.path(HELLO).stat().st_nlink == 1
     assert incoming(content) == []
+
+
+def test_a_damaged_object_is_whole_again_when_its_content_comes_once_more(content: ContentStore) -> None:
+    content.put(b"hello")
+    content.path(HELLO).chmod(0o600)
+    content.path(HELLO).write_bytes(b"hallo")
+    assert content.find_problem(HELLO) == "damaged"
+
+    with content.batch() as batch:
+        batch.put_fd(_pipe(b"hello"))
+
+    assert content.get(HELLO, max_bytes=5) == b"hello"
 
 
 @pytest.mark.parametrize(
