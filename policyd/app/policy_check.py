@@ -50,6 +50,8 @@ def check_policies(path: Path | None, *, engine: str, settings: Path | None) -> 
     With the engine `opa`, what only OPA answers is allowed; the list of what any policy may call always holds.
     """
     [folder] = read_policy_folders((path,) if path else ())
+    if not any(kind_of(file) is FileKind.MODULE for file in folder.files):
+        return PolicyChecked(rules=0, problems=(), notes=())
     problems, policy_set = find_set_problems(folder.files, folder.folder.name)
     problems += _table_problems(folder.files)
     notes: list[str] = []

@@ -31,6 +31,7 @@ from policyd.policy.rule_tests import SHOWN, RuleTestResult, find_stop, run_rule
 from policyd.policy.table_tests import MAX_TABLE_BYTES, Case, Table, find_difference, read_table, require_file
 
 MAX_EXPLAINED = 20  # each failure is run once more to see where it stopped
+_TESTS = (FileKind.TEST, FileKind.TABLE)
 _MAX_INPUT_DEPTH = 64
 MAX_SHOWN_CHARACTERS = 1000
 
@@ -86,6 +87,8 @@ def _factory(name: str, settings: Path | None, reports: list[Mapping[str, object
 
 
 def _run_folder(folder: PolicyFolder, factory: Factory) -> Iterator[RuleTestResult]:
+    if not any(kind_of(path) in _TESTS and folder.holds(path) for path in folder.files):
+        return
     explained = 0
     for result in run_rule_tests(folder.files, factory, wanted=folder.holds):
         if not result.passed and not result.errored and explained < MAX_EXPLAINED:

@@ -20,7 +20,7 @@ from policyd.errors import PolicyError
 from policyd.policy.regex_subset import find_regex_difference
 
 if TYPE_CHECKING:
-    from policyd.policy.text_values import TextValues
+    from policyd.policy.known_values import KnownValues
 
 #: Namespaces of builtins, of both engines. No package function, rule or import may be called like one of them, so that
 #: `http.send` is always the builtin and is looked up in the lists.
@@ -104,7 +104,7 @@ class _Module:
         self._always_defined = always_defined
         self._values = values  # rules that are no functions: their names stand for what they hold
         self._rule: object = None  # the one being looked at, and what is known of its variables
-        self._texts: TextValues | None = None
+        self._known: KnownValues | None = None
         self._aliases = frozenset(self._import_alias(item) for item in _list(_get(file_ast, "ast", "imports")))
 
     def check(self) -> None:
@@ -118,7 +118,7 @@ class _Module:
 
         # 2. Every call, wherever it stands, every `not`, every `with`.
         for rule in _list(_get(self._ast, "ast", "rules")):
-            self._rule, self._texts = rule, None
+            self._rule, self._known = rule, None
             self._check_rule(rule)
 
     def _check_rule(self, rule: object) -> None:
@@ -132,6 +132,14 @@ class _Module:
                     self._check_with(node)
                 case "AssignExpr":
                     self._check_pattern_match(node, "lhs", *(() if _get(node, "op") == "ColEq" else ("rhs",)))
+                case "Membership":
+                    if _get(node, "key") is not None:
+                        # `"a", "a" in {"a"}` is true in OPA alone: a set's members are their own keys.
+                        self.refuse(
+                            node,
+                            "the engines look for a key and its value differently",
+                            f"write `x[k] == v`, {_USE_OPA}",
+                        )
                 case "SomeIn":
                     self._check_pattern_match(node, "key", "value")
                 case "Func":
@@ -177,13 +185,13 @@ class _Module:
             self._check_format(call, params)
         return None
 
-    def _is_text(self, node: object) -> bool:
-        from policyd.policy.text_values import TextValues
+    def _fits(self, verb: str, node: object) -> bool:
+        from policyd.policy.known_values import KnownValues
 
         # Variables live in one rule: what a name is bound to in another says nothing here.
-        if self._texts is None:
-            self._texts = TextValues(self._rule, self._values | self._aliases, self._source)
-        return self._texts.is_text(node)
+        if self._known is None:
+            self._known = KnownValues(self._rule, self._values | self._aliases, self._source)
+        return self._known.is_text(node) if verb == "s" else self._known.is_whole(node)
 
     def _check_pattern(self, call: Node, params: list[object]) -> None:
         pattern = _literal(params[0]) if params else None
@@ -213,12 +221,13 @@ class _Module:
         if kind == "Array" and len(items) != len(verbs):
             return self.refuse(call, "sprintf has not one value for each verb", "make them as many")
         for number, verb in enumerate(verbs):
-            if verb[:1] == "s" and not (kind == "Array" and self._is_text(items[number])):
-                # OPA prints `%!s(int64=2)` for a number, regorus `2`.
+            if verb[:1] != "v" and not (kind == "Array" and self._fits(verb[:1], items[number])):
+                # Where it doesn't, OPA prints `%!s(int64=2)` or `%!d(string=a)`, and regorus `2` or nothing.
+                fitting = "text" if verb[:1] == "s" else "a whole number"
                 return self.refuse(
                     call,
-                    f"the engines print a value {number + 1} of `%s` differently where it is no text",
-                    f"write %v, which prints text the same, {_USE_OPA}",
+                    f"value {number + 1} of sprintf is not sure to be {fitting}, and the engines differ for others",
+                    f"write %v in place of %{verb[:1]}, which prints it the same, {_USE_OPA}",
                 )
         return None
 

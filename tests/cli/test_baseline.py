@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,12 +19,12 @@ def stages(*runs: str) -> str:
 
 
 @pytest.fixture
-def old(shop: Workshop, tmp_path: Path) -> Iterator[Path]:
+def old(shop: Workshop, tmp_path: Path) -> Path:
     """A repository with a bad pipeline and its baseline."""
     (tmp_path / ".git").mkdir()
     (tmp_path / "a.yaml").write_text(stages(BAD))
     shop.call("check", "--write-baseline", "known.json", cwd=tmp_path).require(1)
-    yield tmp_path
+    return tmp_path
 
 
 def test_writing_a_baseline_changes_nothing_about_the_answer(shop: Workshop, tmp_path: Path) -> None:

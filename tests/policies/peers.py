@@ -84,12 +84,18 @@ class Opa:
         if status != 200:
             raise Refused(body)
 
-    def ask(self, path: str, document: bytes) -> Answer:
-        """Answer one entry point, with failing builtins as errors."""
+    def ask(self, path: str, document: bytes, *, strict: bool = True) -> Answer:
+        """Answer one entry point, with failing builtins as errors unless asked otherwise."""
         status, body = self._call(
-            "POST", f"/v1/data/{path.replace('.', '/')}?strict-builtin-errors=true", b'{"input":%b}' % document
+            "POST",
+            f"/v1/data/{path.replace('.', '/')}?strict-builtin-errors={str(strict).lower()}",
+            b'{"input":%b}' % document,
         )
         return Answer(value=body.get("result")) if status == 200 else Answer(error=json.dumps(body)[:500])
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
 
     def _call(self, method: str, path: str, content: bytes) -> tuple[int, dict[str, Any]]:
         self._connection.request(method, path, content, {"Content-Type": "application/json"})
@@ -111,7 +117,11 @@ def open_opa(opa: Path) -> Iterator[Opa]:
             deadline = time.monotonic() + 10
             while not path.exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
-            yield Opa(path)
+            server = Opa(path)
+            try:
+                yield server
+            finally:
+                server.close()
         finally:
             process.kill()
             process.wait()

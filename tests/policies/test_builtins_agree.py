@@ -84,7 +84,7 @@ PROBES = {
     "sprintf": [
         'sprintf("%s|%d|%v", ["é", 5, [1, "a", null, true, {"k": 1.5}]])',
         'sprintf("%v %v", [1.5, {"b", "a"}])',
-        'sprintf("%d%%", [input.large])',
+        'sprintf("%v%%", [input.large])',
         'sprintf("%v", [3.25])',
     ],
     "startswith": ['startswith("abc", "")', 'startswith("é", "e")'],

@@ -10,13 +10,13 @@ Files = Callable[..., dict[str, bytes]]
 TEST = b"package policyd.colours.%s_test\n\ntest_a_is_fine if true\n"
 
 
-def tested(files: Files, *names: str) -> dict[str, bytes]:
+def with_tests(files: Files, *names: str) -> dict[str, bytes]:
     tests = {f"colours/{name}/{name}_test.rego": TEST % name.encode() for name in names}
     return {**files(*names), **tests}
 
 
 def test_a_good_set_has_no_problems(files: Files) -> None:
-    problems, policy_set = find_set_problems(tested(files, "red", "blue"), "s")
+    problems, policy_set = find_set_problems(with_tests(files, "red", "blue"), "s")
 
     assert problems == []
     assert policy_set is not None
@@ -24,7 +24,7 @@ def test_a_good_set_has_no_problems(files: Files) -> None:
 
 
 def test_each_broken_file_is_named_once_and_the_rest_is_read(files: Files) -> None:
-    given = tested(files, "red", "blue", "green")
+    given = with_tests(files, "red", "blue", "green")
     given["colours/red/red.rego"] = b"package policyd.colours.red\n"
     given["colours/blue/blue.rego"] = given["colours/blue/blue.rego"].replace(b"severity: high", b"severity: bad")
     given["stray.json"] = b"{}"
@@ -61,7 +61,7 @@ def test_a_test_file_without_tests_is_a_problem(files: Files) -> None:
 
 
 def test_two_rules_of_one_id_are_named_together(files: Files) -> None:
-    given = {**tested(files, "red"), "other/red.rego": files("red")["colours/red/red.rego"]}
+    given = {**with_tests(files, "red"), "other/red.rego": files("red")["colours/red/red.rego"]}
 
     problems, _ = find_set_problems(given, "s")
 

@@ -24,12 +24,12 @@ def test_counts_and_reasons_are_there() -> None:
 
 
 def test_policyd_reads_its_own_report_as_failed() -> None:
-    report = read_junit(render_junit(RESULTS).encode(), where="junit.xml")
+    report = read_junit(render_junit(RESULTS).encode())
 
     assert (report.tests, report.passed) == (3, False)
 
 
 def test_no_tests_are_no_pass() -> None:
-    report = read_junit(render_junit([]).encode(), where="junit.xml")
+    report = read_junit(render_junit([]).encode())
 
     assert not report.passed

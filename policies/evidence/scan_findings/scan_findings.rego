@@ -21,7 +21,7 @@ deny contains violation if {
 	errors := object.get(result.counts, "error", 0)
 	errors > 0
 	violation := {
-		"message": sprintf("the scan %v of %v has findings of level error: %d", [result.name, found.stage, errors]),
+		"message": sprintf("the scan %v of %v has findings of level error: %v", [result.name, found.stage, errors]),
 		"at": ["stage", "needs"],
 	}
 }

@@ -77,5 +77,5 @@ _reaches_administration(rule) if {
 # "22" or "1000-2000" of Google, as the ports of the list above it covers.
 _port_range(text) := [port, port] if {
 	some port in _administration
-	text == sprintf("%d", [port])
+	text == sprintf("%v", [port])
 }

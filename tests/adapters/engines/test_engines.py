@@ -160,7 +160,7 @@ def test_a_rule_that_takes_too_long_is_ended_and_named_and_the_next_question_is_
 
 
 def test_several_threads_may_ask(engines: Engines, make_set: MakeSet) -> None:
-    code = 'deny contains {"message": sprintf("%d", [input.x]), "at": []} if input.x\n'
+    code = 'deny contains {"message": sprintf("%v", [input.x]), "at": []} if input.x\n'
 
     with engines(make_set(red=code)) as engine, ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda x: engine.query(["policyd.a.red.deny"], b'{"x": %d}' % x), range(1, 21)))

@@ -1,4 +1,4 @@
-"""Which values of a rule are text for sure, so that `%s` prints them alike on both engines.
+"""Which values of a rule are text or whole numbers for sure, so that `%s` and `%d` print them alike on both engines.
 
 OPA writes `%!s(int64=2)` where `%s` is given a number, regorus writes `2`. What the published input models promise is
 enough to know most arguments: a field of a fact in a list that the rule walks. Whatever is not known here is printed
@@ -24,7 +24,8 @@ Node = Mapping[str, object]
 _TEXT = frozenset({"concat", "sprintf", "replace", "substring", "type_name", "format_int", "base64.encode"}) | {
     *("trim", "trim_left", "trim_right", "trim_prefix", "trim_suffix")
 }
-_TEXT_LISTS: Mapping[str, Any] = {
+_CALLS: Mapping[str, Any] = dict.fromkeys(_TEXT, str) | {
+    **dict.fromkeys(("count", "indexof"), int),
     "split": list[str],
     "regex.find_n": list[str],
     "regex.find_all_string_submatch_n": list[list[str]],
@@ -32,7 +33,7 @@ _TEXT_LISTS: Mapping[str, Any] = {
 _ROUNDS = 3  # `x` from a list, `y` from a list in `x`, `z` from one in `y`
 
 
-class TextValues:
+class KnownValues:
     """What is known of the names in one rule. `rules` are the names of rules and imports, which hold something else."""
 
     def __init__(self, root: object, rules: frozenset[str], source: bytes) -> None:
@@ -53,12 +54,21 @@ class TextValues:
         """Say whether the value of an expression is text wherever it is defined."""
         return _is_text(self._kind_of(node))
 
+    def is_whole(self, node: object) -> bool:
+        """Say whether the value of an expression is a whole number wherever it is defined."""
+        return _plain(self._kind_of(node)) is int
+
     def _bound(self, value: tuple[str, object] | None) -> Any:
         if value is None:
             return None
         how, node = value
         kind = self._kind_of(node)
-        return _member(kind) if how == "member" else kind
+        match how:
+            case "key":
+                return int if _member(kind) is not None else None
+            case "member":
+                return _member(kind)
+        return kind
 
     def _kind_of(self, node: object) -> Any:
         """Return the annotation that describes the value, None where nothing is known."""
@@ -76,8 +86,9 @@ class TextValues:
                 kind = self._kind_of(inner.get("refr"))
                 return _field(kind, index[1].get("value")) if index[0] == "String" else _member(kind)
             case "Call":
-                called = _dotted(inner.get("fcn"))
-                return str if called in _TEXT else _TEXT_LISTS.get(called)
+                return _CALLS.get(_dotted(inner.get("fcn")))
+            case "Number":
+                return int if isinstance(inner.get("value"), int) else None
         return None
 
 
@@ -93,8 +104,7 @@ def _bindings(root: object, source: bytes) -> Iterator[tuple[str, tuple[str, obj
     for kind, node in _walk(root):
         match kind:
             case "SomeIn":
-                for name in _names(node.get("key")):
-                    yield name, None
+                yield from _pattern(node.get("key"), ("key", node.get("collection")))
                 yield from _pattern(node.get("value"), ("member", node.get("collection")))
             case "AssignExpr":
                 followed = ("value", node.get("rhs")) if node.get("op") == "ColEq" else None
