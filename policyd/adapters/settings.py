@@ -1,6 +1,7 @@
 """Where authority is read from: operator settings, the trust policy they pin, and the project's own wishes.
 
-The repository is the thing judged, so operator settings never come from below it (SECURITY.md, "Who is trusted with what").
+The repository is the thing judged, so operator settings never come from below it (SECURITY.md, "Who is trusted with
+what").
 """
 
 from __future__ import annotations

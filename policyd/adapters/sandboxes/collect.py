@@ -2,8 +2,8 @@
 
 Called when no process of the stage is left (`Sandbox.run`), so nothing changes under the walk; yet everything in $OUT
 was made by the stage, and any of it may be a trap: a link to a key, a second name of a file elsewhere, a FIFO that
-hangs its reader, a name that paints over the terminal, ten million entries, a hole of eight exabytes (docs/threats.md, T4
-and T16).
+hangs its reader, a name that paints over the terminal, ten million entries, a hole of eight exabytes (docs/threats.md,
+T4 and T16).
 """
 
 from __future__ import annotations
