@@ -36,7 +36,7 @@ LOOPING = """deny contains {"message": "m", "at": []} if {
 """
 GREEDY = 'deny contains {"message": "m", "at": []} if count(numbers.range(1, 1000000000)) < 0\n'
 CRASHING = 'f(x) := g(x)\n\ng(x) := f(x)\n\ndeny contains {"message": "m", "at": []} if f(1)\n'
-EXPONENTIAL = "\n".join(f"x{n} := " + "[" * 12 + "1" + "]" * 12 for n in range(400)) + "\n\n" + FINE
+EXPONENTIAL = "\n".join(f"x{n} := " + "[" * 12 + "1" + "]" * 12 for n in range(3000)) + "\n\n" + FINE
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
 Whoever writes the repository also places links, FIFOs and devices in it, where a reader that follows them prints
 secrets or hangs (docs/threats.md, T16 and T45). So no component of a path is followed if it is a link, only regular
-files are read, and only up to a size. What looks like a pipeline and can't be read is reported, never passed over: a gate
-that skips a file has not judged it.
+files are read, and only up to a size. What looks like a pipeline and can't be read is reported, never passed over: a
+gate that skips a file has not judged it.
 """
 
 from __future__ import annotations
