@@ -102,6 +102,7 @@ class _Module:
         self._builtins = builtins
         self._rules = rules
         self._always_defined = always_defined
+        self._sets = {name for name, rule in _rule_heads(file_ast) if _kind(_get(rule, "head"))[0] == "Set"}
         self._values = values  # rules that are no functions: their names stand for what they hold
         self._rule: object = None  # the one being looked at, and what is known of its variables
         self._known: KnownValues | None = None
@@ -132,6 +133,10 @@ class _Module:
                     self._check_with(node)
                 case "AssignExpr":
                     self._check_pattern_match(node, "lhs", *(() if _get(node, "op") == "ColEq" else ("rhs",)))
+                case "Every":
+                    self._check_every(node)
+                case "BoolExpr":
+                    self._check_order(node)
                 case "Membership":
                     if _get(node, "key") is not None:
                         # `"a", "a" in {"a"}` is true in OPA alone: a set's members are their own keys.
@@ -231,6 +236,33 @@ class _Module:
                 )
         return None
 
+    def _check_every(self, every: Node) -> None:
+        # `every k in list { not thing[k] }` fails in regorus where `thing` has no `k`, and holds in OPA.
+        names = {self._span_text(_get(every, part)) for part in ("key", "value")}
+        for kind, negated in _nodes([_get(every, "query")]):
+            if kind != "NotExpr":
+                continue
+            for inner_kind, inner in _nodes([negated]):
+                index = [node for name, node in _nodes([_get(inner, "index")]) if name == "Var"]
+                if inner_kind == "RefBrack" and any(_get(node, "value") in names for node in index):
+                    self.refuse(
+                        negated,
+                        "the engines look up a variable of `every` inside `not` differently",
+                        f"give it another name first (`x := k`) and look that up, {_USE_OPA}",
+                    )
+
+    def _check_order(self, comparison: Node) -> None:
+        # Objects come before sets in OPA and after them in regorus; JSON has no sets, so only those written here count.
+        if _get(comparison, "op") in ("Lt", "Le", "Gt", "Ge"):
+            for side in ("lhs", "rhs"):
+                kind, inner = _kind(_get(comparison, side))
+                if kind in ("Set", "SetCompr", "BinExpr") or (kind == "Var" and _get(inner, "value") in self._sets):
+                    self.refuse(
+                        comparison,
+                        "the engines order sets and other values differently",
+                        f"compare their `count`, or use `==`, {_USE_OPA}",
+                    )
+
     def _check_pattern_match(self, node: Node, *parts: str) -> None:
         # `{"a": x} = {"a": 1, "b": 2}` is undefined in OPA, and `x` is 1 in regorus.
         for part in parts:
@@ -263,7 +295,10 @@ class _Module:
 
     def _text(self, node: object) -> str:
         """Return the source of a node."""
-        start, end = _get(node, "span", "start"), _get(node, "span", "end")
+        return self._span_text(_get(node, "span"))
+
+    def _span_text(self, span: object) -> str:
+        start, end = _get(span, "start"), _get(span, "end")
         return self._source[start:end].decode() if isinstance(start, int) and isinstance(end, int) else ""
 
     def _check_not(self, literal: Node) -> None:

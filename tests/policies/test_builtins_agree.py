@@ -50,11 +50,6 @@ PROBES = {
     ],
     "object.keys": ['object.keys({"a": 1})', "object.keys({})"],
     "object.remove": ['object.remove({"a": 1, "b": 2}, ["a"])', 'object.remove({"a": 1}, {"c"})'],
-    "object.subset": [
-        'object.subset({"a": 1, "b": 2}, {"a": 1})',
-        "object.subset([1, 2, 3], [2, 3])",
-        "object.subset({1}, {1, 2})",
-    ],
     "object.union": ['object.union({"a": {"b": 1}}, {"a": {"c": 1}})', 'object.union({"a": 1}, {"a": {"c": 1}})'],
     "product": ["product([2, 3.5])", "product([])"],
     "regex.find_all_string_submatch_n": [

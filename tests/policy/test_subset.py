@@ -43,6 +43,12 @@ def check(body: str, *, head: str = "", package: str = "policyd.a.b", declared: 
         'some trigger in input.triggers\n\tsprintf("%s", [trigger.trust])',
         'c := input.commands[0]\n\tt := c["text"]\n\tsprintf("%s", [t])',
         'sprintf("%s", ["a"])',
+        "every k in input.list { x := k; not input.m[x] }",
+        "every k in input.list { input.m[k]; not k == 2 }",
+        'every k in input.list { not input.m["a"]; k }',
+        "y := 1; every k in input.list { not input.m[y]; k }",
+        "input.a <= 1; count({1}) > 1",
+        "{1} == {2}",
         'sprintf("%s", [concat(",", input.x)])',
         'sprintf("%s", [input.stage.name])',
         'x := {"a": input.b}',
@@ -74,6 +80,13 @@ def test_what_both_engines_read_alike_may_be_used(body: str) -> None:
         ("time.now_ns() > 1", "time.now_ns may not be called"),
         ('net.lookup_ip_addr("x")', "net.lookup_ip_addr may not be called"),
         ("unheard.of(1)", "unheard.of may not be called"),
+        ("every k in input.list { not input.m[k] }", "a variable of `every` inside `not`"),
+        ("every k, v in input.list { not input.m[k].x == 1; v }", "a variable of `every` inside `not`"),
+        ("every k in input.list { every v in [1] { not input.m[k]; v } }", "a variable of `every` inside `not`"),
+        ("input.a <= {1}", "order sets"),
+        ("{x | some x in input.x} > 1", "order sets"),
+        ("seen >= input.x", "order sets"),
+        ("({1} | input.x) < 1", "order sets"),
         ('sprintf("%d", [1.5])', "not sure to be a whole number"),
         ('sprintf("%d", ["a"])', "not sure to be a whole number"),
         ('sprintf("%d", [input.x])', "not sure to be a whole number"),
@@ -151,12 +164,12 @@ def test_what_both_engines_read_alike_may_be_used(body: str) -> None:
     ],
 )
 def test_what_engines_read_differently_is_refused_with_its_line(body: str, reason: str) -> None:
-    head = "import input.a as alias\nhelper(x) if x == 1\nmaybe := 1 if input.y"
+    head = "import input.a as alias\nhelper(x) if x == 1\nmaybe := 1 if input.y\nseen contains 1"
 
     with pytest.raises(PolicyError, match=reason) as refused:
         check(body, head=head)
 
-    assert refused.value.where == "a.rego:6"
+    assert refused.value.where == "a.rego:7"
     assert refused.value.fix
 
 
