@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,41 +15,33 @@ from typing import Protocol
 from policyd.adapters import clock
 from policyd.adapters.output import read_input
 from policyd.adapters.sandboxes import open_sandbox
-from policyd.adapters.sandboxes.mountable import require_mountable, require_reachable
 from policyd.adapters.settings import Authority, require_authority
-from policyd.adapters.signers.keyfile import KeyFileSigner, load_key
-from policyd.adapters.sources.tools import FetchedTool, fetch_tool, folder_tool
 from policyd.adapters.stores.store import Store, open_store
 from policyd.app.check import EXIT_OF_VERDICT
 from policyd.app.judging import make_repository
 from policyd.app.preparing import Prepared, prepare
 from policyd.app.projects import find_root
+from policyd.app.provisions import fetch_tools, find_targets, load_signers
 from policyd.app.record import log_keys, mark_interrupted_runs, require_clock
 from policyd.app.recorded import RecordedManifests
 from policyd.app.release import Released, release_products
 from policyd.app.stages import ATTEMPT, Listener, RunSigners, RunState, live
 from policyd.attestation.bound_run import BoundRun
 from policyd.attestation.statements import decision_statement, manifest_statement, sign_statement
-from policyd.attestation.trust import role_keys
 from policyd.errors import (
     ExitCode,
     IdentityNotTrusted,
-    KeyUnusable,
     PlanChanged,
     PolicydError,
-    SettingsError,
     StoreError,
-    ToolError,
     UsageError,
     worst,
 )
 from policyd.models.base import RunId, Sha256, rfc3339
 from policyd.models.decision import Verdict
 from policyd.models.manifest import Manifest, StageRecord, StageState
-from policyd.models.pipeline import StageKind
 from policyd.models.plan import Plan, PlannedStage, SandboxMode
 from policyd.models.records import Event, EventKind
-from policyd.models.trust import Role
 from policyd.policy.catalogue import Catalogue
 from policyd.report.findings import Judged
 from policyd.run.order import StageOrder
@@ -59,7 +50,6 @@ from policyd.run.ports import Sandbox
 from policyd.run.stage_input import StageInputs
 
 MAX_PLAN_BYTES = 64 * 1024 * 1024
-MAX_LOCK_BYTES = 16 * 1024 * 1024
 
 
 class RunListener(Listener, Protocol):
@@ -155,7 +145,7 @@ def run_pipeline(
     root = find_root(path or Path("."))
     authority = require_authority(settings, repository=root)
     isolation = open_sandbox(sandbox, authority.settings)
-    signers = _load_signers(authority, functools.cache(password))
+    signers = load_signers(authority, functools.cache(password))
     with open_store(Path(authority.settings.store), Path(authority.settings.state), signers.log) as store:
         started = require_clock(store, log_keys(authority.trust), clock.now)
         for run in mark_interrupted_runs(store, at=rfc3339(started)):
@@ -215,8 +205,8 @@ def _run(
     run_id = clock.new_run_id()
     started_at = rfc3339(clock.now())
     with ExitStack() as stack:
-        targets = _find_targets(plan, authority, sandbox)
-        tools = _fetch_tools(prepared, store, authority, sandbox, listener)
+        targets = find_targets(plan, authority, sandbox)
+        tools = fetch_tools(plan, store, authority, sandbox, listener.on_tool)
         stack.enter_context(store.lock_run(run_id))
         stop = stack.enter_context(_stop_on_signals())
         store.record.append([_run_event(EventKind.RUN_STARTED, plan, run_id)])
@@ -377,38 +367,6 @@ def _run_event(
     )
 
 
-def _load_signers(authority: Authority, password: Callable[[], str]) -> RunSigners:
-    """Return the runner's keys, each of the role that the trust policy gives it; `password` is asked where needed.
-
-    Looked at before anything runs: what another key signed would be refused when it has all been done.
-    """
-    known = role_keys(authority.trust)
-
-    def load(role: Role, path: str) -> KeyFileSigner:
-        if not os.path.lexists(path):
-            raise KeyUnusable(
-                f"the {role} key is not there",
-                where=path,
-                fix=f"put it back, or correct keys.{role} in {authority.path}; a new key is a new identity",
-            )
-        signer = load_key(Path(path), password=password)
-        if known.get(signer.key_sha256) is not role:
-            raise KeyUnusable(
-                f"the trust policy does not list this key as {role}",
-                where=path,
-                fix=f"put the right key there, or correct keys.{role} in {authority.path}",
-            )
-        return signer
-
-    keys = authority.settings.keys
-    return RunSigners(
-        decider=load(Role.DECIDER, keys.decider),
-        builder=load(Role.BUILDER, keys.builder),
-        verifier=load(Role.VERIFIER, keys.verifier),
-        log=load(Role.LOG, keys.log),
-    )
-
-
 def _read_plan(name: str, store: Store) -> Plan:
     from pydantic import ValidationError
 
@@ -439,67 +397,6 @@ def _require_same_plan(approved: Plan, current: Plan) -> None:
             where=f"plan sha256:{approved.sha256}",
             fix="restore what changed, or make a new plan and have that one approved",
         )
-
-
-def _fetch_tools(
-    prepared: Prepared, store: Store, authority: Authority, sandbox: Sandbox, listener: RunListener
-) -> dict[str, FetchedTool]:
-    """Return each `stage/tool` of the plan as a folder to mount: locks fetched, folders looked at again."""
-    fetched: dict[tuple[str, str], FetchedTool] = {}
-    tools: dict[str, FetchedTool] = {}
-    for stage in prepared.plan.stages:
-        for tool in stage.tools:
-            key = (tool.name, tool.sha256)
-            if key not in fetched:
-                if tool.kind == "lock":
-                    listener.on_tool(tool.name)
-                    fetched[key] = fetch_tool(
-                        tool.name,
-                        store.content.get(tool.sha256, max_bytes=MAX_LOCK_BYTES),
-                        store,
-                        uid=sandbox.stage_uid,
-                    )
-                else:
-                    found = folder_tool(
-                        tool.name, Path(tool.path), forbidden=[Path(authority.settings.store)], uid=sandbox.stage_uid
-                    )
-                    if found.sha256 != tool.sha256:
-                        raise ToolError(
-                            f"the folder of tool {tool.name} changed since the plan was made",
-                            where=tool.path,
-                            fix="run policyd again when nothing changes it",
-                        )
-                    fetched[key] = found
-            tools[f"{stage.name}/{tool.name}"] = fetched[key]
-    return tools
-
-
-def _find_targets(plan: Plan, authority: Authority, sandbox: Sandbox) -> Mapping[str, Path]:
-    """Return the folder of each target that a stage reaches; every target a plan names must be configured."""
-    folders: dict[str, Path] = {}
-    for stage in plan.stages:
-        if stage.target is None:
-            continue
-        target = authority.settings.targets.get(stage.target)
-        if target is None:
-            raise SettingsError(
-                f"there is no target called {stage.target}",
-                where=f"stage {stage.name}",
-                fix=f"add it under `targets` in {authority.path}",
-            )
-        if stage.kind in (StageKind.DEPLOY, StageKind.MONITOR):
-            if target.folder is None:
-                raise SettingsError(
-                    f"the target {stage.target} has no folder, and a {stage.kind} stage needs one",
-                    where=f"stage {stage.name}",
-                    fix=f"give it a `folder` in {authority.path}",
-                )
-            what = f"the folder of target {stage.target}"
-            store = Path(authority.settings.store)
-            folder = require_mountable(Path(target.folder), what=what, apart_from=[store, authority.path.parent])
-            require_reachable(folder, sandbox.stage_uid, what=what)
-            folders[stage.target] = folder
-    return folders
 
 
 @contextmanager
