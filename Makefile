@@ -4,7 +4,7 @@ PYTEST := $(PY) -m pytest -q -n auto --maxprocesses 8 --dist loadgroup
 T ?= tests
 K ?=
 
-.PHONY: help demo test check format lint types layers rego docs goldens bench lock clean tools dev
+.PHONY: fuzz help demo test check format lint types layers rego docs goldens bench lock clean tools dev
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ goldens: dev ## rewrite goldens and generated docs; read the difference in revie
 
 bench: dev tools ## measure against the named peers; prints ratios
 	@$(PY) -m benchmarks
+
+fuzz: dev tools ## look longer for policies that the engines answer differently
+	@POLICYD_FUZZ=20000 $(PYTEST) tests/policies/test_policies_agree.py
 
 lock: dev ## resolve the dependencies again and write the hashes
 	@for f in install dev; do .venv/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe \

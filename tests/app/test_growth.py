@@ -92,5 +92,7 @@ def test_what_a_stage_leaves_does_not_grow_with_the_stages_before_it(costs: tupl
 def test_policyd_waits_for_the_disk_eight_times_a_stage_at_most(costs: tuple[Cost, Cost, Cost]) -> None:
     few, more, most = (cost.waits for cost in costs)
 
-    assert 0 < more - few <= ADDED * WAITS
-    assert 0 < most - more <= ADDED * WAITS
+    # The first digest with a new first byte makes a folder, which is waited for once: by chance, never 256 times over.
+    by_chance = ADDED
+    assert 0 < more - few <= ADDED * WAITS + by_chance
+    assert 0 < most - more <= ADDED * WAITS + by_chance
