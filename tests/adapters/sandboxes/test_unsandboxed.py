@@ -12,12 +12,24 @@ from typing import Any
 
 import pytest
 
+from policyd.adapters.sandboxes import reaper
+from policyd.adapters.sandboxes.mountable import can_reach
 from policyd.adapters.sandboxes.unsandboxed import Unsandboxed
 from policyd.adapters.sandboxes.workspace import open_workspace
 from policyd.errors import SandboxError, SandboxUnavailable
 from policyd.run.ports import Job, Killed, ToolMount
+from tests.adapters.conftest import ORDINARY_UID, _directly
 
 As = Callable[[Callable[[], None]], None]
+
+
+@pytest.fixture(autouse=True)
+def _readable_for_the_user(request: pytest.FixtureRequest) -> None:
+    """Skip the user's variant where the checkout lies out of his reach: his Python has to read the supervisor."""
+    asked = request.fixturenames
+    as_user = "as_user" in asked or ("identity" in asked and request.getfixturevalue("identity") is not _directly)
+    if as_user and os.geteuid() == 0 and not can_reach(Path(reaper.__file__).parent, ORDINARY_UID):
+        pytest.skip(f"uid {ORDINARY_UID} can't read this checkout")
 
 
 class Stage:
