@@ -251,13 +251,13 @@ def test_a_stage_does_not_reach_the_network(account_bench: Workbench) -> None:
         (project / "listener").write_text(f"{host} {port}\n")
 
         outside = bench.call(project, "/usr/bin/python3", "probe.py", "listener").require(0, "REACHED listener")
-        assert listener.connections == 1
+        assert listener.settled() == 1
         run = bench.policyd(project, "run", "pipeline.yaml").require(5)
     finally:
         listener.close()
 
     assert "the host answers" in outside.said
-    assert listener.connections == 1
+    assert listener.settled() == 1
     _require_nothing_reached(
         run, "listener", "metadata", "datagram", "datagram_v6", "name", "hypervisor", "packets", "interfaces"
     )
@@ -325,7 +325,7 @@ def test_a_stage_does_not_reach_a_socket_of_the_host(account_bench: Workbench) -
         (project / "sockets").write_text("".join(f"{name}\n" for name in names))
 
         outside = bench.call(project, "/usr/bin/python3", "probe.py", "listed").require(0)
-        connections = listener.connections
+        connections = listener.settled()
         run = bench.policyd(project, "run", "pipeline.yaml").require(5)
     finally:
         listener.close()
@@ -334,7 +334,7 @@ def test_a_stage_does_not_reach_a_socket_of_the_host(account_bench: Workbench) -
     for name in names:
         assert f"REACHED {name}: connected" in outside.said
     assert connections >= len(names)
-    assert listener.connections == connections
+    assert listener.settled() == connections
     _require_nothing_reached(run, *names)
 
 

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -233,6 +234,14 @@ class Listener:
             self.connections += 1
             with connection, suppress(OSError):
                 connection.sendall(b"the host answers")
+
+    def settled(self) -> int:
+        """Return how many have connected, once nobody who has is still waiting to be counted."""
+        while True:
+            before = self.connections
+            time.sleep(0.3)
+            if self.connections == before:
+                return before
 
     def close(self) -> None:
         import socket

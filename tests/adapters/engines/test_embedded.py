@@ -44,7 +44,7 @@ def test_a_rule_that_takes_all_memory_is_ended_and_named(make_set: MakeSet) -> N
 
 def test_nesting_that_is_allowed_but_slow_is_ended(make_set: MakeSet) -> None:
     """Brackets up to the bound may still take long when they come in numbers: time is bounded as well."""
-    deep = "\n".join(f"x{number} := " + "[" * 12 + "1" + "]" * 12 for number in range(400))
+    deep = "\n".join(f"x{number} := " + "[" * 12 + "1" + "]" * 12 for number in range(4_000))
 
     with (
         EmbeddedEngine(make_set(red=f"{deep}\n{FOUND}"), timeout_seconds=1.0) as engine,
