@@ -312,6 +312,8 @@ def test_a_stage_does_not_read_shadow(account_bench: Workbench) -> None:
     )
 
 
+# One after the other: the probe outside tries every abstract socket of the machine, and would knock at the other's.
+@pytest.mark.xdist_group("attack-socket")
 def test_a_stage_does_not_reach_a_socket_of_the_host(account_bench: Workbench) -> None:
     bench = account_bench
     project = bench.add(ATTACKS / "stage-reaches-host-socket")
