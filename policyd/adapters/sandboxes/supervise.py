@@ -103,7 +103,8 @@ class Ending:
 
 def _start(isolation: Isolation, stack: ExitStack) -> tuple[subprocess.Popen[bytes], int]:
     # bwrap says the pid of the first process here. No pipe: if we died, writing to it would kill bwrap in the one
-    # moment in which it leaves a child behind that waits for ever.
+    # moment in which it leaves a child behind that waits for ever. (A `kill -9` of ours in those microseconds still
+    # can: what is left then is bwrap's own process before its set-up, and nothing of the stage.)
     info = os.memfd_create("policyd", os.MFD_CLOEXEC)
     stack.callback(os.close, info)
     with ExitStack() as handed_over:

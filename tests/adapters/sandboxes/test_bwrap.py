@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -422,8 +423,12 @@ def test_killing_policyd_kills_its_stage(identity: As, with_stage: WithStage) ->
     identity(test)
 
 
-def test_killing_policyd_while_a_sandbox_comes_up_leaves_nothing_behind(bwrap: Path, root: None) -> None:
-    """At any moment of the start, either the stage has not begun or it dies too."""
+def test_killing_policyd_while_a_sandbox_comes_up_leaves_nothing_of_the_stage_behind(bwrap: Path, root: None) -> None:
+    """At any moment of the start, either the stage has not begun or it dies too.
+
+    For some microseconds bwrap's child waits for bwrap and does not yet die with it: that child may be left, waiting
+    for ever, still before its set-up (1 in 1,800 kills, bubblewrap 0.8).
+    """
     uid = 61_000 + secrets.randbelow(3000)  # nobody else's, so every process of it is ours
     sandbox = BwrapSandbox(bwrap, uid)
     with open_workspace(Path("/var/tmp"), sandbox.stage_uid) as workspace:
@@ -437,7 +442,9 @@ def test_killing_policyd_while_a_sandbox_comes_up_leaves_nothing_behind(bwrap: P
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
 
-        _wait_until(lambda: not _processes_of(uid))
+        _wait_until(lambda: not _begun(uid), seconds=30)
+        for pid in _processes_of(uid):
+            os.kill(pid, signal.SIGKILL)
 
 
 # Bounds.
@@ -567,16 +574,24 @@ def _processes(part_of_command_line: str) -> list[int]:
     return [pid for pid in found if pid != os.getpid()]
 
 
-def _processes_of(uid: int) -> list[str]:
+def _processes_of(uid: int) -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if entry.stat().st_uid == uid:
-                    found.append((entry / "cmdline").read_text())
-            except OSError:
-                pass
+        with suppress(OSError):
+            if entry.name.isdigit() and entry.stat().st_uid == uid:
+                found.append(int(entry.name))
     return found
+
+
+def _begun(uid: int) -> list[int]:
+    """Return the processes of `uid` that are more than bwrap before its set-up: filtered, or another program."""
+    begun = []
+    for pid in _processes_of(uid):
+        with suppress(OSError):
+            command, status = (Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "status"))
+            if b"\nState:\tZ" not in status and (b"bwrap" not in command or b"\nSeccomp:\t2\n" in status):
+                begun.append(pid)
+    return begun
 
 
 def _wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
