@@ -16,7 +16,9 @@ from policyd.models.manifest import Product, ResultSummary
 from policyd.models.pipeline import StageKind
 from policyd.models.plan import Governance, PlannedStage, Requester, SourceTree
 
-Dialect = Literal["policyd", "github"]
+Dialect = Literal["policyd", "github", "gitlab", "azure", "tekton"]
+#: What a file is to its system: `component` is a GitLab component or template, `settings` a file such as dependabot.yml.
+PipelineKind = Literal["pipeline", "workflow", "action", "component", "template", "task", "trigger", "settings"]
 
 
 class PipelineRef(Model):
@@ -24,7 +26,7 @@ class PipelineRef(Model):
 
     path: str
     dialect: Dialect
-    kind: Literal["pipeline", "workflow", "action"]
+    kind: PipelineKind
     name: str
 
 

@@ -1,18 +1,29 @@
-"""Where front ends write down facts, with the place of each."""
+"""Where front ends write down facts, with the place of each, and what follows from them for every system alike.
+
+A front end says what a file holds: scripts with the values expanded in them, variables, references. What a command
+does, what a stage is for and what runs of a checkout is worked out here, once for all systems.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from policyd.errors import InputTooLarge
 from policyd.models.base import JsonPath
 from policyd.models.facts import (
+    ArtifactUse,
+    Cache,
     Checkout,
     Command,
     Condition,
     Container,
+    Effect,
     Expression,
     Facts,
+    Flow,
+    Guard,
     Permission,
     Reference,
     SecretUse,
@@ -20,16 +31,33 @@ from policyd.models.facts import (
     Trigger,
     Variable,
 )
-from policyd.pipeline.shell import ShellCommand
+from policyd.pipeline.effects import FoundEffect, find_command_effects, find_variable_effects
+from policyd.pipeline.shell import Opaque, ShellCommand, split_arguments, split_script
 from policyd.pipeline.source_map import SourceMap, Spot
 
 MAX_FACTS = 20_000  # of one kind; a real pipeline has some hundred
 
 
-class FactBook:
-    """The lists of facts of one pipeline while they are collected.
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is known where a script or variable stands.
 
-    Ask `at` for the place of the next fact of a list, then append the fact: `at` is its index.
+    `tainted` are the variables of the shell that hold an outsider's text, `secrets` those that hold a secret, `guards`
+    what has to hold before it runs. `shell` is the program that reads scripts, "" where arguments are run as they are.
+    """
+
+    stage: str
+    shell: str = "bash"
+    tainted: frozenset[str] = frozenset()
+    secrets: frozenset[str] = frozenset()
+    guards: tuple[Guard, ...] = ()
+
+
+class FactBook:
+    """The lists of facts of one pipeline while they are collected, stage after stage in the order of the file.
+
+    Ask `at` for the place of the next fact of a list, then append the fact: `at` is its index. Scripts, variables and
+    references have methods that also write down what they do.
     """
 
     def __init__(self, file: str) -> None:
@@ -39,8 +67,12 @@ class FactBook:
         self.triggers: list[Trigger] = []
         self.references: list[Reference] = []
         self.commands: list[Command] = []
+        self.effects: list[Effect] = []
         self.expressions: list[Expression] = []
         self.checkouts: list[Checkout] = []
+        self.caches: list[Cache] = []
+        self.artifacts: list[ArtifactUse] = []
+        self.flows: list[Flow] = []
         self.permissions: list[Permission] = []
         self.secrets: list[SecretUse] = []
         self.variables: list[Variable] = []
@@ -57,21 +89,64 @@ class FactBook:
         spots.append(spot)
         return (kind, len(spots) - 1)
 
-    def add_command(self, command: ShellCommand, stage: str, spot: Spot, *, run_by: str) -> None:
-        """Write down a command; `run_by` is the shell that runs it, "" for none."""
+    def script(self, script: str, spot: Spot, around: Around, opaque: Sequence[Opaque] = ()) -> list[ShellCommand]:
+        """Write down the commands of the script that is the scalar at `spot`, and what they do; return them."""
+        commands = split_script(script, opaque, shell=around.shell, max_commands=MAX_FACTS)
+        for command in commands:
+            self.command(command, spot._replace(start=command.start, end=command.end), around)
+        return commands
+
+    def arguments(self, arguments: Sequence[str], spot: Spot, around: Around) -> list[ShellCommand]:
+        """Write down a command given as a list of arguments (not empty), and those of the script in it, if any."""
+        commands = split_arguments(arguments, max_commands=MAX_FACTS)
+        for command in commands:
+            self.command(command, spot, around)
+        return commands
+
+    def command(self, command: ShellCommand, spot: Spot, around: Around) -> None:
+        """Write down one command and what it does."""
         self.commands.append(
             Command(
                 at=self.at("commands", spot),
-                stage=stage,
+                stage=around.stage,
                 text=command.text,
                 program=command.program,
                 argv=command.argv,
                 pipes_to=command.pipes_to,
                 writes_to=command.writes_to,
-                shell=run_by,
+                shell=around.shell,
                 untrusted=command.untrusted,
+                reads_untrusted=sorted(command.reads & around.tainted),
+                reads_secrets=sorted(command.reads & around.secrets),
             )
         )
+        self._effects(find_command_effects(command, tainted=around.tainted, secrets=around.secrets), spot, around)
+
+    def variable(self, variable: Variable, spot: Spot, around: Around) -> None:
+        """Write down a variable (its `at` is given here) and what setting it does."""
+        self.variables.append(variable.model_copy(update={"at": self.at("variables", spot)}))
+        self._effects(find_variable_effects(variable.name, variable.value), spot, around)
+
+    def effect(self, found: FoundEffect, spot: Spot, around: Around) -> None:
+        """Write down something that a component, container or setting does."""
+        self._effects([found], spot, around)
+
+    def _effects(self, found: Iterable[FoundEffect], spot: Spot, around: Around) -> None:
+        for one in found:
+            self.effects.append(
+                Effect(
+                    at=self.at("effects", spot),
+                    stage=around.stage,
+                    kind=one.kind,
+                    program=one.program,
+                    text=one.text,
+                    detail=one.detail,
+                    untrusted=one.untrusted,
+                    computed=one.computed,
+                    secret=one.secret,
+                    guards=list(around.guards),
+                )
+            )
 
     def close(self, source_map: SourceMap) -> tuple[Facts, SourceMap]:
         """Return all facts and the source map that knows where they stand."""
@@ -80,8 +155,12 @@ class FactBook:
             triggers=self.triggers,
             references=self.references,
             commands=self.commands,
+            effects=self.effects,
             expressions=self.expressions,
             checkouts=self.checkouts,
+            caches=self.caches,
+            artifacts=self.artifacts,
+            flows=self.flows,
             permissions=self.permissions,
             secrets=self.secrets,
             variables=self.variables,

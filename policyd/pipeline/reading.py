@@ -5,17 +5,22 @@ The bytes come in frozen and are kept: what is judged here is what is hashed and
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from importlib import import_module
+from types import ModuleType
+from typing import cast
 
 from policyd.models.facts import Facts
-from policyd.models.input import Dialect, PipelineRef
+from policyd.models.input import Dialect, PipelineKind, PipelineRef
 from policyd.models.pipeline import PipelineFile
+from policyd.pipeline.front_end import FrontEndRead
 from policyd.pipeline.source_map import SourceMap
-from policyd.pipeline.yaml_reader import read_yaml_with_places
 
-Kind = Literal["pipeline", "workflow", "action"]
+#: In the order in which they are asked; what is told by path comes before what is told by content.
+DIALECTS: tuple[Dialect, ...] = ("policyd", "github", "gitlab", "azure", "tekton")
+MAX_ROUNDS = 16  # of includes that include
+MAX_INCLUDED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,39 +33,35 @@ class ReadPipeline:
     source_map: SourceMap
     content: bytes
     native: PipelineFile | None
+    included: Mapping[str, bytes | None]
 
 
-def read_pipeline(path: str, content: bytes) -> ReadPipeline:
-    """Return the pipeline in `content`; `path`, with forward slashes, is its name and tells what GitHub takes it for.
+def read_pipeline(
+    path: str, content: bytes, find_file: Callable[[str], bytes | None] = lambda _path: None
+) -> ReadPipeline:
+    """Return the pipeline in `content`; `path`, with forward slashes, is its name and tells what a system takes it for.
 
-    A file that shows no dialect is read as a native pipeline, so that the error says what one begins with. Raises
-    `DocumentError` or `InputTooLarge` with `file:line:column`.
+    `find_file` returns another file of the repository, which a system may include, or `None` where there is none that
+    can be read. A file that shows no dialect is read as a native pipeline, so that the error says what one begins
+    with. Raises `DocumentError` or `InputTooLarge` with `file:line:column`.
     """
     dialect, kind = find_kind(path, content) or ("policyd", "pipeline")
-    document = read_yaml_with_places(content, file=path)
-    native: PipelineFile | None = None
-    # Each front end is imported where it is needed: most calls read one dialect.
-    if dialect == "policyd":
-        from policyd.pipeline.native import read_native
-        from policyd.pipeline.native_facts import find_native_facts
-
-        native = read_native(document)
-        facts, source_map = find_native_facts(native, document.source_map)
-    elif kind == "workflow":
-        from policyd.pipeline.github import find_workflow_facts
-
-        facts, source_map = find_workflow_facts(document)
-    else:
-        from policyd.pipeline.github import find_action_facts
-
-        facts, source_map = find_action_facts(document)
+    front_end = _front_end(dialect)
+    included: dict[str, bytes | None] = {}
+    for _ in range(MAX_ROUNDS):
+        read = cast("FrontEndRead", front_end.read(path, content, kind, included))
+        wanted = [name for name in read.missing if name not in included][: MAX_INCLUDED - len(included)]
+        if not wanted:
+            break
+        included.update((name, find_file(name)) for name in wanted)
     return ReadPipeline(
-        ref=PipelineRef(path=path, dialect=dialect, kind=kind, name=_name_of(document.value, path)),
-        facts=facts,
-        document=document.value,
-        source_map=source_map,
+        ref=PipelineRef(path=path, dialect=dialect, kind=kind, name=read.name or path),
+        facts=read.facts,
+        document=read.document,
+        source_map=read.source_map,
         content=content,
-        native=native,
+        native=read.native,
+        included=included,
     )
 
 
@@ -70,46 +71,34 @@ def find_dialect(path: str, content: bytes) -> Dialect | None:
     return found[0] if found else None
 
 
-def find_kind(path: str, content: bytes) -> tuple[Dialect, Kind] | None:
-    """Return system and kind of a file: by its path as GitHub goes by it, else by how it begins."""
+def find_kind(path: str, content: bytes) -> tuple[Dialect, PipelineKind] | None:
+    """Return system and kind of a file: by its path as the systems go by it, else by how it begins."""
     by_path = find_kind_by_path(path)
-    if by_path is not None:
-        return by_path
-    if begins_as_native(content):
-        return "policyd", "pipeline"
-    if _has_key(content, b"jobs") and _has_key(content, b"on"):
-        return "github", "workflow"
-    if _has_key(content, b"runs") and re.search(rb"^[ \t]+using[ \t]*:", content, re.MULTILINE):
-        return "github", "action"
+    return by_path if by_path is not None else find_kind_by_content(path, content)
+
+
+def find_kind_by_path(path: str) -> tuple[Dialect, PipelineKind] | None:
+    """Return what a system takes the file at `path` for; it looks at nothing else."""
+    for dialect in DIALECTS:
+        kind: PipelineKind | None = _front_end(dialect).kind_by_path(path)
+        if kind is not None:
+            return dialect, kind
     return None
 
 
-def find_kind_by_path(path: str) -> tuple[Dialect, Kind] | None:
-    """Return what GitHub takes the file at `path` for; it looks at nothing else."""
-    parts = path.split("/")
-    if not parts[-1].endswith((".yml", ".yaml")):
-        return None
-    if parts[-3:-1] == [".github", "workflows"]:
-        return "github", "workflow"
-    return ("github", "action") if parts[-1] in ("action.yml", "action.yaml") else None
-
-
-# Comments, blank lines and a document start may stand before the first key; JSON may open with a brace.
-_NATIVE = re.compile(
-    rb"(?:\xef\xbb\xbf)?+(?:[ \t]*+(?:#[^\r\n]*+|---[ \t]*+(?:#[^\r\n]*+)?)?[\r\n])*+[ \t{\r\n]*+"
-    rb"[\"']?policyd[\"']?[ \t]*:[ \t]*[\"']?pipeline/"
-)
+def find_kind_by_content(path: str, content: bytes) -> tuple[Dialect, PipelineKind] | None:
+    """Return what a YAML file looks like; its beginning is enough."""
+    for dialect in DIALECTS:
+        kind: PipelineKind | None = _front_end(dialect).kind_by_content(path, content)
+        if kind is not None:
+            return dialect, kind
+    return None
 
 
 def begins_as_native(content: bytes) -> bool:
     """Say whether the first key is `policyd` and names a pipeline format. Looks at the beginning only."""
-    return _NATIVE.match(content) is not None
+    return _front_end("policyd").kind_by_content("", content) is not None
 
 
-def _has_key(content: bytes, key: bytes) -> bool:
-    return re.search(rb"^[\"']?" + key + rb"[\"']?[ \t]*:", content, re.MULTILINE) is not None
-
-
-def _name_of(document: object, path: str) -> str:
-    name = document.get("name") if isinstance(document, dict) else None
-    return name if isinstance(name, str) and name else path
+def _front_end(dialect: Dialect) -> ModuleType:
+    return import_module(f"policyd.pipeline.{'native' if dialect == 'policyd' else dialect}")

@@ -49,15 +49,28 @@ class ShellCommand:
     untrusted: bool
     pipes_to: str = ""
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """The variables that the command's text names, `$env:NAME` and `%NAME%` included."""
+        return frozenset(found[1] or found[2] for found in _READS.finditer(self.text))
+
+
+_READS = re.compile(r"\$\{?(?:env:)?[#!]?([A-Za-z_][A-Za-z0-9_]*)|%([A-Za-z_][A-Za-z0-9_]*)%")
+_POSIX_SHELLS = frozenset(("", "bash", "sh", "dash", "zsh", "ksh", "ash"))
+_ESCAPES = {"pwsh": "`", "powershell": "`", "cmd": "^"}
+
 
 def split_script(
-    script: str, opaque: Sequence[Opaque] = (), *, escape: str = "\\", max_commands: int = 20_000
+    script: str, opaque: Sequence[Opaque] = (), *, shell: str = "bash", max_commands: int = 20_000
 ) -> list[ShellCommand]:
     """Return the commands of `script` in the order in which they stand.
 
-    `opaque` is sorted and does not overlap. `escape` is the shell's escape character. At most `max_commands` + 1
-    commands come back, so a caller sees that there were too many.
+    `opaque` is sorted and does not overlap. `shell` is the program that reads the script; one in another language than
+    a shell's is one command. At most `max_commands` + 1 commands come back, so a caller sees that there were too many.
     """
+    if shell not in _POSIX_SHELLS and shell not in _ESCAPES:
+        return [ShellCommand(0, len(script), script, shell, [shell], [], any(span.untrusted for span in opaque))]
+    escape = _ESCAPES.get(shell, "\\")
     splitter = _Splitter(script, opaque, escape, max_commands)
     return _with_inner(splitter.split(), splitter.scripts, escape, max_commands)
 

@@ -64,11 +64,15 @@ Node = ScalarNode | MappingNode | SequenceNode | AliasNode
 
 
 class Spot(NamedTuple):
-    """A part of the document: a path and, inside a scalar, the characters from `start` to `end` of its value."""
+    """A part of the document: a path and, inside a scalar, the characters from `start` to `end` of its value.
+
+    `source` is the map of the file it stands in where that is another one: a template, an included file.
+    """
 
     path: JsonPath
     start: int = -1
     end: int = -1
+    source: SourceMap | None = None
 
 
 class SourceMap:
@@ -105,9 +109,10 @@ class SourceMap:
         spot = self.spot(at)
         if spot is None:
             return None
+        source = spot.source or self
         if spot.start >= 0:
-            return self.place_inside(spot.path, spot.start, spot.end)
-        return self.place_of(spot.path)
+            return source.place_inside(spot.path, spot.start, spot.end)
+        return source.place_of(spot.path)
 
     def place_of(self, path: JsonPath, *, key: bool = False) -> Place:
         """Return the place of the part of the document at `path`, or of the nearest part that encloses it.

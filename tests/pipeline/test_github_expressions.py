@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policyd.pipeline.github_expressions import (
+from policyd.pipeline.github.expressions import (
     UNTRUSTED_CONTEXTS,
     checks_spoofable_actor,
     find_expressions,

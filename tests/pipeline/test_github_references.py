@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from policyd.pipeline.github_references import parse_image, parse_uses
+from policyd.pipeline.github.references import parse_image, parse_uses
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 DIGEST = "sha256:" + "0" * 64

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from policyd.errors import DocumentError
 from policyd.models.pipeline import PipelineFile
-from policyd.pipeline.native import all_needs, json_schema
+from policyd.pipeline.native.document import json_schema
+from policyd.pipeline.needs import all_needs
 from policyd.pipeline.reading import read_pipeline
 
 

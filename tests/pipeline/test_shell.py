@@ -172,7 +172,7 @@ def test_program_names_are_without_their_folder() -> None:
 
 
 def test_other_shells_escape_with_other_characters() -> None:
-    assert split_script("a C:\\b\\c `\nd", escape="`")[0].argv == ["a", "C:\\b\\c", "d"]
+    assert split_script("a C:\\b\\c `\nd", shell="pwsh")[0].argv == ["a", "C:\\b\\c", "d"]
 
 
 def test_no_more_commands_than_asked_for_come_back() -> None:

@@ -16,10 +16,10 @@ from typing import cast
 from policyd.models.base import JsonPath
 from policyd.models.facts import Facts, Permission, SecretUse, StageFact, Trigger
 from policyd.pipeline.characters import quoted
-from policyd.pipeline.github_expressions import find_expressions, parse_expression
-from policyd.pipeline.github_reader import GithubReader, Mapped, Scope, expand_matrix
-from policyd.pipeline.github_references import ParsedReference, parse_image, parse_uses
-from policyd.pipeline.github_trust import Access, expand_all, find_event
+from policyd.pipeline.github.expressions import find_expressions, parse_expression
+from policyd.pipeline.github.reader import GithubReader, Mapped, Scope, expand_matrix
+from policyd.pipeline.github.references import ParsedReference, parse_image, parse_uses
+from policyd.pipeline.github.trust import Access, expand_all, find_event
 from policyd.pipeline.source_map import SourceMap, Spot
 from policyd.pipeline.yaml_reader import YamlDocument
 

@@ -18,6 +18,7 @@ from policyd.errors import DocumentError
 from policyd.models.base import JsonPath
 from policyd.models.pipeline import Inputs, Output, PipelineFile, Result, Stage, StageKind, Tool
 from policyd.pipeline.characters import describe_character, find_hidden_character, quoted
+from policyd.pipeline.needs import all_needs
 from policyd.pipeline.yaml_reader import YamlDocument
 
 FORMAT = "pipeline/v1"
@@ -341,29 +342,6 @@ class _Native:
 
     def _refuse(self, cause: str, path: JsonPath, fix: str, *, key: bool = False) -> NoReturn:
         raise DocumentError(cause, where=self.map.where(path, key=key), fix=fix)
-
-
-def all_needs(needs: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Return for each stage the stages it needs, directly or not, as a bit set in the order of `needs`.
-
-    `needs` has no circle and names only its own keys. Bit sets, so that thousands of stages in a row cost little.
-    """
-    bits = {name: 1 << index for index, name in enumerate(needs)}
-    found: dict[str, int] = {}
-    for start in needs:
-        pending = [start]
-        while pending:
-            name = pending[-1]
-            waiting = [other for other in needs[name] if other not in found]
-            if waiting and name not in found:
-                pending.extend(waiting)
-                continue
-            pending.pop()
-            if name not in found:
-                found[name] = 0
-                for other in needs[name]:
-                    found[name] |= bits[other] | found[other]
-    return found
 
 
 def _find_cycle(needs: Mapping[str, Sequence[str]]) -> list[str]:

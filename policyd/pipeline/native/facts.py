@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from policyd.models.base import JsonPath
 from policyd.models.facts import Facts, Reference, StageFact, Variable
-from policyd.models.pipeline import PipelineFile, Stage, StageKind, duration_seconds
-from policyd.pipeline.fact_book import MAX_FACTS, FactBook
-from policyd.pipeline.native import all_needs
-from policyd.pipeline.shell import split_arguments, split_script
+from policyd.models.pipeline import PipelineFile, Stage, duration_seconds
+from policyd.pipeline.fact_book import Around, FactBook
+from policyd.pipeline.needs import purposes_needed
 from policyd.pipeline.source_map import SourceMap, Spot
 
 
 def find_native_facts(pipeline: PipelineFile, source_map: SourceMap) -> tuple[Facts, SourceMap]:
     """Return the facts of `pipeline` and a source map that knows their places."""
     book = FactBook(source_map.file)
-    kinds = _kinds_needed(pipeline)
+    kinds = purposes_needed(
+        {stage.name: stage.needs for stage in pipeline.stages},
+        {stage.name: [stage.kind.value] for stage in pipeline.stages},
+    )
     for index, stage in enumerate(pipeline.stages):
         path: JsonPath = ("stages", index)
         book.stages.append(
@@ -23,6 +25,7 @@ def find_native_facts(pipeline: PipelineFile, source_map: SourceMap) -> tuple[Fa
                 name=stage.name,
                 group="",
                 kind=stage.kind.value,
+                purposes=[stage.kind.value],
                 needs=list(stage.needs),
                 needs_kinds=kinds[stage.name],
                 runner=[],
@@ -41,36 +44,17 @@ def find_native_facts(pipeline: PipelineFile, source_map: SourceMap) -> tuple[Fa
         _add_commands(book, stage, path)
         _add_tools(book, stage, path)
         for name, value in stage.env.items():
-            book.variables.append(
-                Variable(
-                    at=book.at("variables", Spot((*path, "env", name))),
-                    stage=stage.name,
-                    name=name,
-                    value=value,
-                    literal=True,
-                    origin="environment",
-                )
-            )
+            variable = Variable(at=(), stage=stage.name, name=name, value=value, literal=True, origin="environment")
+            book.variable(variable, Spot((*path, "env", name)), Around(stage.name))
     return book.close(source_map)
-
-
-def _kinds_needed(pipeline: PipelineFile) -> dict[str, list[str]]:
-    needs = all_needs({stage.name: stage.needs for stage in pipeline.stages})
-    of_kind = dict.fromkeys(sorted(kind.value for kind in StageKind), 0)
-    for index, stage in enumerate(pipeline.stages):
-        of_kind[stage.kind.value] |= 1 << index
-    return {name: [kind for kind, stages in of_kind.items() if needed & stages] for name, needed in needs.items()}
 
 
 def _add_commands(book: FactBook, stage: Stage, path: JsonPath) -> None:
     if isinstance(stage.run, str):
-        run = (*path, "run")
-        for command in split_script(stage.run, max_commands=MAX_FACTS):
-            book.add_command(command, stage.name, Spot(run, command.start, command.end), run_by="bash")
+        book.script(stage.run, Spot((*path, "run")), Around(stage.name))
         return
     for number, arguments in enumerate(stage.run):
-        for command in split_arguments(arguments, max_commands=MAX_FACTS):
-            book.add_command(command, stage.name, Spot((*path, "run", number, 0)), run_by="")
+        book.arguments(arguments, Spot((*path, "run", number, 0)), Around(stage.name, shell=""))
 
 
 def _add_tools(book: FactBook, stage: Stage, path: JsonPath) -> None:

@@ -13,8 +13,8 @@ from policyd.errors import DocumentError
 from policyd.models.base import JsonPath
 from policyd.models.facts import Checkout, Condition, Container, Expression, Reference, SecretUse, Sink, Variable
 from policyd.pipeline.characters import quoted
-from policyd.pipeline.fact_book import MAX_FACTS, FactBook
-from policyd.pipeline.github_expressions import (
+from policyd.pipeline.fact_book import Around, FactBook
+from policyd.pipeline.github.expressions import (
     ParsedExpression,
     Span,
     checks_spoofable_actor,
@@ -24,9 +24,9 @@ from policyd.pipeline.github_expressions import (
     is_untrusted,
     parse_expression,
 )
-from policyd.pipeline.github_references import ParsedReference, parse_image, parse_uses
-from policyd.pipeline.github_trust import CODE_INPUTS, UNTRUSTED_OUTPUTS, names_outsiders_code
-from policyd.pipeline.shell import Opaque, ShellCommand, program_name, split_script
+from policyd.pipeline.github.references import ParsedReference, parse_image, parse_uses
+from policyd.pipeline.github.trust import CODE_INPUTS, UNTRUSTED_OUTPUTS, names_outsiders_code
+from policyd.pipeline.shell import Opaque, ShellCommand, program_name
 from policyd.pipeline.source_map import Spot
 from policyd.pipeline.yaml_reader import YamlDocument
 
@@ -226,16 +226,15 @@ class GithubReader:
             self.expressions(text, at, scope, "script" if name.lower() in code else "input")
 
     def _variable(self, name: str, value: str, path: JsonPath, scope: Scope, origin: str) -> None:
-        self.book.variables.append(
-            Variable(
-                at=self.book.at("variables", Spot(path)),
-                stage=scope.stage,
-                name=name,
-                value=value,
-                literal="${{" not in value,
-                origin=origin,  # type: ignore[arg-type]  # one of the three
-            )
+        variable = Variable(
+            at=(),
+            stage=scope.stage,
+            name=name,
+            value=value,
+            literal="${{" not in value,
+            origin=origin,  # type: ignore[arg-type]  # one of the three
         )
+        self.book.variable(variable, Spot(path), Around(scope.stage))
 
     def _is_outsiders(self, text: str, scope: Scope) -> bool:
         """Say whether a reference names code of an outsider."""
@@ -315,10 +314,9 @@ class GithubReader:
             self.expressions(template, (*path, "shell"), scope, "other")
         shell = _shell_of(template, windows=scope.windows)
         has_source = False
-        for command in _commands(script, opaque, shell):
-            spot = Spot(at, command.start, command.end)
-            self.book.add_command(command, scope.stage, spot, run_by=shell)
-            has_source |= self._fetch(command, spot, scope)
+        tainted = frozenset(scope.tainted)
+        for command in self.book.script(script, Spot(at), Around(scope.stage, shell, tainted), opaque):
+            has_source |= self._fetch(command, Spot(at, command.start, command.end), scope)
         return has_source
 
     def _fetch(self, command: ShellCommand, spot: Spot, scope: Scope) -> bool:
@@ -415,7 +413,6 @@ class GithubReader:
 
 _GIT_FETCHES = frozenset(("checkout", "fetch", "pull", "switch", "merge", "clone", "worktree", "reset", "rebase"))
 _POSIX_SHELLS = frozenset(("bash", "sh", "dash", "zsh", "ksh", "ash"))
-_ESCAPES = {"pwsh": "`", "powershell": "`", "cmd": "^"}
 
 
 def _shell_of(template: str, *, windows: bool) -> str:
@@ -425,14 +422,6 @@ def _shell_of(template: str, *, windows: bool) -> str:
         return "pwsh" if windows else "bash"
     posix = [program_name(word) for word in words if program_name(word) in _POSIX_SHELLS]
     return posix[-1] if posix else program_name(words[0]).lower().removesuffix(".exe")
-
-
-def _commands(script: str, opaque: Sequence[Opaque], shell: str) -> list[ShellCommand]:
-    if shell in _POSIX_SHELLS or shell in _ESCAPES:
-        return split_script(script, opaque, escape=_ESCAPES.get(shell, "\\"), max_commands=MAX_FACTS)
-    # A script in another language is one command: the program that reads it.
-    untrusted = any(span.untrusted for span in opaque)
-    return [ShellCommand(0, len(script), script, shell, [shell], [], untrusted)]
 
 
 def expand_matrix(text: str, matrix: Mapping[str, Sequence[str]]) -> list[str]:

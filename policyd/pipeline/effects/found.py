@@ -1,0 +1,20 @@
+"""An effect as it is found, before it has a place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from policyd.models.facts import EffectKind
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEffect:
+    """What something does; the fields are those of `models.facts.Effect`."""
+
+    kind: EffectKind
+    detail: str
+    program: str = ""
+    text: str = ""
+    untrusted: bool = False
+    computed: bool = False
+    secret: bool = False
