@@ -13,6 +13,7 @@ from policyd.adapters.settings import find_authority, find_project_settings
 from policyd.adapters.sources.discovery import find_pipeline_files, read_beneath
 from policyd.app.judging import Judge, make_repository, open_judge
 from policyd.app.projects import find_root
+from policyd.app.waivers import load_waivers
 from policyd.errors import ExitCode, PolicydError, UsageError, worst
 from policyd.models.base import rfc3339
 from policyd.models.baseline import Baseline
@@ -21,6 +22,7 @@ from policyd.models.strict_json import read_model
 from policyd.pipeline.reading import ReadPipeline, read_pipeline
 from policyd.policy.baseline import compare, make_baseline
 from policyd.policy.catalogue import Catalogue
+from policyd.policy.ignoring import apply_comments
 from policyd.report.findings import Findings, Judged, Unreadable
 
 EXIT_OF_VERDICT = {
@@ -73,15 +75,18 @@ def check(
     files: list[str] = []
     read, unreadable = read_paths(paths, files=files, root=root)
     weakened = () if effective_time is None else (f"judged as of {rfc3339(effective_time)}, not of {rfc3339(now)}",)
-    with open_judge(authority, find_project_settings(root), engine=engine, fail_on=fail_on) as judge:
-        findings = judge_all(judge, read, unreadable, effective_time or now, weakened=weakened)
+    project = find_project_settings(root)
+    waivers = load_waivers(root, authority)
+    with open_judge(authority, project, engine=engine, fail_on=fail_on, waivers=waivers) as judge:
+        findings = judge_all(judge, read, unreadable, effective_time or now, weakened=weakened, files=files)
         catalogue = judge.policy_set.catalogue
     if write_baseline is not None:
         made = make_baseline(zip(files, (judged.decision for judged in findings.judged), strict=True))
         write_output(write_baseline, json.dumps(made.model_dump(exclude_none=True), indent=2).encode() + b"\n")
     if known is not None:
         findings = _compare(findings, files, known, root)
-    return Checked(findings, catalogue)
+    allowed = project.comments and (authority is None or authority.settings.comments)
+    return Checked(_with_comments(findings, catalogue, allowed=allowed), catalogue)
 
 
 def read_paths(
@@ -137,18 +142,31 @@ def judge_all(
     now: datetime,
     *,
     weakened: tuple[str, ...] = (),
+    files: Sequence[str] = (),
 ) -> Findings:
-    """Return the decision on each pipeline, with the files nobody could read."""
+    """Return the decision on each pipeline, with the files nobody could read.
+
+    `files` has the path of each from the project's root, where they were read by other ones.
+    """
     repository = make_repository(read)
+    named = files or [pipeline.ref.path for pipeline in read]
     judged = tuple(
         Judged(
             pipeline.ref.path,
-            judge.judge_pipeline(pipeline, repository, now=now, weakened=weakened),
+            judge.judge_pipeline(pipeline, repository, now=now, weakened=weakened, file=file),
             pipeline.content,
         )
-        for pipeline in read
+        for pipeline, file in zip(read, named, strict=True)
     )
     return Findings(judged, tuple(unreadable))
+
+
+def _with_comments(findings: Findings, catalogue: Catalogue, *, allowed: bool) -> Findings:
+    judged = []
+    for one in findings.judged:
+        ignored = apply_comments(one.decision, one.content, one.path, known_rules=catalogue, allowed=allowed)
+        judged.append(replace(one, ignored=ignored.reasons, notes=ignored.notes))
+    return replace(findings, judged=tuple(judged))
 
 
 def _read_baseline(path: Path) -> Baseline:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from policyd.cli.options import engine_option, format_option, read_time, settings_option, terminal_style
 
+if TYPE_CHECKING:
+    from policyd.app.check import Checked
+
 
 @click.command("check")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@format_option("text", "json", "sarif")
+@format_option("text", "json", "sarif", "junit", "gitlab", "markdown", "github")
 @click.option(
     "--fail-on",
     type=click.Choice(["critical", "high", "medium", "low", "info"]),
@@ -36,6 +40,14 @@ from policyd.cli.options import engine_option, format_option, read_time, setting
     callback=read_time,
     help="Judge as of another time (RFC 3339, or a date at 00:00 UTC). The decision says so, and is never signed.",
 )
+@click.option(
+    "--persona",
+    type=click.Choice(["regular", "pedantic", "auditor"]),
+    default="regular",
+    show_default=True,
+    help="Who reads: leaves out small or doubtful warnings, fewer of them, or none. All is evaluated, and what denies"
+    " is always shown. JSON and JUnit hold everything.",
+)
 @engine_option
 @settings_option
 def check_command(
@@ -45,6 +57,7 @@ def check_command(
     baseline: Path | None,
     write_baseline: Path | None,
     effective_time: datetime | None,
+    persona: str,
     engine: str | None,
     settings: Path | None,
 ) -> int:
@@ -67,19 +80,44 @@ def check_command(
         baseline=baseline,
         write_baseline=write_baseline,
     )
-    rules = checked.catalogue
-    if output_format == "json":
-        from policyd.report.decision_json import render_check_json
-
-        click.echo(render_check_json(checked.findings, rules), nl=False)
-    elif output_format == "sarif":
-        from policyd import __version__
-        from policyd.report.sarif import render_sarif
-
-        click.echo(render_sarif(checked.findings, rules, version=__version__), nl=False)
-    else:
-        from policyd.report.decision_text import render_check
-
-        style, width = terminal_style()
-        click.echo(render_check(checked.findings, rules, style=style, width=width), nl=False)
+    click.echo(_render(checked, output_format, persona), nl=False)
     return int(checked.exit_code)
+
+
+def _render(checked: Checked, output_format: str, persona: str) -> str:
+    """Return the answer in `output_format`; each renderer is imported where it is asked for."""
+    from policyd import __version__
+    from policyd.report.personas import Persona, shown_to
+
+    rules = checked.catalogue
+    findings = shown_to(checked.findings, Persona(persona))
+    match output_format:
+        case "json":
+            from policyd.report.decision_json import render_check_json
+
+            return render_check_json(checked.findings, rules)
+        case "junit":
+            from policyd.report.check_junit import render_check_junit
+
+            return render_check_junit(checked.findings)
+        case "sarif":
+            from policyd.report.sarif import render_sarif
+
+            return render_sarif(findings, rules, version=__version__)
+        case "gitlab":
+            from policyd.report.code_quality import render_code_quality
+
+            return render_code_quality(findings)
+        case "markdown":
+            from policyd.report.check_markdown import render_check_markdown
+
+            return render_check_markdown(findings, rules)
+        case "github":
+            from policyd.report.annotations import render_annotations
+
+            return render_annotations(findings)
+        case _:
+            from policyd.report.decision_text import render_check
+
+            style, width = terminal_style()
+            return render_check(findings, rules, style=style, width=width)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from policyd.models.base import Model, Name, RuleId, Sha256
 from policyd.models.decision import Level, Severity
+
+#: A word that Rego packages of a layer begin with.
+Prefix = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+#: A value of a rule's setting; which one fits, the rule says.
+SettingValue = bool | int | str | tuple[str, ...]
+#: Rule id → name of a setting → its value.
+RuleSettings = dict[RuleId, dict[str, SettingValue]]
 
 
 class PinnedFile(Model):
@@ -41,6 +48,38 @@ class Helpers(Model):
     opa: str | None = None
 
 
+class WaiverSettings(Model):
+    """How long waivers may last, and where they are looked for."""
+
+    max_days: Annotated[int, Field(ge=1, le=3650)] = 90  # from the request on
+    folder: str | None = None  # absolute; None is the folder `waivers` of the project
+
+
+class Tightening(Model):
+    """What a layer may ask of the rules above it: more, and nothing less."""
+
+    rules: tuple[RuleId, ...] = ()  # rules of layers above to ask beyond their collections
+    levels: dict[RuleId, Level] = {}  # only upwards
+    fail_on: Severity | None = None  # deny from this severity on, as --fail-on
+    rule_settings: RuleSettings = {}  # only tighter, but for rules of its own
+
+
+class TeamSettings(Tightening):
+    """A team's layer, between the organisation's and the project's. Without a `policy_set` it only tightens."""
+
+    policy_set: str | None = None  # absolute path of a folder or bundle
+    collection: Name | None = None  # of its policy set; all its rules without one
+    prefix: Prefix | None = None  # of its packages; `team_NAME` without one
+    projects: tuple[str, ...] = ()  # absolute folders: only projects below one of them; without any, all
+
+    @model_validator(mode="after")
+    def _has_rules_for_its_projects(self) -> TeamSettings:
+        # What is verified later has no folder: the plan names the team by its policy set.
+        if self.projects and self.policy_set is None:
+            raise ValueError("a team for some projects only needs a `policy_set`")
+        return self
+
+
 class OperatorSettings(Model):
     """What the operator decides. Never read from the repository that is judged."""
 
@@ -48,6 +87,9 @@ class OperatorSettings(Model):
     trust_policy: PinnedFile
     policy_set: str | None = None  # absolute folder; None is the library that comes with policyd
     collection: Name = "baseline"  # which of the policy set's collections every decision asks
+    prefix: Prefix = "policyd"  # of the policy set's packages
+    rule_settings: RuleSettings = {}
+    teams: dict[Name, TeamSettings] = {}
     store: str
     state: str  # checkpoints and highest versions, kept outside the store
     builder_id: Annotated[str, Field(min_length=8)]  # URI prefix; policyd appends the isolation that applied
@@ -57,15 +99,16 @@ class OperatorSettings(Model):
     targets: dict[Name, Target] = {}
     tools: dict[Name, str] = {}  # name in a pipeline → absolute folder
     helpers: Helpers = Helpers()
+    waivers: WaiverSettings = WaiverSettings()
+    comments: bool = True  # whether `# policyd: ignore[…]` in a pipeline acts, in `check` alone
     #: Where stages get their directories: a sticky folder or one of the operator's.
     workspaces: str = "/var/tmp"  # noqa: S108  # each directory below is made with mkdtemp, 0700
     stage_uid: Annotated[int, Field(ge=1, le=2**31)] = 60790  # see adapters/sandboxes; used when policyd is root
 
 
-class ProjectSettings(Model):
-    """`policyd.yaml`. Adds rules and raises levels; names no command, key, URL, store or path outside the tree."""
+class ProjectSettings(Tightening):
+    """`policyd.yaml`. Adds rules and tightens; names no command, key, URL, store or path outside the tree."""
 
     policyd: Literal["project/v1"]
-    rules: tuple[RuleId, ...] = ()  # rules of the library to ask beyond the collection
-    levels: dict[RuleId, Level] = {}  # only upwards
-    fail_on: Severity | None = None  # deny from this severity on, as --fail-on
+    comments: bool = True  # False: comments in pipelines lift nothing here
+    policies: str | None = None  # a folder of the project's own rules, below its root

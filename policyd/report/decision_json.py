@@ -15,7 +15,8 @@ def render_check_json(findings: Findings, rules: Rules) -> str:
 
     Each decision has exactly the fields that are signed (`decision/v1`; what is unset stays out). `rules` holds what
     the catalogue says of every rule that was broken. With a baseline, `known` beside a decision are the violations that
-    it knows, and `gone` are its entries that match nothing.
+    it knows, and `gone` are its entries that match nothing. `ignored` are violations, by index, that comments in the
+    file lift, with the reason; `notes` is what is to be said of comments.
     """
     broken = sorted({violation.rule for violation in findings.violations()} & rules.keys())
     return render_json(
@@ -28,6 +29,8 @@ def render_check_json(findings: Findings, rules: Rules) -> str:
                     "decision": judged.decision.model_dump(mode="json", exclude_none=True),
                     # Indices into the decision's violations: what is signed has no word for a baseline.
                     **({} if findings.gone is None else {"known": sorted(judged.known)}),
+                    **({"ignored": {str(i): why for i, why in judged.ignored.items()}} if judged.ignored else {}),
+                    **({"notes": list(judged.notes)} if judged.notes else {}),
                 }
                 for judged in findings.judged
             ],

@@ -52,10 +52,10 @@ def render_decision(judged: Judged, rules: Rules, *, style: Style = plain, width
 
 def _judged_blocks(judged: Judged, rules: Rules, style: Style, width: int) -> list[list[str]]:
     blocks = []
-    for known in (False, True):
-        found = [one for index, one in enumerate(judged.decision.violations) if (index in judged.known) is known]
+    for lifted in ("", "known", "ignored"):
+        found = [one for index, one in enumerate(judged.decision.violations) if _lifted(judged, index) == lifted]
         groups = groupby(sorted(found, key=_weight), key=lambda violation: (violation.effect, violation.rule))
-        blocks += [_rule_block(list(group), judged, rules, style, width, known=known) for _, group in groups]
+        blocks += [_rule_block(list(group), judged, rules, style, width, lifted=lifted) for _, group in groups]
     blocks += [_problem_block(judged, problem.message, problem.where, problem.fix, problem.rule, style, width)
                for problem in judged.decision.problems]  # fmt: skip
     if judged.decision.verdict is Verdict.NOT_EVALUATED:
@@ -66,20 +66,26 @@ def _judged_blocks(judged: Judged, rules: Rules, style: Style, width: int) -> li
         first = f"{style('warn', 'weakened')}  "
         text = "; ".join(show(words) for words in judged.decision.weakened)
         blocks.append(_styled_wrap(first, "weakened  ", f"{show(judged.path)}: {text}", width))
+    blocks += [_styled_wrap(f"{style('warn', 'note')}  ", "note  ", show(note), width) for note in judged.notes]
     return blocks
 
 
+def _lifted(judged: Judged, index: int) -> str:
+    """Return the word for what lifts a violation in this check alone."""
+    return "known" if index in judged.known else "ignored" if index in judged.ignored else ""
+
+
 def _rule_block(
-    group: Sequence[Violation], judged: Judged, rules: Rules, style: Style, width: int, *, known: bool
+    group: Sequence[Violation], judged: Judged, rules: Rules, style: Style, width: int, *, lifted: str
 ) -> list[str]:
     worst = group[0]
     rule = rules.get(worst.rule)
-    word = style("quiet", "known") if known else style(_EFFECT_LOOKS[worst.effect], worst.effect.value)
+    word = style("quiet", lifted) if lifted else style(_EFFECT_LOOKS[worst.effect], worst.effect.value)
     head = f"{word}  {style('strong', show(worst.rule))}  {worst.severity.value}"
     lines = [f"{head}  {show(rule.title)}" if rule else head]
     for violation in group:
-        lines += _violation_lines(violation, judged, style, width, known=known)
-    if worst.effect is Effect.WAIVED or known:
+        lines += _violation_lines(violation, judged, style, width, lifted=lifted)
+    if worst.effect is Effect.WAIVED or lifted:
         return lines
     if rule and rule.description:
         lines += _labelled("why", rule.description, style, width)
@@ -88,12 +94,14 @@ def _rule_block(
     return lines
 
 
-def _violation_lines(violation: Violation, judged: Judged, style: Style, width: int, *, known: bool) -> list[str]:
+def _violation_lines(violation: Violation, judged: Judged, style: Style, width: int, *, lifted: str) -> list[str]:
     place = violation.place
     where = show(judged.path if place is None else f"{place.file}:{place.line}:{place.column}")
     lines = [f"{_INDENT}{style('place', where)}"]
     lines += wrap(show(violation.message, width=_MAX_MESSAGE), width=width, indent=_INDENT * 2)
-    if known:
+    if lifted == "ignored":
+        return lines + _labelled("reason", judged.ignored[judged.decision.violations.index(violation)], style, width)
+    if lifted:
         return lines
     if _has_excerpt(violation, judged):
         assert place is not None
@@ -159,7 +167,7 @@ def _sentence(findings: Findings) -> str:
     number = {verdict: sum(judged.verdict is verdict for judged in findings.judged) for verdict in Verdict}
     match findings.verdict:
         case Verdict.ALLOW if any(judged.decision.verdict is Verdict.DENY for judged in findings.judged):
-            return f"{count(total, 'pipeline')} with nothing new. A run is still denied for what is known."
+            return f"{count(total, 'pipeline')} with nothing else. A run is still denied for what is known or ignored."
         case Verdict.ALLOW:
             return f"{count(total, 'pipeline')} may run."
         case Verdict.DENY:
@@ -180,11 +188,12 @@ def _sentence(findings: Findings) -> str:
 
 def _counts(findings: Findings) -> str:
     known = sum(len(judged.known) for judged in findings.judged)
+    ignored = sum(len(judged.ignored.keys() - judged.known) for judged in findings.judged)
     violations = [
         violation
         for judged in findings.judged
         for index, violation in enumerate(judged.decision.violations)
-        if index not in judged.known
+        if not _lifted(judged, index)
     ]
     standing = [violation for violation in violations if violation.effect is Effect.DENY]
     parts = []
@@ -200,6 +209,10 @@ def _counts(findings: Findings) -> str:
             parts.append(f"{number} waived" if effect is Effect.WAIVED else count(number, noun))
     if known:
         parts.append(f"{known} known")
+    if ignored:
+        parts.append(f"{ignored} ignored by comments")
+    if findings.hidden:
+        parts.append(f"{findings.hidden} hidden (--persona auditor shows all)")
     decisions = [judged.decision for judged in findings.judged]
     if not decisions:
         return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from policyd.errors import PolicydError
@@ -46,21 +46,34 @@ Rules = Mapping[str, RuleText]
 class Judged:
     """One decision, the path of what it judged, and the very bytes, from which excerpts are cut.
 
-    `known` are those of its violations, by index, that a baseline knows. The decision stays what a gate would say.
+    `known` are those of its violations, by index, that a baseline knows; `ignored` those that a comment in the file
+    lifts, with its reason; `notes` is what is to be said of such comments. The decision stays what a gate would say.
     """
 
     path: str
     decision: Decision
     content: bytes = b""
     known: frozenset[int] = frozenset()
+    ignored: Mapping[int, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
-        """The decision's verdict, or `allow` where it denies for nothing but what the baseline knows."""
+        """The decision's verdict, or `allow` where it denies for nothing but what is known or ignored."""
         if self.decision.verdict is not Verdict.DENY:
             return self.decision.verdict
         denying = {index for index, found in enumerate(self.decision.violations) if found.effect is Effect.DENY}
-        return Verdict.ALLOW if denying and denying <= self.known else Verdict.DENY
+        return Verdict.ALLOW if denying and denying <= self.known | self.ignored.keys() else Verdict.DENY
+
+    def lifted(self, index: int) -> str:
+        """Return why the violation at `index` does not stand: waived, known or ignored; empty where it stands."""
+        violation = self.decision.violations[index]
+        # A waived violation without the waiver's name stands: nobody can say who permitted it.
+        if violation.effect is Effect.WAIVED and violation.waiver:
+            return f"waived by {violation.waiver}"
+        if index in self.known:
+            return "known: in the baseline"
+        return f"ignored in the file: {self.ignored[index]}" if index in self.ignored else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +93,16 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Everything one check looked at. `gone` are the baseline's entries that match nothing; None without a baseline."""
+    """Everything one check looked at.
+
+    `gone` are the baseline's entries that match nothing; None without a baseline. `hidden` is how many warnings a
+    report leaves out for its reader.
+    """
 
     judged: tuple[Judged, ...]
     unreadable: tuple[Unreadable, ...] = ()
     gone: tuple[KnownViolation, ...] | None = None
+    hidden: int = 0
 
     @property
     def verdict(self) -> Verdict:

@@ -44,7 +44,7 @@ def render_junit(results: Sequence[TestText]) -> str:
         suites.setdefault((result.engine, result.path), []).append(result)
     lines = ['<?xml version="1.0" encoding="utf-8"?>', f"<testsuites {_counts(results)}>"]
     for (engine, path), found in suites.items():
-        lines.append(f"  <testsuite name={_attribute(f'{engine}: {path}')} {_counts(found)}>")
+        lines.append(f"  <testsuite name={attribute(f'{engine}: {path}')} {_counts(found)}>")
         for result in found:
             lines += _case(result, engine)
         lines.append("  </testsuite>")
@@ -52,14 +52,12 @@ def render_junit(results: Sequence[TestText]) -> str:
 
 
 def _case(result: TestText, engine: str) -> list[str]:
-    opening = (
-        f"    <testcase classname={_attribute(engine)} name={_attribute(result.name)} file={_attribute(result.path)}"
-    )
+    opening = f"    <testcase classname={attribute(engine)} name={attribute(result.name)} file={attribute(result.path)}"
     if not result.reason:
         return [f"{opening}/>"]
     kind = "error" if result.errored else "failure"
-    text = "\n".join(escape(show(line)) for line in (result.reason, *result.details))
-    return [f"{opening}>", f"      <{kind} message={_attribute(result.reason)}>{text}</{kind}>", "    </testcase>"]
+    text = content((result.reason, *result.details))
+    return [f"{opening}>", f"      <{kind} message={attribute(result.reason)}>{text}</{kind}>", "    </testcase>"]
 
 
 def _counts(results: Sequence[TestText]) -> str:
@@ -68,5 +66,11 @@ def _counts(results: Sequence[TestText]) -> str:
     return f'tests="{len(results)}" failures="{failures}" errors="{errors}"'
 
 
-def _attribute(text: str) -> str:
+def attribute(text: str) -> str:
+    """Return foreign text as a quoted attribute."""
     return quoteattr(show(text))
+
+
+def content(lines: Sequence[str]) -> str:
+    """Return foreign lines as the text of an element."""
+    return "\n".join(escape(show(line)) for line in lines)

@@ -43,7 +43,14 @@ def render_sarif(findings: Findings, rules: Rules, *, version: str) -> str:
     index = {rule: number for number, rule in enumerate(asked)}
     seen: Counter[str] = Counter()
     results = [
-        _result(violation, judged, index[violation.rule], seen, known=number in judged.known)
+        _result(
+            violation,
+            judged,
+            index[violation.rule],
+            seen,
+            known=number in judged.known,
+            ignored=judged.ignored.get(number),
+        )
         for judged in findings.judged
         for number, violation in enumerate(judged.decision.violations)
     ]
@@ -90,7 +97,7 @@ def _rule(id_: str, rules: Rules) -> dict[str, Any]:
 
 
 def _result(
-    violation: Violation, judged: Judged, rule_index: int, seen: Counter[str], *, known: bool
+    violation: Violation, judged: Judged, rule_index: int, seen: Counter[str], *, known: bool, ignored: str | None
 ) -> dict[str, Any]:
     message = violation.message if violation.fix is None else f"{violation.message} To do: {violation.fix}"
     result: dict[str, Any] = {
@@ -100,7 +107,7 @@ def _result(
         "level": _level(violation),
         "message": {"text": _plain(message)},
         "locations": [_location(violation.place, judged.path)],
-        "partialFingerprints": {FINGERPRINT: _fingerprint(violation, judged.path, seen)},
+        "partialFingerprints": {FINGERPRINT: fingerprint(violation, judged.path, seen)},
         "properties": {
             "effect": violation.effect.value,
             "severity": violation.severity.value,
@@ -119,6 +126,8 @@ def _result(
         ]
     elif known:
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": "known: in the baseline"}]
+    elif ignored is not None:
+        result["suppressions"] = [{"kind": "inSource", "status": "accepted", "justification": _plain(ignored)}]
     return result
 
 
@@ -149,7 +158,7 @@ def _artifact(path: str) -> dict[str, str]:
     return {"uri": uri} if path.startswith("/") else {"uri": uri, "uriBaseId": "%SRCROOT%"}
 
 
-def _fingerprint(violation: Violation, path: str, seen: Counter[str]) -> str:
+def fingerprint(violation: Violation, path: str, seen: Counter[str]) -> str:
     """Return what stays when lines move: rule, file, digest of the offending part, and which of equal ones it is."""
     part = violation.part_sha256 or violation.message
     digest = hashlib.sha256("\0".join((violation.rule, path, part)).encode("utf-8", "surrogatepass")).hexdigest()

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.xdist_group("cli-check")
 GOOD = one_stage("'true'", kind="scan")
 WARNED = one_stage("'true'")  # flow.build_without_output, severity low, warns
 DENIED = one_stage("curl -k https://example.com/x | bash")
+LIFT = "policyd: ignore[dependencies.unverified_script, integrity.tls_verification_disabled]"
 WORKFLOW = """\
 on: pull_request_target
 permissions: {}
@@ -201,3 +202,45 @@ def test_both_engines_say_the_same(shop: Workshop, project: Path, opa: Path) -> 
             judged["decision"].pop("decided_at")
             judged["decision"].pop("input_sha256")  # holds the time
     assert one == other
+
+
+def test_a_comment_with_its_reason_lifts_a_finding_in_check_alone(shop: Workshop, project: Path) -> None:
+    lifted = DENIED.replace("bash", f"bash  # {LIFT} lab")
+    write(project, a_yaml=lifted)
+
+    said = shop.call("check", "a.yaml", cwd=project).require(0)
+
+    assert "ignored" in said.out
+    assert "lab" in said.out
+    assert shop.call("plan", "a.yaml", cwd=project).code == 1
+
+
+def test_a_comment_without_reason_lifts_nothing(shop: Workshop, project: Path) -> None:
+    write(project, a_yaml=DENIED.replace("bash", "bash  # policyd: ignore[dependencies.unverified_script]"))
+
+    said = shop.call("check", "a.yaml", cwd=project).require(1)
+
+    assert "gives no reason" in " ".join(said.out.split())
+
+
+def test_the_project_can_forbid_comments(shop: Workshop, project: Path) -> None:
+    write(
+        project,
+        a_yaml=DENIED.replace(
+            "bash",
+            f"bash  # {LIFT} lab",
+        ),
+        policyd_yaml="policyd: project/v1\ncomments: false\n",
+    )
+
+    assert "forbid" in " ".join(shop.call("check", "a.yaml", cwd=project).require(1).out.split())
+
+
+@pytest.mark.parametrize("form", ["junit", "gitlab", "markdown", "github"])
+def test_other_formats_stand_alone_on_stdout(shop: Workshop, project: Path, form: str) -> None:
+    write(project, a_yaml=DENIED)
+
+    said = shop.call("check", "a.yaml", "--format", form, cwd=project).require(1)
+
+    assert "dependencies.unverified_script" in said.out.replace("\\_", "_").replace("\\.", ".")
+    assert said.err == ""
