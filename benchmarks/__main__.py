@@ -1,11 +1,11 @@
-"""Run the measurements named, or all, and print their table: `python -m benchmarks [NAME…]`."""
+"""Run the measurements named, or all, and print their tables: `python -m benchmarks [NAME…]`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import content, decisions, stages, start
+from benchmarks import compliance, content, decisions, stages, start
 from benchmarks.figures import Figure, render_table
 
 MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -15,18 +15,30 @@ MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "content": content.measure,
     "decisions": decisions.measure,
 }
+#: What is told in lines of its own.
+REPORTS: dict[str, Callable[[], Iterator[str]]] = {
+    "compliance": compliance.measure,
+}
 
 
 def main(names: list[str]) -> int:
     """Measure and print; 2 where a name is not known. A slow figure is no failure."""
-    if unknown := [name for name in names if name not in MEASUREMENTS]:
-        print(f"there is no measurement {unknown[0]!r}: {', '.join(MEASUREMENTS)}", file=sys.stderr)
+    known = [*MEASUREMENTS, *REPORTS]
+    if unknown := [name for name in names if name not in known]:
+        print(f"there is no measurement {unknown[0]!r}: {', '.join(known)}", file=sys.stderr)
         return 2
     figures: list[Figure] = []
-    for name in names or MEASUREMENTS:
+    lines: list[str] = []
+    for name in names or known:
         print(f"measuring {name}…", file=sys.stderr, flush=True)
-        figures += MEASUREMENTS[name]()
-    print(render_table(figures))
+        if name in MEASUREMENTS:
+            figures += MEASUREMENTS[name]()
+        else:
+            lines += ["", *REPORTS[name]()]
+    if figures:
+        print(render_table(figures))
+    for line in lines:
+        print(line)
     return 0
 
 

@@ -160,6 +160,14 @@ class SubjectMismatch(VerificationFailed):
     """The statement speaks of another artifact, run, plan or target."""
 
 
+class WaiverUnusable(VerificationFailed):
+    """A waiver does not count: not approved by enough persons, outside its time, revoked, or not signed as it must."""
+
+    def __init__(self, cause: str, *, where: str, fix: str, state: str) -> None:
+        super().__init__(cause, where=where, fix=fix)
+        self.state = state
+
+
 class EvidenceMissing(PolicydError):
     """Evidence that the run manifest lists can't be found: `undecided`, never skipped."""
 

@@ -39,7 +39,7 @@ def render_cli() -> str:
 
 def render_schema() -> str:
     """Return docs/pipeline.schema.json."""
-    from policyd.pipeline.native import json_schema
+    from policyd.pipeline.native.document import json_schema
 
     return json.dumps(json_schema(), indent=2) + "\n"
 

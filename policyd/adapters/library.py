@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
@@ -9,12 +10,15 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from policyd.adapters.beneath import opened_folder, opened_folder_beneath
 from policyd.errors import PolicyError
 from policyd.policy.policy_files import is_example, rule_beside
 from policyd.policy.subset import Builtins
 
 MAX_FOLDER_BYTES = 16 * 1024 * 1024  # thirty times the library
 MAX_FOLDER_FILES = 5000
+#: Of the rules a project brings: its syntax tree has 80 times that, and is read in a process without limits.
+MAX_PROJECT_BYTES = 256 * 1024
 MAX_FOLDER_DEPTH = 8
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -56,8 +60,6 @@ def read_policy_folder(folder: Path, *, tests: bool = False) -> dict[str, bytes]
     Files beginning with a dot are left out. A link, a special file, or more than the bounds above is a `PolicyError`:
     what can't be read as it stands must not be left out in silence.
     """
-    files: dict[str, bytes] = {}
-    left = MAX_FOLDER_BYTES
     try:
         root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -65,7 +67,40 @@ def read_policy_folder(folder: Path, *, tests: bool = False) -> dict[str, bytes]
             f"the policy folder can't be opened: {error.strerror}", where=str(folder), fix="name an existing folder"
         ) from error
     try:
-        for path, descriptor in _walk(root, "", 0, str(folder), tests):
+        return _read_opened(root, str(folder), tests, MAX_FOLDER_BYTES)
+    finally:
+        os.close(root)
+
+
+def read_policies_beneath(root: Path, folder: str) -> dict[str, bytes]:
+    """Return the policy files of a project: those below `folder` (forward slashes), which lies below `root`.
+
+    As `read_policy_folder`, with a lower bound, and no part of the way to the folder is a link either.
+    """
+    parts = folder.split("/")
+    if any(part in ("", ".", "..") or "\0" in part for part in parts):
+        raise PolicyError(
+            "this is no plain relative path", where=ascii(folder), fix="name a folder below the project's root"
+        )
+    try:
+        with opened_folder(root.resolve()) as opened, opened_folder_beneath(opened, parts) as found:
+            return _read_opened(found, folder, False, MAX_PROJECT_BYTES)
+    except OSError as error:
+        cause = "it or a part of the way to it is a link or no folder"
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            cause = error.strerror or str(error)
+        raise PolicyError(
+            f"the project's policy folder can't be opened: {cause}",
+            where=folder,
+            fix="put the folder there; policyd follows no links",
+        ) from error
+
+
+def _read_opened(root: int, shown: str, tests: bool, max_bytes: int) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    left = max_bytes
+    try:
+        for path, descriptor in _walk(root, "", 0, shown, tests):
             try:
                 content = _read(descriptor, left)
             finally:
@@ -74,14 +109,14 @@ def read_policy_folder(folder: Path, *, tests: bool = False) -> dict[str, bytes]
             files[path] = content
             if left <= 0 or len(files) > MAX_FOLDER_FILES:
                 raise PolicyError(
-                    "the policy folder is too large", where=str(folder), fix="name the folder that holds only policies"
+                    f"the policy folder is too large: more than {max_bytes} bytes or {MAX_FOLDER_FILES} files",
+                    where=shown,
+                    fix="name the folder that holds only policies",
                 )
     except OSError as error:
         raise PolicyError(
-            f"the policy folder can't be read: {error.strerror}", where=str(folder), fix="see who may read it"
+            f"the policy folder can't be read: {error.strerror}", where=shown, fix="see who may read it"
         ) from error
-    finally:
-        os.close(root)
     return files
 
 

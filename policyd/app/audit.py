@@ -14,6 +14,7 @@ from policyd.app.judging import open_judge
 from policyd.app.projects import find_root
 from policyd.app.record import log_keys, verify_record
 from policyd.app.run_evidence import read_run_evidence
+from policyd.app.waivers import load_waivers
 from policyd.compliance.audit import assess_repository
 from policyd.compliance.evidence import DecisionMade
 from policyd.compliance.models import AuditReport, RunEvidence, Status, UnreadablePipeline
@@ -36,10 +37,12 @@ def audit(
             raise UsageError(f"there is no framework {name}", where="--framework", fix=f"use {', '.join(known)}")
     root = find_root(path)
     authority = find_authority(settings, repository=root)
-    read, unreadable = read_paths([path])
-    with open_judge(authority, find_project_settings(root), engine=engine) as judge:
-        findings = judge_all(judge, read, unreadable, now)
-        catalogue = judge.policy_set.catalogue
+    files: list[str] = []
+    read, unreadable = read_paths([path], files=files, root=root)
+    waivers = load_waivers(root, authority)
+    with open_judge(authority, find_project_settings(root), root=root, engine=engine, waivers=waivers) as judge:
+        findings = judge_all(judge, read, unreadable, now, files=files)
+        catalogue = judge.catalogue
     decisions = [
         DecisionMade(judged.decision, pipeline.ref.dialect)
         for judged, pipeline in zip(findings.judged, read, strict=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from policyd.adapters.output import read_input, write_output
 from policyd.adapters.settings import find_authority, find_project_settings
@@ -24,6 +26,9 @@ from policyd.policy.baseline import compare, make_baseline
 from policyd.policy.catalogue import Catalogue
 from policyd.policy.ignoring import apply_comments
 from policyd.report.findings import Findings, Judged, Unreadable
+
+if TYPE_CHECKING:
+    from policyd.app.check_record import CheckRecord
 
 EXIT_OF_VERDICT = {
     Verdict.ALLOW: ExitCode.OK,
@@ -61,14 +66,22 @@ def check(
     effective_time: datetime | None = None,
     baseline: Path | None = None,
     write_baseline: Path | None = None,
+    record: Callable[[], str] | None = None,
 ) -> Checked:
     """Judge every pipeline named by or found under `paths`.
 
     A file named that does not parse raises `DocumentError`; one found under a folder is listed as unreadable and
     makes the whole undecided, and the others are judged all the same. With `effective_time` the decisions are those of
     another day and say so. What `baseline` knows does not count; `write_baseline` is where all that is found now is
-    written as known, which changes nothing about this answer.
+    written as known, which changes nothing about this answer. With `record`, which is asked for the passphrase of the
+    decider's key, each decision is signed and recorded as it is, whatever a baseline or a comment says of it.
     """
+    if record is not None and effective_time is not None:
+        raise UsageError(
+            "a decision of another day is never signed, so it can't be recorded",
+            where="--record and --effective-time",
+            fix="use one of the two",
+        )
     root = find_root(paths[0])
     authority = find_authority(settings, repository=root)
     known = _read_baseline(baseline) if baseline else None
@@ -77,9 +90,24 @@ def check(
     weakened = () if effective_time is None else (f"judged as of {rfc3339(effective_time)}, not of {rfc3339(now)}",)
     project = find_project_settings(root)
     waivers = load_waivers(root, authority)
-    with open_judge(authority, project, engine=engine, fail_on=fail_on, waivers=waivers) as judge:
-        findings = judge_all(judge, read, unreadable, effective_time or now, weakened=weakened, files=files)
-        catalogue = judge.policy_set.catalogue
+    with ExitStack() as stack:
+        recording = None
+        if record is not None:
+            from policyd.app.check_record import open_check_record
+
+            recording = stack.enter_context(open_check_record(authority, record))
+            now = recording.now
+        judge = stack.enter_context(
+            open_judge(authority, project, root=root, engine=engine, fail_on=fail_on, waivers=waivers)
+        )
+        if recording is not None:
+            recording.begin(judge)
+        findings = judge_all(
+            judge, read, unreadable, effective_time or now, weakened=weakened, files=files, recording=recording
+        )
+        if recording is not None:
+            recording.finish()
+        catalogue = judge.catalogue
     if write_baseline is not None:
         made = make_baseline(zip(files, (judged.decision for judged in findings.judged), strict=True))
         write_output(write_baseline, json.dumps(made.model_dump(exclude_none=True), indent=2).encode() + b"\n")
@@ -115,19 +143,39 @@ def _read_path(path: Path, read: list[ReadPipeline], unreadable: list[Unreadable
         # Dialects are told by path and content, so the path from the project's root matters.
         root = find_root(path)
         shown = path.resolve().relative_to(root).as_posix()
-        read.append(read_pipeline(shown, content))
+        read.append(read_pipeline(shown, content, _find_beneath((root, ""))))
         places.append(path)
         return
+    # Files below a folder are shown, and name each other, from where the check is called.
+    find_file = _find_beneath((path, f"{path.as_posix()}/".removeprefix("./")), (find_root(path), ""))
     for found in find_pipeline_files(path):
         shown = (path / found.path).as_posix().removeprefix("./")
         if found.content is None:
             unreadable.append(Unreadable.of(shown, found.require_error()))
             continue
         try:
-            read.append(read_pipeline(shown, found.content))
+            read.append(read_pipeline(shown, found.content, find_file))
             places.append(path / found.path)
         except PolicydError as error:
             unreadable.append(Unreadable.of(shown, error))
+
+
+def _find_beneath(*folders: tuple[Path, str]) -> Callable[[str], bytes | None]:
+    """Return what reads a file that a pipeline includes, below the first folder that has it.
+
+    Each folder comes with the beginning of the names that are meant from there.
+    """
+
+    def find_file(name: str) -> bytes | None:
+        for folder, beginning in folders:
+            if name.startswith(beginning):
+                try:
+                    return read_beneath(folder, name.removeprefix(beginning), max_bytes=MAX_PIPELINE_BYTES)
+                except PolicydError:
+                    continue
+        return None
+
+    return find_file
 
 
 def _from_root(path: Path, root: Path) -> str:
@@ -143,22 +191,25 @@ def judge_all(
     *,
     weakened: tuple[str, ...] = (),
     files: Sequence[str] = (),
+    recording: CheckRecord | None = None,
 ) -> Findings:
     """Return the decision on each pipeline, with the files nobody could read.
 
-    `files` has the path of each from the project's root, where they were read by other ones.
+    `files` has the path of each from the project's root, where they were read by other ones. `recording` takes each
+    decision.
     """
     repository = make_repository(read)
     named = files or [pipeline.ref.path for pipeline in read]
-    judged = tuple(
-        Judged(
-            pipeline.ref.path,
-            judge.judge_pipeline(pipeline, repository, now=now, weakened=weakened, file=file),
-            pipeline.content,
+    judged = []
+    for pipeline, file in zip(read, named, strict=True):
+        documents: list[bytes] = []
+        decision = judge.judge_pipeline(
+            pipeline, repository, now=now, weakened=weakened, file=file, keep=documents.append
         )
-        for pipeline, file in zip(read, named, strict=True)
-    )
-    return Findings(judged, tuple(unreadable))
+        if recording is not None:
+            recording.take(pipeline, decision, documents[0])
+        judged.append(Judged(pipeline.ref.path, decision, pipeline.content))
+    return Findings(tuple(judged), tuple(unreadable))
 
 
 def _with_comments(findings: Findings, catalogue: Catalogue, *, allowed: bool) -> Findings:

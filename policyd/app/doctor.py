@@ -14,6 +14,7 @@ from policyd.adapters.sandboxes import open_sandbox
 from policyd.adapters.settings import Authority, find_authority
 from policyd.adapters.strict_modes import require_safe_folder
 from policyd.errors import ExitCode, PolicydError
+from policyd.models.plan import LayerRef
 from policyd.models.settings import OperatorSettings
 
 State = Literal["ok", "note", "missing", "broken"]
@@ -178,18 +179,24 @@ def _target(name: str, folder: str) -> Finding:
 
 
 def _policy_set(authority: Authority) -> Finding:
-    def look() -> str:
-        from policyd.adapters.library import library_files, read_policy_folder
-        from policyd.policy.policy_set import read_policy_set
+    unlisted: list[LayerRef] = []
 
-        configured = authority.settings.policy_set
-        files = read_policy_folder(Path(configured)) if configured else library_files()
-        return read_policy_set(files, name="policy set").sha256
+    def look() -> str:
+        from policyd.adapters import clock
+        from policyd.app.policy_layers import load_layers
+        from policyd.attestation.policy_sets import find_unlisted
+        from policyd.models.settings import ProjectSettings
+
+        # As a gate does for an artifact: the organisation's and all teams'.
+        loaded = load_layers(authority, ProjectSettings(policyd="project/v1"), root=None, now=clock.now())
+        layers = [layer.ref for layer in loaded.bind().layers]
+        unlisted.extend(filter(None, [find_unlisted(layers, authority.trust)]))
+        return ", ".join([layers[0].sha256, *(f"team {ref.name} {ref.sha256}" for ref in layers[1:])])
 
     finding = _tried("policy set", look)
-    if finding.state == "ok" and finding.detail not in authority.trust.policy_sets:
+    for ref in unlisted:
         return Finding(
-            "policy set", "broken", f"sha256:{finding.detail} is not one that the trust policy allows",
+            "policy set", "broken", f"{ref.name} (sha256:{ref.sha256}) is not one that the trust policy allows",
             "if you know why it changed, add the digest to policy_sets and pin the trust policy anew",
         )  # fmt: skip
     return finding

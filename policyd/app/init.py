@@ -26,10 +26,13 @@ from policyd.models.statement import (
     DECISION_V1,
     LINK_V03,
     MANIFEST_V1,
+    POLICY_SET_V1,
     PROVENANCE_V1,
     SPDX,
     TEST_RESULT_V01,
     VSA_V1,
+    WAIVER_REVOCATION_V1,
+    WAIVER_V1,
 )
 from policyd.models.trust import Role
 from policyd.policy.policy_set import read_policy_set
@@ -41,8 +44,9 @@ PREDICATE_TYPES = {
     Role.VERIFIER: (VSA_V1,),
     Role.LOG: ("https://c2sp.org/tlog-checkpoint",),
     Role.APPROVER: ("https://policyd.dev/attestation/approval/v1",),
-    Role.WAIVER_APPROVER: ("https://policyd.dev/attestation/waiver/v1",),
-    Role.POLICY_AUTHOR: ("https://policyd.dev/attestation/policy-set/v1",),
+    Role.REQUESTER: (WAIVER_V1,),
+    Role.WAIVER_APPROVER: (WAIVER_V1, WAIVER_REVOCATION_V1),
+    Role.POLICY_AUTHOR: (POLICY_SET_V1,),
     Role.SCANNER: ("https://in-toto.io/attestation/vulns/v0.2",),
 }
 

@@ -1,56 +1,95 @@
-"""What every gate needs to ask: the policy set, the rules that apply, an engine that holds them.
+"""What every gate needs to ask: the layers of policy, the rules that apply, an engine for each layer.
 
 One place chooses them, so `check`, `plan`, `run`, `verify` and `audit` can't ask different questions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from policyd.adapters.library import library_files, read_policy_folder
+from policyd.adapters import clock
 from policyd.adapters.settings import Authority
-from policyd.errors import PolicyError, SettingsError
+from policyd.app.policy_layers import load_layers
+from policyd.attestation.waivers import ReadWaiver
+from policyd.errors import PolicyError
 from policyd.models.base import JsonPath, RunId, Sha256, rfc3339
-from policyd.models.decision import Decision, Gate, Place, Severity
+from policyd.models.canonical import sha256_hex
+from policyd.models.decision import Decision, Gate, Place, Problem, Severity, Terms
 from policyd.models.input import PipelineInput, PipelineRef, ReleaseInput, Repository, StageInput
-from policyd.models.plan import Governance, PolicySetRef
+from policyd.models.plan import Governance, LayerRef, Plan, PolicySetRef
 from policyd.models.settings import ProjectSettings
+from policyd.models.waiver import Site
 from policyd.pipeline.reading import ReadPipeline
-from policyd.policy.asking import ask
-from policyd.policy.catalogue import RuleMeta
-from policyd.policy.deciding import Locate, Raised
+from policyd.policy.asking import ask_of, read_input
+from policyd.policy.bounded_engine import BoundedEngine
+from policyd.policy.catalogue import Catalogue
+from policyd.policy.deciding import Locate, Raised, Subject
 from policyd.policy.engine import PolicyEngine
-from policyd.policy.policy_set import PolicySet, read_policy_set, require_known
-from policyd.policy.selecting import select_rules
+from policyd.policy.layers import Layer, Layers, Rank, not_asked, unite
+from policyd.policy.policy_set import PolicySet
+from policyd.policy.waiver_book import WaiverBook
+from policyd.policy.waivers import waive
 
-DEFAULT_COLLECTION = "baseline"
+if TYPE_CHECKING:
+    from policyd.adapters.engines.given_opa import GivenOpaEngine
+    from policyd.adapters.engines.opa import OpaEngine
+
+#: A syntax tree has 80 times the bytes of its module, and is read in a process without limits.
+MAX_PROJECT_ANSWER_BYTES = 24 * 1024 * 1024
+
+#: Takes the bytes of an input that was judged, so that they can be recorded with the decision.
+Keep = Callable[[bytes], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """A policy set, an engine holding it, and who stands behind them."""
+    """The layers of policy, an engine holding each, and who stands behind them."""
 
-    policy_set: PolicySet
-    collection: str
-    engine: PolicyEngine
+    layers: Layers
+    engines: tuple[PolicyEngine, ...]  # one a layer, in their order
     governance: Governance
-    project: ProjectSettings
     fail_on: Severity | None = None
+    waivers: WaiverBook = field(default_factory=WaiverBook)
+    project_files: Mapping[str, Sha256] = field(default_factory=dict)  # the rules the project brings, as read
+    limited: frozenset[str] = frozenset()  # teams that judge some projects only
+    _without: Callable[[frozenset[str]], Judge] | None = None
 
     @property
     def policy_set_ref(self) -> PolicySetRef:
-        """The policy set as decisions name it."""
-        return self.policy_set.ref
+        """The organisation's policy set as plans and decisions name it."""
+        return self.layers.organisation.policy_set.ref
 
-    def rules(self, gate: Gate, dialect: str | None = None) -> tuple[RuleMeta, ...]:
-        """Return the rules this gate asks: the collection's and those the project adds."""
-        return select_rules(
-            self.policy_set, gate=gate, collection=self.collection, extra=self.project.rules, dialect=dialect
-        )
+    @property
+    def layer_refs(self) -> tuple[LayerRef, ...]:
+        """Every layer as plans name it, the organisation's first."""
+        return tuple(layer.ref for layer in self.layers.layers)
+
+    @property
+    def policy_sets(self) -> tuple[PolicySet, ...]:
+        """The policy set of every layer, the organisation's first."""
+        return tuple(layer.policy_set for layer in self.layers.layers)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The rules of all layers."""
+        return self.layers.catalogue
+
+    def engine_of(self, layer: Layer) -> PolicyEngine:
+        """Return the engine that holds `layer`."""
+        return self.engines[self.layers.layers.index(layer)]
+
+    def for_plan(self, plan: Plan) -> Judge:
+        """Return the judge of what a plan made: teams that are for some projects only, where the plan names them."""
+        named = {layer.name for layer in plan.layers if layer.layer == "team"}
+        left_out = self.limited - named
+        return self._without(left_out) if left_out and self._without is not None else self
 
     def judge_pipeline(
         self,
@@ -60,28 +99,45 @@ class Judge:
         now: datetime,
         plan_sha256: Sha256 | None = None,
         weakened: tuple[str, ...] = (),
+        keep: Keep | None = None,
+        file: str | None = None,
     ) -> Decision:
-        """Decide whether `pipeline` may run."""
+        """Decide whether `pipeline` may run. `keep` is given the input's bytes where the decision will be recorded.
+
+        `file` is its path from the project's root, where it was read by another one: waivers name it so.
+        """
         document = make_pipeline_input(pipeline, repository, governance=self.governance, now=now)
-        return self._ask(
+        decision = self._ask(
             document,
             gate=Gate.PIPELINE,
             subject=pipeline.ref.path,
-            rules=self.rules(Gate.PIPELINE, pipeline.ref.dialect),
+            dialect=pipeline.ref.dialect,
             locate=pipeline.source_map.place,
             now=now,
             plan_sha256=plan_sha256,
             weakened=weakened,
+            keep=keep,
+        )
+        targets = frozenset(stage.target for stage in pipeline.facts.stages if stage.target)
+        site = Site(Gate.PIPELINE, file or pipeline.ref.path, targets=targets)
+        waived = self._waive(decision, self.waivers, site, document, now)
+        return waived.model_copy(
+            update={
+                "source_sha256": sha256_hex(pipeline.content),
+                "included": included_sha256s(pipeline) or None,
+                "file": file if file != pipeline.ref.path else None,
+            }
         )
 
-    def judge_stage(self, document: StageInput, *, now: datetime, weakened: tuple[str, ...]) -> Decision:
+    def judge_stage(
+        self, document: StageInput, *, now: datetime, weakened: tuple[str, ...], keep: Keep | None = None
+    ) -> Decision:
         """Decide whether the stage of `document` may start now."""
-        return self._ask(
+        decision = self._ask(
             document,
             gate=Gate.STAGE,
             subject=document.stage.name,
-            rules=self.rules(Gate.STAGE),
-            locate=_nowhere,
+            locate=nowhere,
             now=now,
             plan_sha256=document.plan.sha256,
             run_id=document.run_id,
@@ -89,29 +145,58 @@ class Judge:
             attempt=document.attempt,
             target=document.stage.target,
             weakened=weakened,
+            keep=keep,
         )
+        site = Site.of(decision, file=document.pipeline.path)
+        return self._waive(decision, self.waivers, site, document, now)
 
-    def judge_release(self, document: ReleaseInput, *, now: datetime, weakened: tuple[str, ...]) -> Decision:
-        """Decide whether the artifact of `document` may leave for its target."""
-        return self._ask(
+    def judge_release(
+        self,
+        document: ReleaseInput,
+        *,
+        now: datetime,
+        weakened: tuple[str, ...],
+        keep: Keep | None = None,
+        waivers: Sequence[ReadWaiver] = (),
+    ) -> Decision:
+        """Decide whether the artifact of `document` may leave for its target. `waivers` are those its run lists."""
+        decision = self._ask(
             document,
             gate=Gate.RELEASE,
             subject=document.artifact.name,
-            rules=self.rules(Gate.RELEASE),
-            locate=_nowhere,
+            locate=nowhere,
             now=now,
             plan_sha256=document.plan.sha256,
             run_id=document.run_id,
             target=document.target,
             artifact_sha256=document.artifact.sha256,
             weakened=weakened,
+            keep=keep,
+        )
+        return self._waive(decision, self.waivers.with_more(waivers), Site.of(decision), document, now)
+
+    def _waive(
+        self,
+        decision: Decision,
+        book: WaiverBook,
+        site: Site,
+        document: PipelineInput | StageInput | ReleaseInput,
+        now: datetime,
+    ) -> Decision:
+        """Return `decision` with what waivers lift at `now`: after all layers have answered, and nowhere else."""
+        return waive(
+            decision,
+            book.as_of(now, site),
+            site=site,
+            rules=self.catalogue.keys(),
+            document=lambda: json.loads(document.model_dump_json(warnings=False)),
+            now=now,
         )
 
-    def _raised(self) -> Raised:
-        """Return what project settings and the caller make stricter: the stricter of two severities holds."""
-        asked = [severity for severity in (self.fail_on, self.project.fail_on) if severity is not None]
-        lowest = max(asked, key=list(Severity).index) if asked else None
-        return Raised(levels=self.project.levels, fail_on=lowest)
+    @property
+    def terms(self) -> Terms:
+        """What decisions say of how rules were chosen and weighed."""
+        return self.layers.terms(self.fail_on)
 
     def _ask(
         self,
@@ -119,39 +204,90 @@ class Judge:
         *,
         gate: Gate,
         subject: str,
-        rules: tuple[RuleMeta, ...],
         locate: Locate,
         now: datetime,
         plan_sha256: Sha256 | None,
+        dialect: str | None = None,
         run_id: RunId | None = None,
         stage: str | None = None,
         attempt: int | None = None,
         target: str | None = None,
         artifact_sha256: Sha256 | None = None,
         weakened: tuple[str, ...] = (),
+        keep: Keep | None = None,
     ) -> Decision:
-        return ask(
-            self.engine,
-            self.policy_set,
-            rules,
-            document,
-            gate=gate,
-            subject=subject,
+        content, misfit = read_input(document, where=subject)
+        if keep is not None:
+            keep(content)
+        return ask_layers(
+            self.layers,
+            self.engines,
+            content,
+            subject=Subject(
+                gate=gate,
+                name=subject,
+                input_sha256=sha256_hex(content),
+                plan_sha256=plan_sha256,
+                run_id=run_id,
+                stage=stage,
+                attempt=attempt,
+                target=target,
+                artifact_sha256=artifact_sha256,
+            ),
+            dialect=dialect,
+            misfit=misfit,
             now=now,
             locate=locate,
             governance=self.governance,
-            plan_sha256=plan_sha256,
-            run_id=run_id,
-            stage=stage,
-            attempt=attempt,
-            target=target,
-            artifact_sha256=artifact_sha256,
             weakened=weakened,
-            raised=self._raised(),
+            fail_on=self.fail_on,
         )
 
 
-def _nowhere(_at: JsonPath) -> Place | None:
+def ask_layers(
+    layers: Layers,
+    engines: Sequence[PolicyEngine],
+    content: bytes,
+    *,
+    subject: Subject,
+    dialect: str | None,
+    now: datetime,
+    locate: Locate,
+    governance: Governance,
+    misfit: Problem | None = None,
+    weakened: tuple[str, ...] = (),
+    fail_on: Severity | None = None,
+) -> Decision:
+    """Return what all layers say of the input in `content`, each asked of its engine, before any waiver.
+
+    `dialect` is the pipeline's at the gate `pipeline`; `misfit` says what is wrong with an input that does not fit.
+    """
+    terms = layers.terms(fail_on)
+    judged: list[tuple[Layer, Decision]] = []
+    for layer, engine in zip(layers.layers, engines, strict=True):
+        rules = layer.rules(subject.gate, dialect)
+        if judged and not rules:
+            judged.append((layer, not_asked(judged[0][1], layer, engine.ref)))
+            continue
+        decision = ask_of(
+            engine,
+            layer.policy_set,
+            rules,
+            content,
+            subject=subject,
+            now=now,
+            locate=locate,
+            governance=governance,
+            raised=Raised(levels=terms.levels, fail_on=terms.fail_on),
+            misfit=misfit,
+            weakened=weakened,
+        )
+        judged.append((layer, decision))
+    return unite(judged).model_copy(update={"terms": terms})
+
+
+def nowhere(_at: JsonPath) -> Place | None:
+    """Find no place: inputs of stages and releases have no file of their own."""
     return None
 
 
@@ -160,46 +296,51 @@ def open_judge(
     authority: Authority | None,
     project: ProjectSettings,
     *,
+    root: Path | None = None,
     engine: str | None = None,
     fail_on: Severity | None = None,
+    waivers: WaiverBook | None = None,
 ) -> Iterator[Judge]:
-    """Load the policy set that `authority` names (the library's baseline without one) into an engine."""
-    settings = authority.settings if authority else None
-    if settings is None or settings.policy_set is None:
-        policy_set = read_policy_set(library_files(), name="policyd-library")
-    else:
-        folder = Path(settings.policy_set)
-        if not folder.is_absolute():
-            raise SettingsError("the policy set's folder is not absolute", where=str(folder), fix="write it in full")
-        policy_set = _read_policy_set(folder)
-    # A level for a rule that is not there would tighten nothing, in silence.
-    require_known(project.levels, policy_set.catalogue, where="levels in policyd.yaml")
-    collection = settings.collection if settings else DEFAULT_COLLECTION
-    chosen = engine or (settings.engine if settings else "embedded")
-    with _open_engine(chosen, policy_set, authority) as opened:
-        yield Judge(
-            policy_set=policy_set,
-            collection=collection,
-            engine=opened,
-            governance="operator" if authority else "self",
-            project=project,
-            fail_on=fail_on,
-        )
+    """Give each layer that judges the project at `root` an engine; without a `root` an artifact is judged.
 
+    The organisation's policy set is the one that `authority` names, the library's baseline without one. A process is
+    only started for a layer that is asked.
+    """
+    # Whether a signed set holds is asked of the clock, also where a check judges as of another time.
+    loaded = load_layers(authority, project, root=root, now=clock.now())
+    chosen = engine or (authority.settings.engine if authority else "embedded")
+    with ExitStack() as stack:
 
-def _read_policy_set(folder: Path) -> PolicySet:
-    files = read_policy_folder(folder)
-    try:
-        return read_policy_set(files, name=folder.name)
-    except PolicyError as error:
-        where = str(folder) if error.where == folder.name else f"{folder}/{error.where}"
-        raise PolicyError(error.cause, where=where, fix=error.fix) from error
+        def make(without: frozenset[str]) -> Judge:
+            layers = loaded.bind(without=without)
+            return Judge(
+                layers=layers,
+                engines=tuple(stack.enter_context(open_engine(chosen, layer, authority)) for layer in layers.layers),
+                governance="operator" if authority else "self",
+                fail_on=fail_on,
+                waivers=waivers or WaiverBook(),
+                project_files=loaded.files,
+                # With a project it is known already whose it is.
+                limited=loaded.limited if root is None else frozenset(),
+                _without=functools.cache(make),
+            )
+
+        yield make(frozenset())
 
 
 @contextmanager
-def _open_engine(name: str, policy_set: PolicySet, authority: Authority | None) -> Iterator[PolicyEngine]:
+def open_engine(name: str, layer: Layer, authority: Authority | None) -> Iterator[PolicyEngine]:
+    """Hold the engine called `name` (embedded, opa or both) with the policy set of `layer` in it."""
     if name not in ("embedded", "opa", "both"):
         raise PolicyError(f"there is no engine called {name!r}", where="--engine", fix="use embedded, opa or both")
+    policy_set = layer.policy_set
+    if layer.rank is Rank.PROJECT:
+        # Whoever is judged wrote these rules: they are only asked where memory, time and answers have limits.
+        from policyd.adapters.engines.embedded import EmbeddedEngine
+
+        with EmbeddedEngine(policy_set, max_frame_bytes=MAX_PROJECT_ANSWER_BYTES) as embedded:
+            yield BoundedEngine(embedded)
+        return
     with ExitStack() as stack:
         engines: list[PolicyEngine] = []
         if name != "opa":
@@ -207,17 +348,24 @@ def _open_engine(name: str, policy_set: PolicySet, authority: Authority | None) 
 
             engines.append(stack.enter_context(EmbeddedEngine(policy_set)))
         if name != "embedded":
-            from policyd.adapters.engines.opa import OpaEngine
-            from policyd.adapters.helpers import require_helper
-
-            configured = authority.settings.helpers.opa if authority else None
-            opa = require_helper("opa", configured=configured).path
-            engines.append(stack.enter_context(OpaEngine(policy_set, opa)))
+            engines.append(stack.enter_context(_open_opa(policy_set, authority)))
         if name == "both":
             from policyd.adapters.engines.both import BothEngines
 
             engines = [BothEngines(*engines)]
         yield engines[0]
+
+
+def _open_opa(policy_set: PolicySet, authority: Authority | None) -> OpaEngine | GivenOpaEngine:
+    if authority is not None and authority.settings.opa_server is not None:
+        from policyd.adapters.engines.given_opa import GivenOpaEngine
+
+        return GivenOpaEngine(policy_set, authority.settings.opa_server)
+    from policyd.adapters.engines.opa import OpaEngine
+    from policyd.adapters.helpers import require_helper
+
+    configured = authority.settings.helpers.opa if authority else None
+    return OpaEngine(policy_set, require_helper("opa", configured=configured).path)
 
 
 def make_pipeline_input(
@@ -234,6 +382,11 @@ def make_pipeline_input(
         pipeline=pipeline.ref,
         document=pipeline.document,
     )
+
+
+def included_sha256s(pipeline: ReadPipeline) -> dict[str, Sha256]:
+    """Return the digest of each file that the pipeline includes and that is there, by path."""
+    return {path: sha256_hex(found) for path, found in sorted(pipeline.included.items()) if found is not None}
 
 
 def make_repository(pipelines: list[ReadPipeline]) -> Repository:

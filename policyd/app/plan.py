@@ -46,7 +46,7 @@ def plan_pipeline(
     with prepare(
         pipeline, settings=settings, sandbox=sandbox, engine=engine, now=clock.now, authority=authority
     ) as prepared:
-        planned = Planned(prepared.plan, prepared.decision, prepared.judged, prepared.judge.policy_set.catalogue)
+        planned = Planned(prepared.plan, prepared.decision, prepared.judged, prepared.judge.catalogue)
     content = planned.plan.to_json()
     if authority is not None:
         # So that `run --plan sha256:…` can say what changed since.

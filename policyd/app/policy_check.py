@@ -49,12 +49,12 @@ def check_policies(path: Path | None, *, engine: str, settings: Path | None) -> 
 
     With the engine `opa`, what only OPA answers is allowed; the list of what any policy may call always holds.
     """
-    [folder] = read_policy_folders((path,) if path else ())
+    [folder] = read_policy_folders((path,) if path else (), settings=settings)
     if not any(kind_of(file) is FileKind.MODULE for file in folder.files):
         return PolicyChecked(rules=0, problems=(), notes=())
-    problems, policy_set = find_set_problems(folder.files, folder.folder.name)
+    problems, policy_set = find_set_problems(folder.files, folder.folder.name, tests=not folder.bundle)
     problems += _table_problems(folder.files)
-    notes: list[str] = []
+    notes = ["a bundle holds no tests: none were looked for"] if folder.bundle else []
     unknown = False
     if policy_set is not None:
         if engine == "embedded":

@@ -22,11 +22,11 @@ class Written:
     removed: tuple[str, ...]
 
 
-def make_pages(path: Path | None = None) -> dict[str, str]:
+def make_pages(path: Path | None = None, *, settings: Path | None = None) -> dict[str, str]:
     """Return the pages of the policy set at `path`, of the library without one: file name → text."""
-    [folder] = read_policy_folders((path,) if path else ())
+    [folder] = read_policy_folders((path,) if path else (), settings=settings)
     name = "the library" if path is None else folder.folder.name
-    policy_set = read_policy_set(folder.files, name)
+    policy_set = read_policy_set(folder.files, name, prefix=folder.prefix)
     by_folder = {rule.path.rpartition("/")[0]: rule.id for rule in policy_set.catalogue.values()}
     examples: dict[str, dict[str, str]] = {}
     for file, content in folder.files.items():
@@ -38,12 +38,12 @@ def make_pages(path: Path | None = None) -> dict[str, str]:
     return render_pages(policy_set.catalogue, reads, policy_set.collections, examples, name=name)
 
 
-def write_pages(out: Path, *, path: Path | None = None) -> Written:
+def write_pages(out: Path, *, path: Path | None = None, settings: Path | None = None) -> Written:
     """Write the pages into the folder `out`. Pages of rules that are gone are removed, other files left alone.
 
     Raises `UsageError` where a file that was not made here stands in the place of a page.
     """
-    pages = make_pages(path)
+    pages = make_pages(path, settings=settings)
     old = {file.name: file for file in sorted(out.glob("*.md")) if file.is_file()} if out.is_dir() else {}
     for name, file in old.items():
         if name in pages and not _is_made(file):

@@ -22,6 +22,7 @@ from policyd.models.decision import Decision, Gate, Place
 from policyd.models.input import PipelineInput, ReleaseInput, StageInput
 from policyd.policy.asking import ask
 from policyd.policy.catalogue import RuleMeta
+from policyd.policy.layers import Layers
 from policyd.policy.policy_set import PolicySet
 
 _INPUTS: dict[Gate, type[Model]] = {
@@ -73,9 +74,9 @@ def explain(
     """
     root = find_root(pipeline or Path("."))
     authority = find_authority(settings, repository=root if pipeline else None)
-    with open_judge(authority, find_project_settings(root), engine=engine) as judge:
-        rule = _require_rule(judge.policy_set, rule_id)
-        reads = find_reads(judge.policy_set, rule)
+    with open_judge(authority, find_project_settings(root), root=root, engine=engine) as judge:
+        rule = _require_rule(judge.layers, rule_id)
+        reads = find_reads(judge.layers.layer_of(rule.id).policy_set, rule)
         if pipeline is not None:
             return _explain_pipeline(judge, rule, reads, pipeline, now)
         if document is not None:
@@ -90,15 +91,15 @@ def find_reads(policy_set: PolicySet, rule: RuleMeta) -> tuple[str, ...]:
     return tuple(sorted(set(_READ.findall(code))))
 
 
-def _require_rule(policy_set: PolicySet, rule_id: str) -> RuleMeta:
-    if rule_id in policy_set.catalogue:
-        return policy_set.catalogue[rule_id]
+def _require_rule(layers: Layers, rule_id: str) -> RuleMeta:
+    if rule_id in layers.catalogue:
+        return layers.catalogue[rule_id]
     import difflib
 
-    near = difflib.get_close_matches(rule_id, policy_set.catalogue, n=1)
+    near = difflib.get_close_matches(rule_id, layers.catalogue, n=1)
     raise UsageError(
         f"there is no rule {rule_id!r} in this policy set",
-        where=policy_set.name,
+        where=layers.organisation.policy_set.name,
         fix=f"did you mean {near[0]!r}?" if near else "a rule is called family.rule; docs/rules lists the library's",
     )
 
@@ -141,9 +142,10 @@ def _explain_input(judge: Judge, rule: RuleMeta, reads: tuple[str, ...], path: P
 def _ask(
     judge: Judge, rule: RuleMeta, given: Model, subject: str, now: datetime, locate: Callable[[JsonPath], Place | None]
 ) -> Decision:
+    layer = judge.layers.layer_of(rule.id)
     return ask(
-        judge.engine,
-        judge.policy_set,
+        judge.engine_of(layer),
+        layer.policy_set,
         [rule],
         given,
         gate=rule.gate,

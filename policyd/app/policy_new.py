@@ -10,9 +10,9 @@ from policyd.models.decision import Gate
 from policyd.policy.rule_template import make_rule
 
 
-def create_rule(family: str, rule: str, *, gate: Gate, folder: Path) -> tuple[Path, ...]:
+def create_rule(family: str, rule: str, *, gate: Gate, folder: Path, prefix: str = "policyd") -> tuple[Path, ...]:
     """Write the files of a new rule below `folder` and return them. Nothing that is there is ever overwritten."""
-    files = {folder / path: content for path, content in make_rule(family, rule, gate).items()}
+    files = {folder / path: content for path, content in make_rule(family, rule, gate, prefix).items()}
     for path in files:
         # Both are looked at before one is written; `write_new` looks again.
         if path.exists() or path.is_symlink():

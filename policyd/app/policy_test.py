@@ -21,12 +21,13 @@ from policyd.models.canonical import sha256_hex
 from policyd.models.decision import Decision, Gate, Place
 from policyd.models.strict_json import read_json
 from policyd.pipeline.reading import read_pipeline
-from policyd.policy.catalogue import RuleMeta
+from policyd.policy.catalogue import RuleMeta, require_known
+from policyd.policy.chosen_settings import Wishes, choose
 from policyd.policy.coverage import FileCoverage, unite_coverage
 from policyd.policy.deciding import Subject, decide
 from policyd.policy.engine import PolicyEngine
 from policyd.policy.policy_files import FileKind, kind_of, rule_beside
-from policyd.policy.policy_set import PolicySet, read_policy_set, require_known
+from policyd.policy.policy_set import PolicySet, find_prefix, read_policy_set
 from policyd.policy.rule_tests import SHOWN, RuleTestResult, find_stop, run_rule_tests, show_compared
 from policyd.policy.table_tests import MAX_TABLE_BYTES, Case, Table, find_difference, read_table, require_file
 
@@ -60,7 +61,7 @@ def run_tests(paths: tuple[Path, ...], *, engine: EngineName, coverage: bool, se
     names = ["embedded", "opa"] if engine == "both" else [engine]
     results: list[RuleTestResult] = []
     covered: list[FileCoverage] = []
-    for folder in read_policy_folders(paths):
+    for folder in read_policy_folders(paths, settings=settings):
         reports: list[Mapping[str, object]] = []
         for name in names:
             results += _run_folder(folder, _factory(name, settings, reports if coverage else None))
@@ -90,7 +91,7 @@ def _run_folder(folder: PolicyFolder, factory: Factory) -> Iterator[RuleTestResu
     if not any(kind_of(path) in _TESTS and folder.holds(path) for path in folder.files):
         return
     explained = 0
-    for result in run_rule_tests(folder.files, factory, wanted=folder.holds):
+    for result in run_rule_tests(folder.files, factory, prefix=folder.prefix, wanted=folder.holds):
         if not result.passed and not result.errored and explained < MAX_EXPLAINED:
             explained += 1
             yield replace(result, details=_explain(folder.files, result))
@@ -103,25 +104,21 @@ def _run_folder(folder: PolicyFolder, factory: Factory) -> Iterator[RuleTestResu
     }
     if not tables:
         return
-    policy_set = read_policy_set(folder.files, "the policies under test")
+    policy_set = read_policy_set(folder.files, "the policies under test", prefix=folder.prefix)
     by_settings: dict[str, list[tuple[str, Table, Case]]] = {}
     for path, table in tables.items():
         for case in table.cases:
             by_settings.setdefault(json.dumps(case.settings, sort_keys=True), []).append((path, table, case))
     for cases in by_settings.values():
         # Settings are data of the set: each kind of them is a set, and an engine, of its own.
-        configured = _with_settings(policy_set, cases[0][2].settings)
+        configured = _with_settings(policy_set, cases[0][0], cases[0][2].settings)
         with factory(configured) as engine:
             for path, table, case in cases:
                 yield _run_case(path, table, case, configured, engine, folder.files)
 
 
-def _with_settings(policy_set: PolicySet, settings: Mapping[str, Any]) -> PolicySet:
-    layer = policy_set.data.get(policy_set.prefix)
-    own = layer.get("settings") if isinstance(layer, dict) else None
-    return replace(
-        policy_set, data={policy_set.prefix: {"settings": {**(own if isinstance(own, dict) else {}), **settings}}}
-    )
+def _with_settings(policy_set: PolicySet, path: str, settings: Mapping[str, Any]) -> PolicySet:
+    return policy_set.with_settings(choose(policy_set.settings, Wishes(settings, f"settings in {path}")))
 
 
 def _run_case(
@@ -195,7 +192,7 @@ def _nowhere(_at: JsonPath) -> Place | None:
 
 def _explain(files: Mapping[str, bytes], result: RuleTestResult) -> tuple[str, ...]:
     """Say at which line a Rego test stopped: it is run once more, alone, with its lines counted."""
-    policy_set = read_policy_set(files, "the policies under test").with_tests()
+    policy_set = read_policy_set(files, "the policies under test", prefix=find_prefix(files)).with_tests()
     try:
         with EmbeddedEngine(policy_set, coverage=True) as engine:
             engine.query([result.name], b"{}")

@@ -17,6 +17,7 @@ from policyd.adapters.stores.content import ContentStore
 from policyd.app.check import MAX_PIPELINE_BYTES
 from policyd.app.judging import Judge, make_repository, open_judge
 from policyd.app.projects import find_root, relative_to_root
+from policyd.app.waivers import load_waivers
 from policyd.errors import DocumentError, SettingsError, SourceError, UsageError
 from policyd.models.base import Sha256
 from policyd.models.canonical import sha256_hex
@@ -46,6 +47,7 @@ class Prepared:
     plan: Plan
     judge: Judge
     decision: Decision
+    document: bytes  # the input that was judged
 
     @property
     def judged(self) -> Judged:
@@ -86,7 +88,12 @@ def prepare(
     source = _read_source(root, content, authority)
     if source.digest_of(relative) not in (None, sha256_hex(pipeline_bytes)):
         raise SourceError("the pipeline file changed while it was read", where=relative, fix="run policyd again")
-    with open_judge(authority, find_project_settings(root), engine=engine) as judge:
+    # Read once: what is planned by digest is what is judged by, at every gate of a run.
+    waivers = load_waivers(root, authority)
+    with open_judge(authority, find_project_settings(root), root=root, engine=engine, waivers=waivers) as judge:
+        for path, digest in judge.project_files.items():
+            if source.digest_of(path) not in (None, digest):
+                raise SourceError("the project's policy changed while it was read", where=path, fix="run policyd again")
         plan = make_plan(
             pipeline.native,
             path=relative,
@@ -94,8 +101,11 @@ def prepare(
             tools=plan_tools(pipeline.native, source, authority),
             circumstances=_circumstances(authority, judge, source, sandbox),
         )
-        decision = judge.judge_pipeline(pipeline, make_repository([pipeline]), now=now(), plan_sha256=plan.sha256)
-        yield Prepared(root, authority, pipeline, source, plan, judge, decision)
+        documents: list[bytes] = []
+        decision = judge.judge_pipeline(
+            pipeline, make_repository([pipeline]), now=now(), plan_sha256=plan.sha256, keep=documents.append
+        )
+        yield Prepared(root, authority, pipeline, source, plan, judge, decision, documents[0])
 
 
 def _read_source(root: Path, content: ContentStore | None, authority: Authority | None) -> TreeManifest:
@@ -111,6 +121,8 @@ def _circumstances(
 ) -> Circumstances:
     return Circumstances(
         policy_set=judge.policy_set_ref,
+        layers=judge.layer_refs,
+        terms_sha256=sha256_hex(judge.terms.to_json()),
         settings_sha256=authority.settings_sha256 if authority else NO_AUTHORITY,
         trust_policy_sha256=authority.trust_sha256 if authority else NO_AUTHORITY,
         source=SourceTree(sha256=source.sha256, files=len(source.entries), commit=source.commit, clean=source.clean),
@@ -120,6 +132,7 @@ def _circumstances(
         builder_id=authority.settings.builder_id if authority else SELF_BUILDER,
         sandbox=sandbox,
         helpers=_find_helpers(authority, sandbox),
+        waivers=tuple(judge.waivers.files or ()),
     )
 
 

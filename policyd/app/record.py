@@ -128,6 +128,14 @@ def require_clock(store: Store, keys: Sequence[NoteKey], read_clock: Callable[[]
     return now
 
 
+def require_verified_log(store: Store, state: Path, trust: TrustPolicy) -> None:
+    """Raise `RecordError` where the record contradicts itself or a checkpoint kept outside; evidence is not read."""
+    require_apart(state, store.root)
+    kept, _ = _read_kept(store.state, log_keys(trust))
+    with store.record.snapshot() as stored:
+        verify_log(stored, kept, log_keys(trust), lambda event: ())
+
+
 def mark_interrupted_runs(store: Store, *, at: str) -> tuple[RunSummary, ...]:
     """Record for every run whose process is gone that it was interrupted; return those runs as they were."""
     return tuple(run for run in store.find_unfinished_runs() if _mark_interrupted(store, run, at))

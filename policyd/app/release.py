@@ -13,12 +13,15 @@ from datetime import datetime
 from policyd.adapters import clock
 from policyd.app.check import EXIT_OF_VERDICT
 from policyd.app.evidence import MAX_BUNDLE_BYTES, StoredEvidence
-from policyd.app.judging import Judge
+from policyd.app.judging import Judge, Keep
 from policyd.app.record import log_keys, require_clock
+from policyd.app.recorded_decisions import store_decision
 from policyd.app.stages import RunState
+from policyd.app.waivers import used_by
 from policyd.attestation.release_chain import Check, ManifestLog, ReleaseEvidence, verify_release
-from policyd.attestation.statements import decision_statement, sign_statement
+from policyd.attestation.statements import sign_statement
 from policyd.attestation.summary import summary_statement
+from policyd.attestation.waived import describe_waived
 from policyd.errors import ExitCode, PolicydError
 from policyd.models.base import Sha256, rfc3339
 from policyd.models.decision import Decision, Effect
@@ -73,8 +76,12 @@ def decide_release(
     log: ManifestLog | None,
     judge: Judge,
     now: datetime,
+    keep: Keep | None = None,
 ) -> Released:
-    """Walk the release chain for the artifact and ask the release rules; never raises for what the evidence lacks."""
+    """Walk the release chain for the artifact and ask the release rules; never raises for what the evidence lacks.
+
+    `keep` is given the input of the rules where the decision will be recorded.
+    """
     checks: list[Check] = []
     try:
         release = verify_release(
@@ -86,11 +93,15 @@ def decide_release(
             log=log,
             now=now,
             checks=checks,
+            waivers=judge.waivers.terms,
         )
     except PolicydError as error:
         return Released(name, artifact_sha256, target, tuple(checks), error=error)
-    decision = judge.judge_release(_make_input(release, judge, now), now=now, weakened=_weakened(release))
-    detail = f"{len(decision.rules)} rules of policy set {decision.policy_set.name}"
+    judge = judge.for_plan(release.plan)
+    decision = judge.judge_release(
+        _make_input(release, judge, now), now=now, weakened=_weakened(release), keep=keep, waivers=release.waivers
+    )
+    detail = f"{len(decision.rules)} rules of policy set {decision.policy_set.name}{describe_waived(decision)}"
     if not decision.allowed:
         reasons = [problem.message for problem in decision.problems]
         reasons += [f"{found.rule}: {found.message}" for found in decision.violations if found.effect is Effect.DENY]
@@ -118,6 +129,7 @@ def release_products(
     released: list[Released] = []
     for product, target in _find_candidates(state):
         now = require_clock(state.store, log_keys(state.trust), clock.now)
+        documents: list[bytes] = []
         answer = decide_release(
             name=product.path.rpartition("/")[2],
             artifact_sha256=product.sha256,
@@ -128,8 +140,9 @@ def release_products(
             log=log,
             judge=state.judge,
             now=now,
+            keep=documents.append,
         )
-        released.append(_record(state, answer, targets[target].uri, verifier_id))
+        released.append(_record(state, answer, documents, targets[target].uri, verifier_id))
     return tuple(released)
 
 
@@ -147,12 +160,11 @@ def _find_candidates(state: RunState) -> list[tuple[Product, str]]:
     return [(product, target) for (_, target), product in found.items()]
 
 
-def _record(state: RunState, answer: Released, target_uri: str, verifier_id: str) -> Released:
+def _record(state: RunState, answer: Released, documents: list[bytes], target_uri: str, verifier_id: str) -> Released:
     if answer.decision is None or answer.evidence is None:
         return answer
     now = rfc3339(clock.now())
-    bundle = sign_statement(decision_statement(answer.decision), state.signers.decider)
-    decision_sha256 = state.store.content.put(bundle)
+    kept = store_decision(state.store.content, answer.decision, state.signers.decider, *documents)
     state.append(
         Event(
             kind=EventKind.DECISION,
@@ -160,14 +172,14 @@ def _record(state: RunState, answer: Released, target_uri: str, verifier_id: str
             run_id=state.run_id,
             plan_sha256=state.bound.plan_sha256,
             verdict=answer.decision.verdict.value,
-            evidence=(decision_sha256,),
+            evidence=(*kept, *used_by(answer.decision)),
             detail=f"release {answer.name} to {answer.target}",
         )
     )
     summary = summary_statement(
         answer.evidence,
         answer.decision,
-        decision_sha256=decision_sha256,
+        decision_sha256=kept[0],
         verifier_id=verifier_id,
         target_uri=target_uri,
         checkpoint=state.store.record.checkpoint(),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -24,13 +25,15 @@ from policyd.app.projects import find_root
 from policyd.app.provisions import fetch_tools, find_targets, load_signers
 from policyd.app.record import log_keys, mark_interrupted_runs, require_clock
 from policyd.app.recorded import RecordedManifests
+from policyd.app.recorded_decisions import files_of, policy_sets_of, store_decision, store_policy_sets
 from policyd.app.release import Released, release_products
 from policyd.app.stages import ATTEMPT, Listener, RunSigners, RunState, live
+from policyd.app.waivers import remember_revocations, used_by
 from policyd.attestation.bound_run import BoundRun
-from policyd.attestation.statements import decision_statement, manifest_statement, sign_statement
+from policyd.attestation.policy_sets import require_listed
+from policyd.attestation.statements import manifest_statement, sign_statement
 from policyd.errors import (
     ExitCode,
-    IdentityNotTrusted,
     PlanChanged,
     PolicydError,
     StoreError,
@@ -177,24 +180,25 @@ def _run(
     jobs: int,
     listener: RunListener,
 ) -> RunOutcome:
-    plan, decision, catalogue = prepared.plan, prepared.decision, prepared.judge.policy_set.catalogue
+    plan, decision, catalogue = prepared.plan, prepared.decision, prepared.judge.catalogue
     # The decider signs for the trust policy's policy sets alone: with another one, what this machine's policy says
     # must not even start to look like an approval.
-    if plan.policy_set.sha256 not in authority.trust.policy_sets:
-        raise IdentityNotTrusted(
-            f"the policy set {plan.policy_set.name} (sha256:{plan.policy_set.sha256}) is not one that the trust policy"
-            " allows",
-            where=authority.settings.trust_policy.path,
-            fix="if you know why it changed, add this digest to policy_sets and pin the trust policy anew",
-        )
-    check_sha256 = store.content.put(sign_statement(decision_statement(decision), signers.decider))
-    store.content.put(plan.to_json())
+    require_listed(plan.layers, authority.trust, where=authority.settings.trust_policy.path)
+    waivers = prepared.judge.waivers
+    remember_revocations(waivers, authority)
+    store_policy_sets(store.content, prepared.judge.policy_sets)
+    with store.content.batch() as batch:
+        for content in (waivers.files or {}).values():
+            batch.put(content)
+    check_sha256, *judged = store_decision(
+        store.content, decision, signers.decider, plan.to_json(), prepared.document, *files_of(prepared.pipeline)
+    )
     checked = Event(
         kind=EventKind.DECISION,
         at=decision.decided_at,
         plan_sha256=plan.sha256,
         verdict=decision.verdict.value,
-        evidence=(check_sha256, plan.sha256),
+        evidence=(check_sha256, *judged, *policy_sets_of(decision), *used_by(decision)),
     )
     # Before its effect is reported, whatever it is.
     store.record.append([checked])
@@ -229,6 +233,7 @@ def _run(
             listener=listener,
             should_stop=stop.is_set,
             source_digests=prepared.source.content_digests(),
+            waivers=set(used_by(decision)),
         )
         fault = _run_stages(state, jobs, listener)
         if fault is not None:
@@ -329,6 +334,7 @@ def _finish(state: RunState, started_at: str) -> tuple[Manifest, Sha256]:
     succeeded = all(record.state is StageState.SUCCEEDED for record in records)
     ended = "succeeded" if succeeded else "interrupted" if state.should_stop() else "failed"
     state.append(_run_event(EventKind.RUN_ENDED, state.plan, state.run_id, state=ended))
+    now = clock.now()
     manifest = Manifest(
         run_id=state.run_id,
         pipeline=state.plan.pipeline,
@@ -336,16 +342,24 @@ def _finish(state: RunState, started_at: str) -> tuple[Manifest, Sha256]:
         governance=state.plan.governance,
         builder_id=state.plan.builder_id,
         started_at=started_at,
-        finished_at=rfc3339(clock.now()),
+        finished_at=rfc3339(now),
         succeeded=succeeded,
         stages=records,
         decisions=(state.bound.check_sha256, *(record.decision for record in records if record.decision)),
         attestations=tuple(digest for record in records for digest in record.attestations),
+        waivers=tuple(sorted(state.waivers | _find_release_waivers(state, records, now))),
         checkpoint=state.store.record.checkpoint(),
     )
     sha256 = state.store.content.put(sign_statement(manifest_statement(manifest), state.signers.builder))
     state.append(_run_event(EventKind.MANIFEST, state.plan, state.run_id, evidence=(sha256,)))
     return manifest, sha256
+
+
+def _find_release_waivers(state: RunState, records: Sequence[StageRecord], now: datetime) -> set[Sha256]:
+    """Return the waivers that count and are for something this run made: the release gate may want them."""
+    products = {product.sha256 for record in records for product in record.products}
+    verified = state.judge.waivers.as_of(now).verified
+    return {one.evidence_sha256 for one in verified if one.waiver.artifact_sha256 in products}
 
 
 def _run_event(

@@ -22,10 +22,12 @@ from policyd.adapters.stores.store import Store
 from policyd.app.evidence import MAX_BUNDLE_BYTES, StoredEvidence
 from policyd.app.judging import Judge
 from policyd.app.record import log_keys, require_clock
+from policyd.app.recorded_decisions import store_decision
+from policyd.app.waivers import used_by
 from policyd.attestation.bound_run import BoundRun
 from policyd.attestation.evidence import Evidence
 from policyd.attestation.stage import Sbom, attest_stage, verify_stage
-from policyd.attestation.statements import Named, decision_statement, sign_statement
+from policyd.attestation.statements import Named
 from policyd.errors import CollectError, InputTooLarge, PolicydError
 from policyd.models.base import RunId, Sha256, rfc3339
 from policyd.models.decision import Decision, Verdict
@@ -91,6 +93,7 @@ class RunState:
     evidence: dict[str, StageEvidence] = field(default_factory=dict)
     results: dict[str, list[ResultDocument]] = field(default_factory=dict)
     not_admitted: dict[str, Verdict] = field(default_factory=dict)
+    waivers: set[Sha256] = field(default_factory=set)  # the files of those that lifted something
 
     @property
     def plan(self) -> Plan:
@@ -125,7 +128,7 @@ def live(run: RunState, stage: PlannedStage) -> StageRecord:
     Raises what keeps policyd from knowing or recording the outcome (`StoreError`, `SandboxError`), after trying to
     record that the stage failed.
     """
-    decision, decision_sha256 = _admit(run, stage)
+    decision, kept = _admit(run, stage)
     record = StageRecord(
         name=stage.name,
         kind=stage.kind,
@@ -134,7 +137,7 @@ def live(run: RunState, stage: PlannedStage) -> StageRecord:
         state=StageState.RUNNING,
         started_at=rfc3339(clock.now()),
         sandbox=run.sandbox.mode,
-        decision=decision_sha256,
+        decision=kept[0],
         target=stage.target,
     )
     if not decision.allowed:
@@ -142,9 +145,9 @@ def live(run: RunState, stage: PlannedStage) -> StageRecord:
         with run.lock:
             run.not_admitted[stage.name] = decision.verdict
         denied = record.model_copy(update={"state": StageState.DENIED, "reason": reason, "started_at": None})
-        return _end(run, denied, decision, first=_decision_event(run, stage, decision, decision_sha256))
+        return _end(run, denied, decision, first=_decision_event(run, stage, decision, kept))
     # Before its effect: no entry, no run.
-    run.append(_decision_event(run, stage, decision, decision_sha256), _event(run, record, EventKind.STAGE_STARTED))
+    run.append(_decision_event(run, stage, decision, kept), _event(run, record, EventKind.STAGE_STARTED))
     with run.lock:
         run.listener.on_stage_started(stage)
     try:
@@ -156,7 +159,8 @@ def live(run: RunState, stage: PlannedStage) -> StageRecord:
     return _end(run, attested, decision)
 
 
-def _admit(run: RunState, stage: PlannedStage) -> tuple[Decision, Sha256]:
+def _admit(run: RunState, stage: PlannedStage) -> tuple[Decision, tuple[Sha256, ...]]:
+    """Return the decision and the digests of what is stored of it: the signed bundle, then the input."""
     now = require_clock(run.store, log_keys(run.trust), clock.now)
     document = run.inputs.make(
         stage,
@@ -166,9 +170,11 @@ def _admit(run: RunState, stage: PlannedStage) -> tuple[Decision, Sha256]:
         evidence=run.evidence,
         results=run.results,
     )
-    decision = run.judge.judge_stage(document, now=now, weakened=run.weakened)
-    bundle = sign_statement(decision_statement(decision), run.signers.decider)
-    return decision, run.store.content.put(bundle)
+    documents: list[bytes] = []
+    decision = run.judge.judge_stage(document, now=now, weakened=run.weakened, keep=documents.append)
+    with run.lock:
+        run.waivers.update(used_by(decision))
+    return decision, store_decision(run.store.content, decision, run.signers.decider, *documents)
 
 
 def _because(decision: Decision) -> str:
@@ -349,7 +355,7 @@ def _end(run: RunState, record: StageRecord, decision: Decision, *, first: Event
     return record
 
 
-def _decision_event(run: RunState, stage: PlannedStage, decision: Decision, sha256: Sha256) -> Event:
+def _decision_event(run: RunState, stage: PlannedStage, decision: Decision, kept: tuple[Sha256, ...]) -> Event:
     return Event(
         kind=EventKind.DECISION,
         at=decision.decided_at,
@@ -358,7 +364,7 @@ def _decision_event(run: RunState, stage: PlannedStage, decision: Decision, sha2
         stage=stage.name,
         attempt=ATTEMPT,
         verdict=decision.verdict.value,
-        evidence=(sha256,),
+        evidence=(*kept, *used_by(decision)),
     )
 
 

@@ -17,7 +17,9 @@ from policyd.app.judging import open_judge
 from policyd.app.record import log_keys, require_clock
 from policyd.app.recorded import RecordedManifests, find_recorded_manifests
 from policyd.app.release import Released, decide_release
+from policyd.app.waivers import load_operator_waivers
 from policyd.attestation.bundle import read_attestation
+from policyd.attestation.policy_sets import require_listed
 from policyd.attestation.release_chain import Check
 from policyd.attestation.summary import VerifiedSummary, verify_summary
 from policyd.errors import (
@@ -88,7 +90,7 @@ def verify_artifact(
     `DocumentError` for a request that can't be used.
     """
     authority = require_authority(settings, repository=None)
-    sha256 = _digest(artifact)
+    sha256 = digest_file(artifact)
     wanted = _choose_target(target, authority)
     if bundles:
         return _verify_bundles(artifact.name, sha256, wanted, bundles, authority, now, engine)
@@ -120,14 +122,9 @@ def _walk(
 ) -> Verified:
     """Walk the chain from each manifest, newest first, until one allows; else say how the newest ended."""
     log = RecordedManifests(store, authority.trust) if store else None
-    with open_judge(authority, ProjectSettings(policyd="project/v1"), engine=engine) as judge:
-        if judge.policy_set.sha256 not in authority.trust.policy_sets:
-            raise IdentityNotTrusted(
-                f"the policy set {judge.policy_set.name} (sha256:{judge.policy_set.sha256}) is not one that the trust"
-                " policy allows",
-                where=authority.settings.trust_policy.path,
-                fix="verify with the policy set that the trust policy lists, or list this one",
-            )
+    waivers = load_operator_waivers(authority)
+    with open_judge(authority, ProjectSettings(policyd="project/v1"), engine=engine, waivers=waivers) as judge:
+        require_listed(judge.layer_refs, authority.trust, where=authority.settings.trust_policy.path)
         try:
             moment = require_clock(store, log_keys(authority.trust), now) if store else now()
         except PolicydError as error:
@@ -218,7 +215,8 @@ def _require_known_policy(summary: VerifiedSummary, authority: Authority, where:
         )
 
 
-def _digest(artifact: Path) -> Sha256:
+def digest_file(artifact: Path) -> Sha256:
+    """Return the SHA-256 of a file that a user named, of any size; `UsageError` where it can't be read."""
     if not artifact.is_file():
         raise UsageError("there is no such file", where=str(artifact), fix="name the file to verify")
     try:

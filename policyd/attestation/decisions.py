@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from policyd.attestation.policy_sets import find_unlisted
 from policyd.attestation.trust import verify_bundle
 from policyd.errors import DocumentError, SubjectMismatch, VerificationFailed
 from policyd.models.base import RunId, Sha256
 from policyd.models.canonical import sha256_hex
-from policyd.models.decision import Decision, Effect, Gate
+from policyd.models.decision import Decision, Effect, Gate, Verdict
 from policyd.models.input import DecisionSummary
 from policyd.models.plan import Plan
 from policyd.models.statement import DECISION_V1
@@ -79,6 +80,8 @@ def verify_decision(
         raise _refused(f"the verdict is {decision.verdict}", where)
     if not decision.rules or decision.problems or any(found.effect is Effect.DENY for found in decision.violations):
         raise _refused("the decision says allow and contradicts itself: no rules, open problems or denials", where)
+    if any(found.effect is Effect.WAIVED and not found.waiver for found in decision.violations):
+        raise _refused("the decision says waived and names no waiver", where)
 
     # 4. This plan.
     if decision.plan_sha256 != plan_sha256 or verified.subject_sha256s() != {plan_sha256}:
@@ -86,14 +89,23 @@ def verify_decision(
     if decision.governance != plan.governance:
         raise _mismatch(f"the decision was made under governance {decision.governance}, not {plan.governance}", where)
 
-    # 5. By the policy set of the plan, and one that counts.
+    # 5. By the policy set and layers of the plan, weighed on the plan's terms; those above the project's count.
     if decision.policy_set != plan.policy_set:
         raise _mismatch(f"the policy set is {decision.policy_set.sha256}, not the plan's", where)
-    if decision.policy_set.sha256 not in trust.policy_sets:
+    layers = tuple(layer.ref for layer in decision.layers)
+    if layers != plan.layers or not layers or layers[0].sha256 != plan.policy_set.sha256:
+        raise _mismatch("the layers of policy that judged are not the plan's", where)
+    doubt = (Verdict.UNDECIDED, Verdict.NOT_EVALUATED)
+    if decision.layers[0].verdict in doubt or any(one.verdict is Verdict.UNDECIDED for one in decision.layers):
+        raise _refused("the decision says allow, and a layer of policy that has to allow did not", where)
+    if layers[0].layer != "organisation" or any(layer.layer == "organisation" for layer in layers[1:]):
+        raise _mismatch("the layers of policy do not begin with the one organisation's", where)
+    if decision.terms is None or sha256_hex(decision.terms.to_json()) != plan.terms_sha256:
+        raise _mismatch("rules were chosen and weighed on other terms than the plan's", where)
+    unlisted = find_unlisted(layers, trust)
+    if unlisted is not None:
         raise _refused(
-            f"the trust policy does not list the policy set {decision.policy_set.name} "
-            f"(sha256:{decision.policy_set.sha256})",
-            where,
+            f"the trust policy does not list the policy set {unlisted.name} (sha256:{unlisted.sha256})", where
         )
 
     # 6. This run. A check decision may come before there is a run; an admit decision names one start of one stage.

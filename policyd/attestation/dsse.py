@@ -69,8 +69,10 @@ def read_envelope(content: bytes, *, where: str) -> Envelope:
     return envelope_from_json(value, where=where)
 
 
-def envelope_from_json(value: object, *, where: str) -> Envelope:
-    """Return the envelope in a parsed JSON value; `DocumentError` if it isn't one.
+def envelope_from_json(value: object, *, where: str, unsigned: bool = False) -> Envelope:
+    """Return the envelope in a parsed JSON value; `DocumentError` if it isn't one, or if nobody signed it.
+
+    With `unsigned`, one that waits for its first signature will do.
 
     Fields that DSSE does not define are left alone: they are not signed, and nothing here reads them.
     """
@@ -79,7 +81,8 @@ def envelope_from_json(value: object, *, where: str) -> Envelope:
     payload, payload_type, signatures = value.get("payload"), value.get("payloadType"), value.get("signatures")
     if not isinstance(payload_type, str) or not 0 < len(payload_type) <= MAX_PAYLOAD_TYPE:
         raise _malformed(f"payloadType is not a string of 1 to {MAX_PAYLOAD_TYPE} characters", where)
-    if not isinstance(signatures, list) or not 0 < len(signatures) <= MAX_SIGNATURES:
+    fewest = 0 if unsigned else 1
+    if not isinstance(signatures, list) or not fewest <= len(signatures) <= MAX_SIGNATURES:
         raise _malformed(f"signatures is not a list of 1 to {MAX_SIGNATURES} signatures", where)
     return Envelope(
         payload=read_base64(payload, where=f"{where}, payload"),

@@ -22,6 +22,8 @@ from policyd.attestation.evidence import Evidence
 from policyd.attestation.moments import require_not_behind
 from policyd.attestation.stage import VerifiedStage, verify_stage
 from policyd.attestation.trust import VerifiedStatement, verify_bundle
+from policyd.attestation.waived import describe_waived, verify_waived
+from policyd.attestation.waivers import ReadWaiver, WaiverTerms
 from policyd.errors import (
     DocumentError,
     EvidenceMissing,
@@ -82,6 +84,7 @@ class ReleaseEvidence:
     stages: tuple[StageEvidence, ...]
     input_sha256s: tuple[Sha256, ...]  # every bundle the chain rests on, the manifest first
     max_level: int  # the highest SLSA Build level that may be claimed
+    waivers: tuple[ReadWaiver, ...] = ()  # those the manifest lists; each counted when it was used
 
 
 #: The checks in the order they are made. The reader can tick them off against docs/architecture.md.
@@ -111,13 +114,15 @@ def verify_release(
     log: ManifestLog | None,
     now: datetime,
     checks: list[Check],
+    waivers: WaiverTerms | None = None,
 ) -> ReleaseEvidence:
     """Return the verified evidence for releasing the artifact to `target`, or raise with the first check that fails.
 
     `evidence` holds plan, decisions and attestations by SHA-256, as found: nothing in it is believed. Raises
     `EvidenceMissing` (undecided) for what the manifest lists and nobody has, `ClockBehind` (undecided) for a `now`
     before any of it, and `VerificationFailed` or a subclass
-    (refused) for everything that is there and wrong. Every check made is appended to `checks`.
+    (refused) for everything that is there and wrong. Every check made is appended to `checks`. `waivers` says for how
+    long waivers may last and which were revoked since.
     """
     chain = _Chain(checks)
     found = Evidence(evidence)
@@ -188,7 +193,8 @@ def verify_release(
             raise _refused("the manifest lists no decision", where)
         check_sha256 = manifest.decisions[0]
         checked = _verify_check(found, check_sha256, plan, manifest, trust, now)
-        check.found(f"{len(checked.decision.rules)} rules of policy set {plan.policy_set.name}")
+        rules = f"{len(checked.decision.rules)} rules of policy set {plan.policy_set.name}"
+        check.found(f"{rules}{describe_waived(checked.decision)}")
     run = BoundRun(plan, manifest.plan_sha256, manifest.run_id, check_sha256)
 
     # 8. The admit decisions: exactly one listed for every stage.
@@ -214,12 +220,23 @@ def verify_release(
         ]
         check.found(f"{len(listed)} attestations")
 
-    # 10. Waivers and approvals.
+    # 10. Waivers: all that a decision names, and they counted when it was made. Approvals.
     with chain.check(10) as check:
-        for role, digests in ((Role.WAIVER_APPROVER, manifest.waivers), (Role.APPROVER, manifest.approvals)):
-            for sha256 in digests:
-                content = found.require(sha256, f"a bundle for the role {role}")
-                _verify_as(content, role, trust, now, f"evidence sha256:{sha256}")
+        files = {sha256: found.require(sha256, "a waiver") for sha256 in manifest.waivers}
+        if not set(manifest.waivers) <= set(plan.waivers):
+            raise SubjectMismatch(
+                "the manifest lists a waiver that the plan does not", where=where, fix="run the pipeline again"
+            )
+        granted = verify_waived(
+            (checked.decision, *(stage.decision.decision for stage in stages)),
+            files,
+            waivers or WaiverTerms(trust),
+            plan=plan,
+            finished_at=manifest.finished_at,
+        )
+        for sha256 in manifest.approvals:
+            content = found.require(sha256, f"a bundle for the role {Role.APPROVER}")
+            _verify_as(content, Role.APPROVER, trust, now, f"evidence sha256:{sha256}")
         check.found(f"{len(manifest.waivers)} waivers, {len(manifest.approvals)} approvals")
 
     # 11. What this builder, with this key, may claim at most.
@@ -257,6 +274,7 @@ def verify_release(
             *manifest.approvals,
         ),
         max_level=level,
+        waivers=granted,
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -35,7 +35,7 @@ from policyd.errors import (
 from policyd.models.base import Sha256
 from policyd.models.statement import PAYLOAD_TYPE, STATEMENT_V01, STATEMENT_V1, Statement
 from policyd.models.strict_json import read_model
-from policyd.models.trust import Role, TrustedKey, TrustPolicy
+from policyd.models.trust import Role, RolePolicy, TrustedKey, TrustPolicy
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -130,20 +130,7 @@ def verify_envelope(
     bytes that are no statement of this role.
     """
     # 1. The trust policy: in force, no key in two roles, and somebody listed for this role.
-    if trust.expires_at is not None and now >= trust.expires_at:
-        raise SettingsError(
-            f"the trust policy expired at {trust.expires_at.isoformat()}",
-            where=f"trust policy {trust.name}, version {trust.version}",
-            fix="get the current version from whoever maintains it",
-        )
-    check_trust_policy(trust, where=f"trust policy {trust.name}")
-    policy = trust.roles.get(role)
-    if policy is None:
-        raise IdentityNotTrusted(
-            f"the trust policy lists no key for the role {role}",
-            where=where,
-            fix=f"add roles.{role} to the trust policy",
-        )
+    policy = _require_role(trust, role, now, where)
 
     # 2. The payload type, before anything looks at the payload.
     _require_in_toto(envelope, where)
@@ -190,6 +177,33 @@ def verify_envelope(
     )
 
 
+def require_key_in_force(
+    trust: TrustPolicy, *, role: Role, now: datetime, where: str, is_signer: Callable[[PublicKey], bool]
+) -> TrustedKey:
+    """Return the key of `role` that signed, as of `now`; for formats that hold one signature and are no envelope.
+
+    `is_signer` says of a key whether it signed. No threshold is asked for: who needs one verifies an envelope too.
+    Raises as `verify_envelope` does.
+    """
+    # 1. The trust policy, and somebody listed for this role.
+    policy = _require_role(trust, role, now, where)
+    # 2. Every key of the role is tried; hints are not looked at.
+    signed = [listed for listed in policy.keys if is_signer(read_public_key(listed.public_key, where="trust policy"))]
+    if not signed:
+        raise SignatureInvalid(
+            f"no signature by a key of the role {role}",
+            where=where,
+            fix="it was changed or signed by somebody else, or the trust policy lacks the key that signed it",
+        )
+    # 3. Only a key that is in force now.
+    problem = _why_not_in_force(signed[0], now)
+    if problem is not None:
+        raise IdentityNotTrusted(
+            problem, where=where, fix=f"have it signed by a key that is in force for the role {role}"
+        )
+    return signed[0]
+
+
 def verify_with_key(content: bytes, public_key_pem: str, *, where: str) -> VerifiedStatement:
     """Return the statement in an attestation signed by the given key, without a trust policy.
 
@@ -234,6 +248,25 @@ def verify_blob(content: bytes, public_key_pem: str, sha256: Sha256, *, where: s
         )
 
 
+def _require_role(trust: TrustPolicy, role: Role, now: datetime, where: str) -> RolePolicy:
+    """Return what the trust policy, in force and without a key in two roles, says of `role`."""
+    if trust.expires_at is not None and now >= trust.expires_at:
+        raise SettingsError(
+            f"the trust policy expired at {trust.expires_at.isoformat()}",
+            where=f"trust policy {trust.name}, version {trust.version}",
+            fix="get the current version from whoever maintains it",
+        )
+    check_trust_policy(trust, where=f"trust policy {trust.name}")
+    policy = trust.roles.get(role)
+    if policy is None:
+        raise IdentityNotTrusted(
+            f"the trust policy lists no key for the role {role}",
+            where=where,
+            fix=f"add roles.{role} to the trust policy",
+        )
+    return policy
+
+
 def _require_in_toto(envelope: Envelope, where: str) -> None:
     if envelope.payload_type != PAYLOAD_TYPE:
         raise _refused(f"the payload type is {envelope.payload_type}, not {PAYLOAD_TYPE}", where)
@@ -244,6 +277,27 @@ def _find_signers(envelope: Envelope, keys: Iterable[PublicKey]) -> frozenset[Sh
     return frozenset(
         key.sha256 for key in keys for signature in envelope.signatures if is_signed_by(key, signature.value, message)
     )
+
+
+def persons_of(trust: TrustPolicy, role: Role, *, now: datetime) -> frozenset[str]:
+    """Return the persons who have a key in force for `role`."""
+    return frozenset(key.person for key in keys_in_force(trust, role, now=now))
+
+
+def find_person(trust: TrustPolicy, role: Role, key_sha256: Sha256, *, now: datetime) -> str | None:
+    """Return whose key this is, if it is in force for `role`; None if it isn't."""
+    for listed in keys_in_force(trust, role, now=now):
+        if read_public_key(listed.public_key, where="trust policy").sha256 == key_sha256:
+            return listed.person
+    return None
+
+
+def keys_in_force(trust: TrustPolicy, role: Role, *, now: datetime) -> tuple[TrustedKey, ...]:
+    """Return the keys of `role` that count at `now`; none under a trust policy that has expired."""
+    policy = trust.roles.get(role)
+    if policy is None or (trust.expires_at is not None and now >= trust.expires_at):
+        return ()
+    return tuple(key for key in policy.keys if _why_not_in_force(key, now) is None)
 
 
 def _why_not_in_force(key: TrustedKey, now: datetime) -> str | None:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from policyd.cli.options import engine_option, format_option, read_time, settings_option, terminal_style
+from policyd.cli.options import (
+    engine_option,
+    format_option,
+    password_from_environment_or_prompt,
+    read_time,
+    settings_option,
+    terminal_style,
+)
 
 if TYPE_CHECKING:
     from policyd.app.check import Checked
@@ -41,6 +48,11 @@ if TYPE_CHECKING:
     help="Judge as of another time (RFC 3339, or a date at 00:00 UTC). The decision says so, and is never signed.",
 )
 @click.option(
+    "--record",
+    is_flag=True,
+    help="Sign each decision and write it to the operator's record, for `policyd policy replay`.",
+)
+@click.option(
     "--persona",
     type=click.Choice(["regular", "pedantic", "auditor"]),
     default="regular",
@@ -57,6 +69,7 @@ def check_command(
     baseline: Path | None,
     write_baseline: Path | None,
     effective_time: datetime | None,
+    record: bool,
     persona: str,
     engine: str | None,
     settings: Path | None,
@@ -79,6 +92,7 @@ def check_command(
         effective_time=effective_time,
         baseline=baseline,
         write_baseline=write_baseline,
+        record=(lambda: password_from_environment_or_prompt("Passphrase of the runner's keys")) if record else None,
     )
     click.echo(_render(checked, output_format, persona), nl=False)
     return int(checked.exit_code)

@@ -27,6 +27,7 @@ COMMANDS = {
     "record": "record",
     "audit": "audit",
     "policy": "policy",
+    "waiver": "waiver",
     "keygen": "keygen",
     "sign": "sign",
     "attest": "attest",

@@ -35,7 +35,7 @@ def plan_command(
         click.echo(planned.plan.to_json().decode())
         return int(planned.exit_code)
     style, width = terminal_style()
-    if not planned.decision.allowed or planned.decision.violations:
+    if not planned.decision.allowed or planned.decision.violations or planned.decision.waivers:
         findings = Findings((planned.judged,))
         click.echo(render_check(findings, planned.catalogue, style=style, width=width))
     click.echo(render_plan(planned.plan, planned.decision, style=style, width=width), nl=False)

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from policyd.cli.options import engine_option, format_option, settings_option, terminal_style
+from policyd.cli.policy_bundle import bundle_command, sign_command
+from policyd.cli.policy_diff import diff_command
+from policyd.cli.policy_replay import replay_command
+from policyd.cli.policy_settings import list_command, settings_command
 
 if TYPE_CHECKING:
     from policyd.app.policy_eval import EngineName
@@ -31,7 +35,15 @@ def _author_engine_option(command: F) -> F:
 
 @click.group("policy")
 def policy_command() -> None:
-    """Write, check, test and explain rules."""
+    """Write, list, set, check, test, explain, bundle and sign rules."""
+
+
+policy_command.add_command(bundle_command)
+policy_command.add_command(sign_command)
+policy_command.add_command(settings_command)
+policy_command.add_command(list_command)
+policy_command.add_command(diff_command)
+policy_command.add_command(replay_command)
 
 
 @policy_command.command("new")
@@ -51,13 +63,19 @@ def policy_command() -> None:
     show_default=True,
     help="The gate that asks the rule.",
 )
-def new_command(family: str, rule: str, folder: Path, gate: str) -> int:
+@click.option(
+    "--prefix",
+    default="policyd",
+    show_default=True,
+    help="What its packages begin with: `project` for a project's own rules, `team_NAME` for a team's.",
+)
+def new_command(family: str, rule: str, folder: Path, gate: str, prefix: str) -> int:
     """Write a rule and its test to start from: FAMILY/RULE/RULE.rego. Overwrites nothing."""
     from policyd.app.policy_new import create_rule
     from policyd.models.decision import Gate
     from policyd.report.text import show
 
-    for path in create_rule(family, rule, gate=Gate(gate), folder=folder):
+    for path in create_rule(family, rule, gate=Gate(gate), folder=folder, prefix=prefix):
         click.echo(f"wrote {show(str(path))}")
     click.echo(f"try: policyd policy test {show(str(folder))}")
     return 0
@@ -70,9 +88,9 @@ def new_command(family: str, rule: str, folder: Path, gate: str) -> int:
 def check_command(path: Path | None, engine: EngineName, settings: Path | None) -> int:
     """Say everything that is wrong with a policy set, one line each.
 
-    PATH is a policy folder, or a part of one; without it, the library that comes with policyd. Looks at METADATA, ids,
-    packages, tests, what rules may call and what both engines read alike; with OPA installed also at strict mode and
-    at the types of the input. `--engine opa` allows what only OPA answers.
+    PATH is a policy folder, a part of one, or a bundle; without it, the library that comes with policyd. Looks at
+    METADATA, ids, packages, tests, what rules may call and what both engines read alike; with OPA installed also at
+    strict mode and at the types of the input. `--engine opa` allows what only OPA answers.
 
     Exits 0 where nothing is wrong, 1 where something is, 3 where that could not be found out, 4 without rules.
     """
@@ -98,7 +116,7 @@ def test_command(
     """Run the tests of rules: Rego rules called `test_…`, and tables in RULE_test.yaml.
 
     PATH is a policy folder, a part of one, or a test file; without it, the library that comes with policyd. An error
-    while evaluating is never a pass.
+    while evaluating is never a pass. A bundle holds no tests.
 
     Exits 0 where all passed, 1 where one failed, 3 where one could not be judged, 4 where there was none.
     """
@@ -213,6 +231,7 @@ def explain_command(
             path=explained.path,
             content=explained.content,
             not_asked=explained.not_asked,
+            named="" if pipeline is None else str(pipeline),
             style=style,
             width=width,
         )
@@ -229,15 +248,16 @@ def explain_command(
     show_default=True,
     help="The folder of the pages.",
 )
-def docs_command(path: Path | None, out: Path) -> int:
+@settings_option
+def docs_command(path: Path | None, out: Path, settings: Path | None) -> int:
     """Write the rule reference: an index and a page for each rule.
 
-    PATH is a policy folder; without it, the library that comes with policyd.
+    PATH is a policy folder or a bundle; without it, the library that comes with policyd.
     """
     from policyd.app.policy_docs import write_pages
     from policyd.report.text import show
 
-    written = write_pages(out, path=path)
+    written = write_pages(out, path=path, settings=settings)
     click.echo(f"wrote {written.pages} pages to {show(str(out))}")
     for name in written.removed:
         click.echo(f"removed {show(name)}: its rule is gone")

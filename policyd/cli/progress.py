@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from policyd.models.decision import Decision
+from policyd.models.decision import Decision, Effect, WaiverState
 from policyd.models.manifest import Manifest, StageRecord, StageState
 from policyd.models.plan import Plan, PlannedStage
 from policyd.report.layout import count
 from policyd.report.text import show, stage_line
+from policyd.report.waiver_text import note_lines, waiver_words
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -84,6 +85,7 @@ class PlainProgress:
         """The plan is made and judged."""
         self.say(f"plan      sha256:{prepared.plan.sha256}")
         self.say(f"check     {prepared.decision.verdict.value}: {count(len(prepared.decision.rules), 'rule')} asked")
+        self._say_waivers(prepared.decision)
 
     def on_tool(self, name: str) -> None:
         """A tool is about to be fetched."""
@@ -104,8 +106,10 @@ class PlainProgress:
             # At once: a write for each line would hold up a stage that prints many.
             self.say("\n".join(stage_line(stage, line) for line in lines))
 
-    def on_stage_ended(self, record: StageRecord, _decision: Decision | None) -> None:
+    def on_stage_ended(self, record: StageRecord, decision: Decision | None) -> None:
         """A stage ended."""
+        if decision is not None:
+            self._say_waivers(decision)
         for line in self._lines.pop(record.name, Lines()).rest():
             self.say(stage_line(record.name, line))
         because = f": {show(record.reason)}" if record.reason else ""
@@ -124,6 +128,16 @@ class PlainProgress:
         """The release gate has answered."""
         said = released.decision.verdict.value if released.decision else f"refused: {show(released.reason)}"
         self.say(f"release   {show(released.name)} to {released.target}: {said}")
+        if released.decision is not None:
+            self._say_waivers(released.decision)
+
+    def _say_waivers(self, decision: Decision) -> None:
+        for violation in decision.violations:
+            if violation.effect is Effect.WAIVED:
+                self.say(f"waived    {violation.rule}: {show(waiver_words(violation, decision))}")
+        for note in decision.waivers:
+            if note.state is not WaiverState.USED or note.expires_soon:
+                self.say("\n".join(note_lines(note)))
 
     def say(self, text: str) -> None:
         """Write one line."""

@@ -12,7 +12,7 @@ import click
 def schema_command(document: str) -> int:
     """Print the JSON Schema of a DOCUMENT: the pipeline file, or what rules see as `input`."""
     if document == "pipeline":
-        from policyd.pipeline.native import json_schema
+        from policyd.pipeline.native.document import json_schema
 
         schema = json_schema()
     else:

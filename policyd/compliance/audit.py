@@ -58,7 +58,12 @@ def assess_repository(
 
 
 def _policy_sets(decisions: Sequence[DecisionMade]) -> tuple[PolicySetRef, ...]:
-    found = {made.decision.policy_set.sha256: made.decision.policy_set for made in decisions}
+    found = {
+        layer.sha256: PolicySetRef(name=layer.name, sha256=layer.sha256)
+        for made in decisions
+        for layer in made.decision.layers
+    }
+    found |= {made.decision.policy_set.sha256: made.decision.policy_set for made in decisions}
     return tuple(found[sha256] for sha256 in sorted(found))
 
 

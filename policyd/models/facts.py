@@ -55,6 +55,8 @@ EffectKind = Literal[
     "host-socket",  # the container engine's socket
     "reverse-shell",
     "evaluates",  # runs a text as code (eval, sh -c "$X")
+    "loads-code",  # a variable that makes programs load code before their own
+    "log-commands",  # lets any line of the log set the environment of later steps
     "argument",  # hands a value to a program that takes options or scripts from it
     "request",  # fetches an address made of a value
     "runs-workspace",  # runs code, build files or configuration of the working tree
@@ -113,7 +115,7 @@ class Trigger(Fact):
     trust: Trust
     privileged: bool  # runs with the secrets and token of the base repository although trust is untrusted
     types: list[str] = []  # activity types, where the system has them
-    branches: list[str] = []  # branch and tag filters as written
+    branches: list[str] = []  # branch filters as written; tags begin with `refs/tags/`, what is left out with `!`
     parameters: list[str] = []  # what who starts it can set
     authenticated: bool = True  # False where a caller needs to prove nothing
 
@@ -168,6 +170,7 @@ class Effect(Fact):
     computed: bool = False  # the text is made while it runs: a substitution, a file's content
     secret: bool = False
     guards: list[Guard] = []
+    confidence: Literal["high", "medium", "low"] = "high"
 
 
 class Expression(Fact):
@@ -179,6 +182,9 @@ class Expression(Fact):
     untrusted: bool
     sink: Sink
     always_true: bool
+    ternary: bool = False  # `a && b || c` where b counts as false
+    constant: bool = False  # reads nothing: always the same text, which need not be computed
+    computed: bool = False  # what it reads is named by a value, as in `secrets[matrix.name]`
 
 
 class Checkout(Fact):

@@ -136,3 +136,11 @@ class ReleaseInput(Model):
     requester: Requester
     evidence: list[StageEvidence]
     decisions: list[DecisionSummary]
+
+
+#: The model that the input of each gate has to fit.
+INPUT_OF_GATE: dict[Gate, type[Model]] = {
+    Gate.PIPELINE: PipelineInput,
+    Gate.STAGE: StageInput,
+    Gate.RELEASE: ReleaseInput,
+}

@@ -20,6 +20,16 @@ class PolicySetRef(Model):
     sha256: Sha256
 
 
+class LayerRef(Model):
+    """A layer of policy: whose it is, and the set of rules that judged for it."""
+
+    layer: Literal["organisation", "team", "project"]
+    name: str  # the policy set's, the team's, or the folder of the project
+    sha256: Sha256
+    prefix: str  # what the packages of its modules begin with
+    collection: str | None = None  # None where all its rules are asked
+
+
 class SourceTree(Model):
     """The source by the digest of its manifest (path, mode, sha256 of each file, sorted, RFC 8785)."""
 
@@ -71,9 +81,12 @@ class Plan(Model):
     pipeline_path: str
     pipeline_sha256: Sha256
     policy_set: PolicySetRef
+    layers: tuple[LayerRef, ...] = ()  # the organisation's first, which is `policy_set`
+    terms_sha256: Sha256 | None = None  # of how rules are chosen and weighed (`models.decision.Terms`)
     settings_sha256: Sha256
     trust_policy_sha256: Sha256
     source: SourceTree
+    waivers: tuple[Sha256, ...] = ()  # the files read as waivers and revocations, whether they count or not; sorted
     requester: Requester
     governance: Governance
     builder_id: str

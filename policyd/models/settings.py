@@ -48,6 +48,15 @@ class Helpers(Model):
     opa: str | None = None
 
 
+class OpaServer(Model):
+    """An OPA that somebody else runs and that holds the policy set already: policyd asks it and uploads nothing."""
+
+    url: Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.:\[\]-]+/?$")]  # no path, user or query
+    ca_file: str | None = None  # absolute; whose certificates are believed, in place of the public authorities
+    token_file: str | None = None  # absolute; the bearer token it wants
+    timeout_seconds: Annotated[int, Field(ge=1, le=300)] = 10  # for everything that one decision asks
+
+
 class WaiverSettings(Model):
     """How long waivers may last, and where they are looked for."""
 
@@ -85,7 +94,7 @@ class OperatorSettings(Model):
 
     policyd: Literal["settings/v1"]
     trust_policy: PinnedFile
-    policy_set: str | None = None  # absolute folder; None is the library that comes with policyd
+    policy_set: str | None = None  # absolute path of a folder or signed bundle; None is the library of policyd
     collection: Name = "baseline"  # which of the policy set's collections every decision asks
     prefix: Prefix = "policyd"  # of the policy set's packages
     rule_settings: RuleSettings = {}
@@ -96,6 +105,7 @@ class OperatorSettings(Model):
     verifier_id: Annotated[str, Field(min_length=8)]  # URI that verification summaries name; the trust policy lists it
     keys: RoleKeys
     engine: Literal["embedded", "opa", "both"] = "embedded"
+    opa_server: OpaServer | None = None  # asked by `opa` and `both` in place of one that policyd starts
     targets: dict[Name, Target] = {}
     tools: dict[Name, str] = {}  # name in a pipeline → absolute folder
     helpers: Helpers = Helpers()

@@ -23,6 +23,9 @@ SPDX = "https://spdx.dev/Document"
 #: policyd's own, each documented in docs/attestations.md under this URI's last two segments.
 DECISION_V1 = "https://policyd.dev/attestation/decision/v1"
 MANIFEST_V1 = "https://policyd.dev/attestation/manifest/v1"
+WAIVER_V1 = "https://policyd.dev/attestation/waiver/v1"
+WAIVER_REVOCATION_V1 = "https://policyd.dev/attestation/waiver-revocation/v1"
+POLICY_SET_V1 = "https://policyd.dev/attestation/policy-set/v1"
 #: The buildType of policyd's provenance, docs/attestations.md#build-type.
 BUILD_TYPE = "https://policyd.dev/build/pipeline/v1"
 

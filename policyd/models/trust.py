@@ -18,6 +18,7 @@ class Role(StrEnum):
     VERIFIER = "verifier"
     LOG = "log"
     APPROVER = "approver"
+    REQUESTER = "requester"
     WAIVER_APPROVER = "waiver-approver"
     POLICY_AUTHOR = "policy-author"
     SCANNER = "scanner"

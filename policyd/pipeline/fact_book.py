@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from policyd.errors import InputTooLarge
 from policyd.models.base import JsonPath
@@ -31,7 +32,14 @@ from policyd.models.facts import (
     Trigger,
     Variable,
 )
-from policyd.pipeline.effects import FoundEffect, find_command_effects, find_variable_effects
+from policyd.pipeline.conclusions import Order, conclude
+from policyd.pipeline.effects import (
+    FoundEffect,
+    find_component_effects,
+    find_container_effects,
+    find_script_effects,
+    find_variable_effects,
+)
 from policyd.pipeline.shell import Opaque, ShellCommand, split_arguments, split_script
 from policyd.pipeline.source_map import SourceMap, Spot
 
@@ -53,6 +61,14 @@ class Around:
     guards: tuple[Guard, ...] = ()
 
 
+class Script(NamedTuple):
+    """A text that a shell reads: the scalar at `spot`, with the spans that something else replaces first."""
+
+    text: str
+    spot: Spot
+    opaque: Sequence[Opaque] = ()
+
+
 class FactBook:
     """The lists of facts of one pipeline while they are collected, stage after stage in the order of the file.
 
@@ -63,6 +79,10 @@ class FactBook:
     def __init__(self, file: str) -> None:
         self._file = file
         self.spots: dict[str, list[Spot]] = defaultdict(list)
+        self._orders: dict[str, list[Order]] = defaultdict(list)
+        self._count = 0
+        self._scripts: dict[tuple[int, JsonPath], int] = {}
+        self._guards: dict[JsonPath, tuple[Guard, ...]] = {}
         self.stages: list[StageFact] = []
         self.triggers: list[Trigger] = []
         self.references: list[Reference] = []
@@ -87,40 +107,73 @@ class FactBook:
                 f"the pipeline has more than {MAX_FACTS} {kind}", where=self._file, fix="split the pipeline"
             )
         spots.append(spot)
+        self._orders[kind].append(self._order(spot))
         return (kind, len(spots) - 1)
+
+    def _order(self, spot: Spot) -> Order:
+        """Return what sorts a new fact among those of all lists: as things happen, also within one script."""
+        if spot.start >= 0:
+            begun = self._scripts.get((id(spot.source), spot.path))
+            if begun is not None:
+                return begun, spot.start
+        self._count += 1
+        return self._count, spot.start
 
     def script(self, script: str, spot: Spot, around: Around, opaque: Sequence[Opaque] = ()) -> list[ShellCommand]:
         """Write down the commands of the script that is the scalar at `spot`, and what they do; return them."""
-        commands = split_script(script, opaque, shell=around.shell, max_commands=MAX_FACTS)
-        for command in commands:
-            self.command(command, spot._replace(start=command.start, end=command.end), around)
-        return commands
+        return [command for command, _ in self.scripts([Script(script, spot, opaque)], around)]
+
+    def scripts(self, scripts: Iterable[Script], around: Around) -> list[tuple[ShellCommand, Spot]]:
+        """Write down scripts that one shell reads one after the other, so that the next sees what the last one did.
+
+        Return their commands with the place of each.
+        """
+        commands: list[ShellCommand] = []
+        spots: list[Spot] = []
+        for text, spot, opaque in scripts:
+            self._count += 1
+            self._scripts[id(spot.source), spot.path] = self._count
+            found = split_script(text, opaque, shell=around.shell, max_commands=MAX_FACTS)
+            commands += found
+            spots += (spot._replace(start=command.start, end=command.end) for command in found)
+        self._commands(commands, spots, around)
+        return list(zip(commands, spots, strict=True))
 
     def arguments(self, arguments: Sequence[str], spot: Spot, around: Around) -> list[ShellCommand]:
         """Write down a command given as a list of arguments (not empty), and those of the script in it, if any."""
         commands = split_arguments(arguments, max_commands=MAX_FACTS)
-        for command in commands:
-            self.command(command, spot, around)
+        self._commands(commands, [spot] * len(commands), around)
         return commands
 
     def command(self, command: ShellCommand, spot: Spot, around: Around) -> None:
         """Write down one command and what it does."""
-        self.commands.append(
-            Command(
-                at=self.at("commands", spot),
-                stage=around.stage,
-                text=command.text,
-                program=command.program,
-                argv=command.argv,
-                pipes_to=command.pipes_to,
-                writes_to=command.writes_to,
-                shell=around.shell,
-                untrusted=command.untrusted,
-                reads_untrusted=sorted(command.reads & around.tainted),
-                reads_secrets=sorted(command.reads & around.secrets),
+        self._commands([command], [spot], around)
+
+    def _commands(self, commands: Sequence[ShellCommand], spots: Sequence[Spot], around: Around) -> None:
+        found = find_script_effects(commands, shell=around.shell, tainted=around.tainted, secrets=around.secrets)
+        for command, spot, done in zip(commands, spots, found, strict=True):
+            self.commands.append(
+                Command(
+                    at=self.at("commands", spot),
+                    stage=around.stage,
+                    text=command.text,
+                    program=command.program,
+                    argv=command.argv,
+                    pipes_to=command.pipes_to,
+                    writes_to=command.writes_to,
+                    shell=around.shell,
+                    untrusted=command.untrusted,
+                    reads_untrusted=done.reads_untrusted,
+                    reads_secrets=done.reads_secrets,
+                )
             )
-        )
-        self._effects(find_command_effects(command, tainted=around.tainted, secrets=around.secrets), spot, around)
+            self._effects(done.effects, spot, around)
+
+    def reference(self, reference: Reference, spot: Spot, around: Around) -> None:
+        """Write down a reference (its `at` is given here). What it does follows when the book is closed."""
+        at = self.at("references", spot)
+        self._guards[at] = around.guards
+        self.references.append(reference.model_copy(update={"at": at}))
 
     def variable(self, variable: Variable, spot: Spot, around: Around) -> None:
         """Write down a variable (its `at` is given here) and what setting it does."""
@@ -145,11 +198,14 @@ class FactBook:
                     computed=one.computed,
                     secret=one.secret,
                     guards=list(around.guards),
+                    confidence=one.confidence,
                 )
             )
 
     def close(self, source_map: SourceMap) -> tuple[Facts, SourceMap]:
-        """Return all facts and the source map that knows where they stand."""
+        """Return all facts, what follows from them included, and the source map that knows where they stand."""
+        self._find_uses()
+        conclude(self, self._orders)
         facts = Facts(
             stages=self.stages,
             triggers=self.triggers,
@@ -168,3 +224,19 @@ class FactBook:
             conditions=self.conditions,
         )
         return facts, source_map.with_facts(self.spots)
+
+    def _find_uses(self) -> None:
+        """Write down what components and containers do, wherever a front end appended them."""
+        for reference in self.references:
+            found = find_component_effects(reference.kind, reference.owner, reference.name, reference.inputs)
+            self._effects_of(reference.at, reference.stage, found)
+        for container in self.containers:
+            found = find_container_effects(container.options, container.volumes, privileged=container.privileged)
+            self._effects_of(container.at, container.stage, found)
+
+    def _effects_of(self, at: JsonPath, stage: str, found: Iterable[FoundEffect]) -> None:
+        kind, index = str(at[0]), int(at[1])
+        spot, order = self.spots[kind][index], self._orders[kind][index]
+        for one in found:
+            self._effects([one], spot, Around(stage, guards=self._guards.get(at, ())))
+            self._orders["effects"][-1] = order

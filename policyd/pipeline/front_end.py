@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from policyd.models.facts import Facts
 from policyd.models.pipeline import PipelineFile
+from policyd.pipeline.links import NO_LINKS, Links
 from policyd.pipeline.source_map import SourceMap
 
 #: Other files of the repository that a pipeline refers to: path from the repository's root → content, `None` where
@@ -33,3 +34,4 @@ class FrontEndRead:
     name: str = ""
     missing: tuple[str, ...] = ()
     native: PipelineFile | None = None
+    links: Links = NO_LINKS

@@ -8,23 +8,26 @@ from collections.abc import Iterable, Mapping, Sequence
 def all_needs(needs: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Return for each stage the stages it needs, directly or not, as a bit set in the order of `needs`.
 
-    `needs` has no circle and names only its own keys. Bit sets, so that thousands of stages in a row cost little.
+    Bit sets, so that thousands of stages in a row cost little. Names that `needs` doesn't hold are left out. A stage in a
+    circle, which no CI system would run, has at least what it names itself.
     """
     bits = {name: 1 << index for index, name in enumerate(needs)}
+    known = {name: [other for other in others if other in bits] for name, others in needs.items()}
     found: dict[str, int] = {}
+    entered: set[str] = set()
     for start in needs:
         pending = [start]
         while pending:
             name = pending[-1]
-            waiting = [other for other in needs[name] if other not in found]
-            if waiting and name not in found:
-                pending.extend(waiting)
+            if name not in entered:
+                entered.add(name)
+                pending.extend(other for other in known[name] if other not in entered)
                 continue
             pending.pop()
             if name not in found:
                 found[name] = 0
-                for other in needs[name]:
-                    found[name] |= bits[other] | found[other]
+                for other in known[name]:
+                    found[name] |= bits[other] | found.get(other, 0)
     return found
 
 

@@ -15,6 +15,7 @@ from policyd.models.facts import Facts
 from policyd.models.input import Dialect, PipelineKind, PipelineRef
 from policyd.models.pipeline import PipelineFile
 from policyd.pipeline.front_end import FrontEndRead
+from policyd.pipeline.links import NO_LINKS, Links
 from policyd.pipeline.source_map import SourceMap
 
 #: In the order in which they are asked; what is told by path comes before what is told by content.
@@ -34,6 +35,7 @@ class ReadPipeline:
     content: bytes
     native: PipelineFile | None
     included: Mapping[str, bytes | None]
+    links: Links = NO_LINKS
 
 
 def read_pipeline(
@@ -62,6 +64,7 @@ def read_pipeline(
         content=content,
         native=read.native,
         included=included,
+        links=read.links,
     )
 
 

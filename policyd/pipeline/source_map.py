@@ -17,6 +17,7 @@ from policyd.models.decision import Place
 
 #: What ends a line in YAML 1.2.
 LINE_END = re.compile(r"\r\n|\n|\r")
+_COMMENT = re.compile(r"[ \t,}\]]*[ \t]#([^\r\n]*)")
 _WHITE = frozenset(" \t\r\n")
 #: Double-quoted escapes that stand for white space, which line folding may also make or drop.
 _WHITE_ESCAPES = {" ": " ", "\t": "\t", "t": "\t", "n": "\n", "r": "\r"}
@@ -90,6 +91,10 @@ class SourceMap:
         """Return the same map with other facts."""
         return SourceMap(self.file, self.text, self._root, facts)
 
+    def with_more(self, kind: str, spots: Sequence[Spot]) -> SourceMap:
+        """Return the same map with more facts at the end of the list `kind`."""
+        return self.with_facts({**self._facts, kind: [*self._facts.get(kind, ()), *spots]})
+
     def spot(self, at: JsonPath) -> Spot | None:
         """Return the part of the document that a path into `input` speaks of, or `None` where it names none."""
         if not at:
@@ -150,6 +155,14 @@ class SourceMap:
         if isinstance(node, AliasNode):
             node = node.target
         return node.value if isinstance(node, ScalarNode) and depth == len(path) else None
+
+    def comment_after(self, path: JsonPath) -> str:
+        """Return the comment that stands behind the scalar at `path` on its line, without its `#`; "" if none does."""
+        node, _, depth = self._walk(path)
+        if depth < len(path) or not isinstance(node, ScalarNode | AliasNode):
+            return ""
+        comment = _COMMENT.match(self.text, node.end)
+        return comment[1].strip() if comment else ""
 
     def where(self, path: JsonPath, *, key: bool = False) -> str:
         """Return `file:line:column` of `path`, for error messages."""

@@ -5,7 +5,8 @@ depth 100,000; events come one at a time, so every bound is checked before more 
 
 What other readers read differently is refused rather than guessed at: duplicate keys, merge keys, directives, a
 second document, line ends of YAML 1.1 that YAML 1.2 no longer knows. Scalars follow the core schema of YAML 1.2.2,
-section 10.3: `on`, `yes`, dates and `1_000` are strings, `0o14` and `0x0c` numbers.
+section 10.3: `on`, `yes`, dates and `1_000` are strings, `0o14` and `0x0c` numbers. What one CI system takes beyond
+YAML 1.2 is allowed by its `YamlDialect` alone.
 """
 
 from __future__ import annotations
@@ -47,6 +48,24 @@ class YamlLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class YamlDialect:
+    """What a system's reader takes beyond YAML 1.2: merge keys, and tags on lists, which become `TaggedList`s."""
+
+    merge_keys: bool = False
+    list_tags: frozenset[str] = frozenset()
+
+
+class TaggedList(list[object]):
+    """A list with a tag of the dialect, such as GitLab's `!reference [job, script]`; JSON makes a list of it."""
+
+    __slots__ = ("tag",)
+
+    def __init__(self, tag: str) -> None:
+        super().__init__()
+        self.tag = tag
+
+
+@dataclass(frozen=True, slots=True)
 class YamlDocument:
     """A parsed document: its JSON-like value (shared where aliases repeat it; never change it) and its source map."""
 
@@ -62,14 +81,29 @@ def read_yaml(content: bytes, *, where: str, max_bytes: int = MAX_BYTES) -> obje
     return read_yaml_with_places(content, file=where, limits=YamlLimits(content_bytes=max_bytes)).value
 
 
-def read_yaml_with_places(content: bytes, *, file: str, limits: YamlLimits | None = None) -> YamlDocument:
+def read_yaml_with_places(
+    content: bytes, *, file: str, limits: YamlLimits | None = None, dialect: YamlDialect | None = None
+) -> YamlDocument:
     """Return the one document in `content` with the place of each of its parts. Raises as `read_yaml`."""
-    reader = _Reader(content, file, limits or YamlLimits())
+    reader = _Reader(content, file, limits or YamlLimits(), dialect=dialect)
     documents = reader.read()
     if not documents:
         reader.refuse("the file is empty", 0, "write the document, or remove the file")
     value, node = documents[0]
     return YamlDocument(value, SourceMap(file, reader.text, node))
+
+
+def read_yaml_documents_with_places(
+    content: bytes, *, file: str, limits: YamlLimits | None = None, dialect: YamlDialect | None = None
+) -> list[YamlDocument]:
+    """Return all documents in `content` with the places of their parts, empty ones left out.
+
+    The limits hold for all of them together. Raises as `read_yaml`.
+    """
+    reader = _Reader(content, file, limits or YamlLimits(), several=True, dialect=dialect)
+    return [
+        YamlDocument(value, SourceMap(file, reader.text, node)) for value, node in reader.read() if value is not None
+    ]
 
 
 def read_yaml_documents(content: bytes, *, where: str, max_bytes: int = MAX_BYTES) -> list[object]:
@@ -108,13 +142,14 @@ _SCALAR_TAGS: dict[str, tuple[type, ...]] = {
 class _Open:
     """A mapping or sequence that has not ended, and what it weighs so far."""
 
-    __slots__ = ("anchor", "characters", "height", "key", "node", "nodes", "value")
+    __slots__ = ("anchor", "characters", "height", "key", "merged", "node", "nodes", "value")
 
     def __init__(self, value: dict[str, object] | list[object], node: MappingNode | SequenceNode, anchor: str | None):
         self.value = value
         self.node = node
         self.anchor = anchor
         self.key: ScalarNode | None = None
+        self.merged: set[str] = set()  # keys that only a merge key brought
         self.nodes, self.characters, self.height = 1, 0, 1
 
 
@@ -130,8 +165,17 @@ class _Anchored:
 
 
 class _Reader:
-    def __init__(self, content: bytes, file: str, limits: YamlLimits, *, several: bool = False) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        file: str,
+        limits: YamlLimits,
+        *,
+        several: bool = False,
+        dialect: YamlDialect | None = None,
+    ) -> None:
         self.several = several
+        self.dialect = dialect or YamlDialect()
         self.file = file
         self.limits = limits
         self.text = self._decode(content)
@@ -230,7 +274,7 @@ class _Reader:
         name = key.value
         if not name and not key.style:
             self.refuse("a key is empty", key.start, "write a name before the colon")
-        if name == "<<":
+        if name == "<<" and not self.dialect.merge_keys:
             self.refuse(
                 "merge keys (`<<`) are not part of YAML 1.2",
                 key.start,
@@ -241,13 +285,14 @@ class _Reader:
         if event.anchor:
             self.refuse(f"the key {quoted(name)} has an anchor", key.start, "put the anchor on a value")
         assert isinstance(parent.value, dict)
-        if name in parent.value:
+        if name in parent.value and name not in parent.merged:
             first = self._where(parent.node.entries[name][0].start) if type(parent.node) is MappingNode else ""
             self.refuse(
                 f"the key {quoted(name)} stands twice in one mapping, first at {first}",
                 key.start,
                 "remove one of them; readers differ in which one counts",
             )
+        parent.merged.discard(name)
         parent.key = key
         parent.characters += len(name)
 
@@ -256,7 +301,8 @@ class _Reader:
         self._count_node(event)
         if len(self.stack) >= self.limits.depth:
             self._exceed(f"values are nested more than {self.limits.depth} deep", start)
-        if event.tag not in (None, "!", _CORE + ("map" if mapping else "seq")):
+        tagged = not mapping and event.tag in self.dialect.list_tags
+        if not tagged and event.tag not in (None, "!", _CORE + ("map" if mapping else "seq")):
             self.refuse(f"the tag {quoted(event.tag)} is not known", start, "remove the tag")
         if self.stack and self.stack[-1].key is None and type(self.stack[-1].node) is MappingNode:
             self.refuse("a key is a list or a mapping", start, "use a name as the key")
@@ -264,7 +310,7 @@ class _Reader:
         self.stack.append(
             _Open({}, MappingNode(start, end), event.anchor)
             if mapping
-            else _Open([], SequenceNode(start, end), event.anchor)
+            else _Open(TaggedList(event.tag) if tagged else [], SequenceNode(start, end), event.anchor)
         )
 
     def _end(self, event: Any) -> None:
@@ -316,12 +362,33 @@ class _Reader:
         container, place = parent.value, parent.node
         if isinstance(container, dict) and isinstance(place, MappingNode):
             assert parent.key is not None
-            container[parent.key.value] = value
-            place.entries[parent.key.value] = (parent.key, node)
+            if parent.key.value == "<<" and self.dialect.merge_keys:
+                self._merge(parent, container, place, value, node)
+            else:
+                container[parent.key.value] = value
+                place.entries[parent.key.value] = (parent.key, node)
             parent.key = None
         elif isinstance(container, list) and isinstance(place, SequenceNode):
             container.append(value)
             place.items.append(node)
+
+    def _merge(
+        self, parent: _Open, container: dict[str, object], place: MappingNode, value: object, node: Node
+    ) -> None:
+        """Take over what `<<` names as Psych does, which GitLab reads with: keys below it win, keys above it lose."""
+        values: list[object] = [value]
+        nodes: list[Node] = [node]
+        target: Node = node.target if isinstance(node, AliasNode) else node
+        if isinstance(value, list) and isinstance(target, SequenceNode):
+            # The first of several wins.
+            values, nodes = value[::-1], target.items[::-1]
+        for item, item_node in zip(values, nodes, strict=True):
+            brought: Node = item_node.target if isinstance(item_node, AliasNode) else item_node
+            if not isinstance(item, dict) or not isinstance(brought, MappingNode):
+                self.refuse(f"`<<` is given {quoted(item)}, not a mapping", item_node.start, "name a mapping with *")
+            parent.merged.update(name for name in item if name not in container)
+            container.update(item)
+            place.entries.update(brought.entries)
 
     def _value_of(self, event: Any) -> object:
         tag, text = event.tag, event.value
@@ -352,7 +419,10 @@ class _Reader:
             number = int(text[2:], 8 if text[1] == "o" else 16)
         elif _FLOAT.fullmatch(text):
             fraction = float(text)
-            return fraction if math.isfinite(fraction) else self._bad_number(text, event)
+            if not math.isfinite(fraction):
+                self._bad_number(text, event)
+            # `2.0` is the number 2 to JSON (RFC 8785), and written as 2 it is one text to every policy engine.
+            return int(fraction) if fraction.is_integer() and abs(fraction) <= _MAX_INTEGER else fraction
         elif _NO_NUMBER.fullmatch(text):
             self._bad_number(text, event)
         else:

@@ -47,10 +47,55 @@ def ask(
     keeps the engine from answering is a problem in an `undecided` decision, never an exception and never a pass; so is
     an input that does not fit its model.
     """
+    content, misfit = read_input(document_model, where=subject)
+    return ask_of(
+        engine,
+        policy_set,
+        rules,
+        content,
+        subject=Subject(
+            gate=gate,
+            name=subject,
+            input_sha256=sha256_hex(content),
+            plan_sha256=plan_sha256,
+            run_id=run_id,
+            stage=stage,
+            attempt=attempt,
+            target=target,
+            artifact_sha256=artifact_sha256,
+        ),
+        now=now,
+        locate=locate,
+        governance=governance,
+        raised=raised,
+        problems=problems,
+        misfit=misfit,
+        weakened=weakened,
+    )
+
+
+def ask_of(
+    engine: PolicyEngine,
+    policy_set: PolicySet,
+    rules: Sequence[RuleMeta],
+    content: bytes,
+    *,
+    subject: Subject,
+    now: datetime,
+    locate: Locate,
+    governance: Governance,
+    raised: Raised | None = None,
+    problems: Iterable[Problem] = (),
+    misfit: Problem | None = None,
+    weakened: Iterable[str] = (),
+) -> Decision:
+    """Return the decision about the input in `content` (JSON), as it stands: these are the bytes a rule sees.
+
+    `misfit` says what is wrong with them where they do not fit the model of their gate.
+    """
     found = list(problems)
     answers: Mapping[str, Answer] = {}
     asked = rules
-    content, misfit = _read_input(document_model, where=subject)
     if misfit is not None:
         # A rule given less than the schema promises would be silent for the wrong reason: none is asked.
         found.append(misfit)
@@ -66,17 +111,7 @@ def ask(
         asked,
         answers,
         now=now,
-        subject=Subject(
-            gate=gate,
-            name=subject,
-            input_sha256=sha256_hex(content),
-            plan_sha256=plan_sha256,
-            run_id=run_id,
-            stage=stage,
-            attempt=attempt,
-            target=target,
-            artifact_sha256=artifact_sha256,
-        ),
+        subject=subject,
         document=json.loads(content) if any(answer.value for answer in answers.values()) else None,
         locate=locate,
         policy_set=policy_set.ref,
@@ -89,7 +124,18 @@ def ask(
     return decision.model_copy(update={"rules": tuple(rule.id for rule in rules)})
 
 
-def _read_input(document_model: Model, *, where: str) -> tuple[bytes, Problem | None]:
+def find_misfit(model: type[Model], content: bytes, *, where: str, fix: str) -> Problem | None:
+    """Return why the input in `content` does not fit the model of its gate, None where it does."""
+    try:
+        model.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        return Problem(message=f"the input does not fit its model: {field}: {first['msg']}", where=where, fix=fix)
+    return None
+
+
+def read_input(document_model: Model, *, where: str) -> tuple[bytes, Problem | None]:
     """Return the bytes that rules will see, and what is wrong where they do not fit the model.
 
     Models are put together from parts without a look at each (`model_construct`), so the bytes are what is checked.
@@ -99,12 +145,4 @@ def _read_input(document_model: Model, *, where: str) -> tuple[bytes, Problem | 
         content = document_model.model_dump_json(warnings=False).encode()
     except (PydanticSerializationError, UnicodeEncodeError, AttributeError) as error:
         return b"", Problem(message=f"the input can't be written as JSON: {error}", where=where, fix=fix)
-    try:
-        type(document_model).model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        return content, Problem(
-            message=f"the input does not fit its model: {field}: {first['msg']}", where=where, fix=fix
-        )
-    return content, None
+    return content, find_misfit(type(document_model), content, where=where, fix=fix)

@@ -16,17 +16,29 @@ from typing import Literal, NoReturn, TypeVar
 
 from policyd.errors import PolicyError
 from policyd.models.decision import Gate, Level, Severity
+from policyd.policy.rule_settings import RuleSetting, read_declarations
 
 MAX_METADATA_BYTES = 8 * 1024  # ten times the longest of the library
-MAX_METADATA_DEPTH = 4
+MAX_METADATA_DEPTH = 5  # a list that is the default of a setting
 
-DIALECTS = ("policyd", "github")
+DIALECTS = ("policyd", "github", "gitlab", "azure", "tekton")
 _SOFT = frozenset({Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM})
 _ID = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _CONTROL = re.compile(r"[A-Z][A-Z0-9]*(-[A-Z0-9]+)*(\.[0-9]+)*")
 _TOP = frozenset({"title", "description", "custom", "scope"})
 _CUSTOM = frozenset(
-    {"id", "severity", "gate", "level", "controls", "effective_on", "remediation", "confidence", "applies_to"}
+    {
+        "id",
+        "severity",
+        "gate",
+        "level",
+        "controls",
+        "effective_on",
+        "remediation",
+        "confidence",
+        "applies_to",
+        "settings",
+    }
 )
 
 Confidence = Literal["high", "medium", "low"]
@@ -49,6 +61,7 @@ class RuleMeta:
     effective_on: datetime | None = None
     confidence: Confidence = "high"
     applies_to: tuple[str, ...] = DIALECTS
+    settings: tuple[RuleSetting, ...] = ()
 
     @property
     def entrypoint(self) -> str:
@@ -78,6 +91,20 @@ class Catalogue(Mapping[str, RuleMeta]):
 
     def __len__(self) -> int:
         return len(self._rules)
+
+
+def require_known(ids: Iterable[str], catalogue: Catalogue, *, where: str) -> None:
+    """Raise `PolicyError` for an id that no rule has: a rule asked for and not there is not a pass."""
+    for rule_id in ids:
+        if rule_id not in catalogue:
+            import difflib
+
+            near = difflib.get_close_matches(rule_id, catalogue, n=1)
+            raise PolicyError(
+                f"there is no rule {rule_id!r} in this policy set",
+                where=where,
+                fix=f"did you mean {near[0]!r}?" if near else "remove the id, or add the rule",
+            )
 
 
 def read_rule_meta(path: str, text: str, *, package: str, package_line: int, prefix: str) -> RuleMeta:
@@ -118,6 +145,7 @@ def read_rule_meta(path: str, text: str, *, package: str, package_line: int, pre
         effective_on=custom.date("effective_on") if custom.has("effective_on") else None,
         confidence=_CONFIDENCE[custom.choice("confidence", _Confidence)] if custom.has("confidence") else "high",
         applies_to=applies_to,
+        settings=read_declarations(custom.value("settings"), custom.refuse) if custom.has("settings") else (),
     )
 
 
@@ -151,6 +179,9 @@ class _Fields:
 
     def has(self, name: str) -> bool:
         return name in self._values
+
+    def value(self, name: str) -> object:
+        return self._values[name]
 
     def custom(self) -> _Fields:
         if "custom" not in self._values:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from policyd.errors import PolicyError
 from policyd.policy.policy_files import FileKind, kind_of
-from policyd.policy.policy_set import PolicySet, read_policy_set
+from policyd.policy.policy_set import PolicySet, find_prefix, read_policy_set
 from policyd.policy.rego_text import find_tests, read_module
+from policyd.policy.rule_collections import find_uncollected
 
+_NAMING_RULES = (FileKind.COLLECTION, FileKind.SETTINGS)
 MAX_PROBLEMS = 50  # beyond, the author has seen enough
 
 
@@ -26,13 +28,21 @@ class PolicyProblem:
     fix: str
 
 
-def find_set_problems(files: Mapping[str, bytes], name: str) -> tuple[list[PolicyProblem], PolicySet | None]:
-    """Return what is wrong with the files of a set, and the set made of those that can be read, if any rule is left."""
+def find_set_problems(
+    files: Mapping[str, bytes], name: str, *, tests: bool = True
+) -> tuple[list[PolicyProblem], PolicySet | None]:
+    """Return what is wrong with the files of a set, and the set made of those that can be read, if any rule is left.
+
+    A rule without a test is a problem, except where no `tests` can be there: a bundle holds none.
+    """
     problems: list[PolicyProblem] = []
     left = dict(files)
+    prefix = find_prefix(files)
     while len(problems) < MAX_PROBLEMS:
         try:
-            return [*problems, *_missing_tests(files, left)], read_policy_set(left, name)
+            policy_set = read_policy_set(left, name, prefix=prefix)
+            missing = _missing_tests(files, left) if tests else []
+            return [*problems, *missing, *_uncollected(policy_set)], policy_set
         except PolicyError as error:
             broken = _file_of(error.where, left)
             if broken is None:
@@ -45,15 +55,27 @@ def find_set_problems(files: Mapping[str, bytes], name: str) -> tuple[list[Polic
             for path in [broken, f"{stem}_test.rego", f"{stem}_test.yaml"]:
                 left.pop(path, None)
             if kind_of(broken) is FileKind.MODULE:
-                # Collections would name the rule that was set aside.
-                left = {path: content for path, content in left.items() if kind_of(path) is not FileKind.COLLECTION}
-    return [*problems, *_missing_tests(files, left)], None
+                # Collections and settings would name the rule that was set aside.
+                left = {path: content for path, content in left.items() if kind_of(path) not in _NAMING_RULES}
+    return [*problems, *(_missing_tests(files, left) if tests else [])], None
 
 
 def _file_of(where: str, files: Mapping[str, bytes]) -> str | None:
     """Return the file that a place names: `a.rego`, `a.rego:3`, `a.rego and b.rego`."""
     named = [path for path in files if where == path or where.startswith((f"{path}:", f"{path} and "))]
     return max(named, key=len, default=None)
+
+
+def _uncollected(policy_set: PolicySet) -> list[PolicyProblem]:
+    """Return the rules that no collection asks, where there are collections: such a rule is only asked by name."""
+    return [
+        PolicyProblem(
+            policy_set.catalogue[rule_id].path,
+            f"the rule {rule_id} is in no collection",
+            "add its id to one of collections/*.json, or name one of their controls in its METADATA",
+        )
+        for rule_id in find_uncollected(policy_set.collections, policy_set.catalogue)
+    ]
 
 
 def _missing_tests(files: Mapping[str, bytes], left: Mapping[str, bytes]) -> list[PolicyProblem]:

@@ -15,7 +15,6 @@ from typing import Literal
 
 from policyd.errors import PolicydError, RuleUndefined
 from policyd.models.base import JsonPath, Sha256, rfc3339
-from policyd.models.canonical import canonical_json, sha256_hex
 from policyd.models.decision import (
     Decision,
     Effect,
@@ -32,14 +31,16 @@ from policyd.models.decision import (
 from policyd.models.plan import Governance, PolicySetRef
 from policyd.policy.catalogue import Confidence, RuleMeta
 from policyd.policy.engine import Answer
+from policyd.policy.parts import part_sha256
 
 MAX_MESSAGE_CHARACTERS = 4096  # more than any rule's; a message may quote what it judges
 MAX_PATH_STEPS = 64  # as deep as documents may be
 
 Locate = Callable[[JsonPath], Place | None]
 
-_SEVERITIES = (Severity.INFO, Severity.LOW, Severity.MEDIUM, Severity.HIGH, Severity.CRITICAL)
-_LEVELS = (Level.ADVISORY, Level.SOFT, Level.HARD)
+#: From the mildest on.
+SEVERITIES = (Severity.INFO, Severity.LOW, Severity.MEDIUM, Severity.HIGH, Severity.CRITICAL)
+LEVELS = (Level.ADVISORY, Level.SOFT, Level.HARD)
 _FIELDS = frozenset({"message", "at", "related", "confidence", "fix"})
 
 
@@ -68,7 +69,7 @@ class Raised:
     def level(self, rule: RuleMeta) -> Level:
         """Return the level that applies: the rule's own, or a higher one."""
         level = _higher(rule.level, self.levels.get(rule.id, rule.level))
-        if self.fail_on is not None and _SEVERITIES.index(rule.severity) >= _SEVERITIES.index(self.fail_on):
+        if self.fail_on is not None and SEVERITIES.index(rule.severity) >= SEVERITIES.index(self.fail_on):
             level = _higher(level, Level.SOFT)
         return level
 
@@ -118,7 +119,7 @@ def decide(
                 confidence=finding.confidence,
                 fix=finding.fix,
                 related=tuple(Related(message=message, place=locate(at)) for message, at in finding.related),
-                part_sha256=_part_sha256(document, finding.at),
+                part_sha256=part_sha256(document, finding.at),
                 blocks_from=blocks_from,
             )
             for finding in findings
@@ -147,7 +148,7 @@ def decide(
         engine=engine,
         input_sha256=subject.input_sha256,
         rules=tuple(rule.id for rule in asked),
-        violations=tuple(sorted(violations, key=_order)),
+        violations=tuple(sorted(violations, key=order_of)),
         problems=tuple(found_problems),
         weakened=tuple(weakened),
         governance=governance,
@@ -244,32 +245,11 @@ def _weigh(rule: RuleMeta, level: Level, now: datetime) -> tuple[Effect, str | N
 
 
 def _higher(one: Level, other: Level) -> Level:
-    return max(one, other, key=_LEVELS.index)
+    return max(one, other, key=LEVELS.index)
 
 
-def _part_sha256(document: object, at: JsonPath) -> Sha256 | None:
-    """Return the digest of the part that `at` names; None where there is none or it is the whole input.
-
-    Where the part stands is not what it is: a fact's own `at` is left out, so that a line put in above changes nothing.
-    """
-    if not at:
-        return None
-    part = document
-    for step in at:
-        in_object = isinstance(part, dict) and isinstance(step, str) and step in part
-        in_list = isinstance(part, list) and isinstance(step, int) and 0 <= step < len(part)
-        if not (in_object or in_list):
-            return None
-        part = part[step]  # type: ignore[index]  # one of the two, as just asked
-    if isinstance(part, dict) and part.get("at") == list(at):
-        part = {name: value for name, value in part.items() if name != "at"}
-    try:
-        return sha256_hex(canonical_json(part))
-    except ValueError:  # a number beyond 2**53 has no canonical form; no waiver can then name this part
-        return None
-
-
-def _order(violation: Violation) -> tuple[object, ...]:
+def order_of(violation: Violation) -> tuple[object, ...]:
+    """Return what violations are sorted by: where they stand, then their rule."""
     place = violation.place
     where = ("", 0, 0) if place is None else (place.file, place.line, place.column)
     at = tuple((isinstance(step, str), str(step) if isinstance(step, str) else f"{step:020d}") for step in violation.at)

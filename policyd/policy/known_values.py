@@ -21,11 +21,17 @@ from policyd.models.input import PipelineInput, ReleaseInput, StageInput
 
 Node = Mapping[str, object]
 
+
+class Signed(int):
+    """A whole number that may be below zero."""
+
+
 _TEXT = frozenset({"concat", "sprintf", "replace", "substring", "type_name", "format_int", "base64.encode"}) | {
     *("trim", "trim_left", "trim_right", "trim_prefix", "trim_suffix")
 }
 _CALLS: Mapping[str, Any] = dict.fromkeys(_TEXT, str) | {
-    **dict.fromkeys(("count", "indexof"), int),
+    "count": int,
+    "indexof": Signed,
     "split": list[str],
     "regex.find_n": list[str],
     "regex.find_all_string_submatch_n": list[list[str]],
@@ -56,6 +62,10 @@ class KnownValues:
 
     def is_whole(self, node: object) -> bool:
         """Say whether the value of an expression is a whole number wherever it is defined."""
+        return _plain(self._kind_of(node)) in (int, Signed)
+
+    def is_natural(self, node: object) -> bool:
+        """Say whether it is a whole number and not below zero. The integers of the input are sizes and counts."""
         return _plain(self._kind_of(node)) is int
 
     def _bound(self, value: tuple[str, object] | None) -> Any:
@@ -87,9 +97,32 @@ class KnownValues:
                 return _field(kind, index[1].get("value")) if index[0] == "String" else _member(kind)
             case "Call":
                 return _CALLS.get(_dotted(inner.get("fcn")))
+            case "ArithExpr" if inner.get("op") in ("Add", "Sub", "Mul", "Mod"):
+                return Signed if all(self.is_whole(inner.get(side)) for side in ("lhs", "rhs")) else None
+            case "Number" if str(inner.get("value")).startswith("-"):
+                return Signed if isinstance(inner.get("value"), int) else None
             case "Number":
                 return int if isinstance(inner.get("value"), int) else None
         return None
+
+
+def is_typed_field(name: object) -> bool:
+    """Say whether a field of the input holds no number but whole ones, in every gate that has it."""
+    kinds = [kind for model in (PipelineInput, StageInput, ReleaseInput) if (kind := _fields(model).get(str(name)))]
+    return bool(kinds) and not any(_may_hold_fractions(kind, ()) for kind in kinds)
+
+
+def _may_hold_fractions(kind: Any, above: tuple[Any, ...]) -> bool:
+    kind = _plain(kind)
+    if kind in above:
+        return False
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return any(_may_hold_fractions(below, (*above, kind)) for below in _fields(kind).values())
+    if get_origin(kind) is Literal:
+        return False
+    if get_origin(kind) is not None:
+        return any(_may_hold_fractions(below, above) for below in get_args(kind) if below is not Ellipsis)
+    return not (kind is None or (isinstance(kind, type) and issubclass(kind, str | int | Enum | types.NoneType)))
 
 
 class _AnyGate:

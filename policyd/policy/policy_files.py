@@ -33,7 +33,8 @@ class FileKind(Enum):
     UNKNOWN = "for nobody"
 
 
-_NAMED_BY_DIGEST = frozenset({FileKind.MODULE, FileKind.COLLECTION, FileKind.SETTINGS})
+#: What can change an answer.
+NAMED_BY_DIGEST = frozenset({FileKind.MODULE, FileKind.COLLECTION, FileKind.SETTINGS})
 
 
 def kind_of(path: str) -> FileKind:
@@ -61,7 +62,15 @@ def rule_beside(path: str) -> str:
 
 def digest_policy_files(files: Mapping[str, bytes]) -> str:
     """Return the digest of the policy set in `files` (path → content), whether or not it can be used."""
-    named = [
-        [path, sha256_hex(content)] for path, content in sorted(files.items()) if kind_of(path) in _NAMED_BY_DIGEST
-    ]
-    return sha256_hex(canonical_json(named))
+    return sha256_hex(list_policy_files(files))
+
+
+def list_policy_files(files: Mapping[str, bytes]) -> bytes:
+    """Return the list whose digest names the policy set: path and SHA-256 of each file that can change an answer."""
+    named = [[path, sha256_hex(content)] for path, content in sorted(keep_named(files).items())]
+    return canonical_json(named)
+
+
+def keep_named(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files that the digest covers."""
+    return {path: content for path, content in files.items() if kind_of(path) in NAMED_BY_DIGEST}

@@ -12,15 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from policyd.errors import PolicydError, PolicyError
+from policyd.models.base import Sha256
 from policyd.models.plan import PolicySetRef
 from policyd.models.strict_json import read_json
 from policyd.policy.catalogue import Catalogue, read_rule_meta
-from policyd.policy.policy_files import FileKind, digest_policy_files, kind_of, rule_beside
+from policyd.policy.chosen_settings import Chosen, Key, Wishes, as_data, choose, find_defaults
+from policyd.policy.policy_files import FileKind, digest_policy_files, keep_named, kind_of, rule_beside
 from policyd.policy.rego_text import Package, find_data_references, find_tests, read_module, read_package
+from policyd.policy.rule_collections import read_collection, resolve_collections
 
 MAX_FILES = 2000  # ten times the library
 MAX_DATA_BYTES = 1024 * 1024
 MAX_DATA_DEPTH = 16
+MAX_LIST_BYTES = 1024 * 1024  # 2,000 files take 300 KB
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +36,26 @@ class PolicySet:
     modules: Mapping[str, str]  # path → text; rules and libraries, no tests
     tests: Mapping[str, str]
     packages: Mapping[str, str]  # path → dotted package
-    data: Mapping[str, object]  # what rules read below `data`
+    settings: Mapping[Key, Chosen]  # every setting of its rules, as the set itself chooses it
     collections: Mapping[str, tuple[str, ...]]
     sha256: str
     catalogue: Catalogue
+    files: Mapping[str, bytes] = field(repr=False)  # as read: those that the digest covers
     _reach: Mapping[str, frozenset[Package]] = field(repr=False)  # path → references to `data`
 
     @property
     def ref(self) -> PolicySetRef:
         """The set by name and digest, as plans and decisions name it."""
         return PolicySetRef(name=self.name, sha256=self.sha256)
+
+    @property
+    def data(self) -> Mapping[str, object]:
+        """What rules read below `data`: the values of their settings."""
+        return {self.prefix: {"settings": as_data(self.settings.values())}}
+
+    def with_settings(self, settings: Mapping[Key, Chosen]) -> PolicySet:
+        """Return this set with other values. Its digest stays: it names the files; what decisions add are `terms`."""
+        return replace(self, settings=settings)
 
     def modules_for(self, entrypoints: Iterable[str]) -> dict[str, str]:
         """Return the modules that can have a say in `entrypoints`: their packages' and all they can reach by `data`.
@@ -79,8 +93,8 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
     modules: dict[str, str] = {}
     tests: dict[str, str] = {}
     packages: dict[str, str] = {}
-    collections: dict[str, tuple[str, ...]] = {}
-    settings: dict[str, object] = {}
+    collections = {}
+    settings: list[Wishes] = []
     rules = []
     reach: dict[str, frozenset[Package]] = {}
 
@@ -100,9 +114,9 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
                 if not _is_library(package, prefix):
                     rules.append(read_rule_meta(path, text, package=package, package_line=line, prefix=prefix))
             case FileKind.COLLECTION:
-                collections[_name(path)] = _read_collection(path, content)
+                collections[_name(path)] = read_collection(path, _read_data(path, content))
             case FileKind.SETTINGS:
-                settings[_name(path)] = _read_data(path, content)
+                settings.append(_read_settings(path, _read_data(path, content)))
             case FileKind.TABLE:
                 if rule_beside(path) not in files:
                     raise PolicyError(
@@ -126,34 +140,50 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
             "the policy set holds no rules", where=name, fix="name a folder with rules: nothing asked is never a pass"
         )
     catalogue = Catalogue(rules)
-    for collection, ids in collections.items():
-        require_known(ids, catalogue, where=f"collections/{collection}.json")
+    chosen = find_defaults(rules)
+    for wishes in settings:
+        chosen = choose(chosen, wishes)
     return PolicySet(
         name=name,
         prefix=prefix,
         modules=modules,
         tests=tests,
         packages=packages,
-        data={prefix: {"settings": settings}},
-        collections=collections,
+        settings=chosen,
+        collections=resolve_collections(collections, catalogue),
         sha256=digest_policy_files(files),
         catalogue=catalogue,
+        files=keep_named(files),
         _reach=reach,
     )
 
 
-def require_known(ids: Iterable[str], catalogue: Catalogue, *, where: str) -> None:
-    """Raise `PolicyError` for an id that no rule has: a rule asked for and not there is not a pass."""
-    for rule_id in ids:
-        if rule_id not in catalogue:
-            import difflib
+def read_policy_list(content: bytes, *, where: str) -> dict[str, Sha256]:
+    """Return the SHA-256 of each file (by path) in the list whose digest names a policy set (`list_policy_files`)."""
+    entries = read_json(content, where=where, max_bytes=MAX_LIST_BYTES, max_depth=2)
+    found: dict[str, Sha256] = {}
+    for entry in entries if isinstance(entries, list) else [entries]:
+        match entry:
+            case [str(path), str(sha256)]:
+                found[path] = sha256
+            case _:
+                raise PolicyError("this is not the list of a policy set's files", where=where, fix="check the digest")
+    return found
 
-            near = difflib.get_close_matches(rule_id, catalogue, n=1)
-            raise PolicyError(
-                f"there is no rule {rule_id!r} in this policy set",
-                where=where,
-                fix=f"did you mean {near[0]!r}?" if near else "remove the id, or add the rule",
-            )
+
+def find_prefix(files: Mapping[str, bytes]) -> str:
+    """Return the word that the packages of all modules begin with, for tools of authors; `policyd` where they differ.
+
+    A gate never asks: there the operator's settings say which word it has to be.
+    """
+    found: set[str] = set()
+    for path, content in files.items():
+        if kind_of(path) is FileKind.MODULE:
+            try:
+                found.add(read_package(path, read_module(path, content))[0].partition(".")[0])
+            except PolicyError:
+                continue  # it is named when the set is read
+    return found.pop() if len(found) == 1 else "policyd"
 
 
 def find_test_entrypoints(policy_set: PolicySet) -> tuple[str, ...]:
@@ -182,6 +212,12 @@ def _is_library(package: str, prefix: str) -> bool:
 
 
 def _require_prefix(path: str, line: int, package: str, prefix: str) -> None:
+    if package.startswith(f"{prefix}.settings."):
+        raise PolicyError(
+            f"the module declares the package {package!r}, where the values of settings stand",
+            where=f"{path}:{line + 1}",
+            fix="choose another family than `settings`",
+        )
     if not package.startswith(f"{prefix}."):
         raise PolicyError(
             f"the module declares the package {package!r}, which is not below {prefix!r}",
@@ -213,8 +249,11 @@ def _read_data(path: str, content: bytes) -> object:
         raise PolicyError(error.cause, where=error.where, fix=error.fix) from error
 
 
-def _read_collection(path: str, content: bytes) -> tuple[str, ...]:
-    ids = _read_data(path, content)
-    if not isinstance(ids, list) or not ids or not all(isinstance(rule_id, str) for rule_id in ids):
-        raise PolicyError("a collection is a list of rule ids, not empty", where=path, fix='write ["family.rule", …]')
-    return tuple(ids)
+def _read_settings(path: str, values: object) -> Wishes:
+    if not isinstance(values, dict) or not all(isinstance(names, dict) for names in values.values()):
+        raise PolicyError(
+            "settings are an object of rules, each an object of values",
+            where=path,
+            fix='write {"RULE": {"NAME": value}}; the file is called as the family of the rules',
+        )
+    return Wishes({f"{_name(path)}.{rule}": names for rule, names in values.items()}, path)

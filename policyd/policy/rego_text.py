@@ -104,6 +104,15 @@ def find_data_references(text: str, package_line: int) -> frozenset[Package]:
     )
 
 
+def find_references_in_code(text: str) -> frozenset[Package]:
+    """Return the paths below `data` that the code names in so many words; what is computed or quoted is left out.
+
+    For telling an author of a mistake. What may be reached is what `find_data_references` says.
+    """
+    code = _NOT_CODE.sub(b" ", text.encode()).decode()
+    return frozenset(tuple(found.group(1).removeprefix(".").split(".")) for found in _DATA.finditer(code) if found[1])
+
+
 def find_tests(text: str) -> tuple[str, ...]:
     """Return the names of the `test_` rules of a module, in the order they stand in."""
     return tuple(dict.fromkeys(_TEST.findall(text)))

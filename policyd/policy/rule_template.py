@@ -21,17 +21,18 @@ _RULE = """\
 #   gate: {gate}
 #   controls: [OWASP-CICD-SEC-1]
 #   remediation: Say what to do, so that whoever reads it can do it at once.
-package policyd.{family}.{rule}
+package {prefix}.{family}.{rule}
 
+# What users may want otherwise is a setting, declared above and read as data.{prefix}.settings.{family}.{rule}.NAME.
 deny contains violation if {{
 {body}
 }}
 """
 
 _TEST = """\
-package policyd.{family}.{rule}_test
+package {prefix}.{family}.{rule}_test
 
-import data.policyd.{family}.{rule}
+import data.{prefix}.{family}.{rule}
 
 {test}
 """
@@ -104,19 +105,19 @@ test_other_target_is_fine if {
 }
 
 
-def make_rule(family: str, rule: str, gate: Gate) -> dict[str, bytes]:
-    """Return the files of a new rule: path below the policy folder → content.
+def make_rule(family: str, rule: str, gate: Gate, prefix: str = "policyd") -> dict[str, bytes]:
+    """Return the files of a new rule: path below the policy folder → content. Its packages begin with `prefix`.
 
     Raises `UsageError` for a name that no rule can have.
     """
-    for what, name in (("family", family), ("rule", rule)):
-        if not _NAME.fullmatch(name) or name.endswith("_test") or (what == "family" and name == "lib"):
+    for what, name in (("family", family), ("rule", rule), ("prefix", prefix)):
+        if not _NAME.fullmatch(name) or name.endswith("_test") or (what == "family" and name in ("lib", "settings")):
             raise UsageError(
                 f"{name!r} can't be the name of a {what}",
                 where="policyd policy new FAMILY RULE",
-                fix="use lower case letters, digits and _, a letter first; not `lib`, and no `_test` at the end",
+                fix="use lower case letters, digits and _, a letter first; not `lib` or `settings`, and no `_test` at the end",
             )
-    words = {"family": family, "rule": rule, "gate": gate.value}
+    words = {"family": family, "rule": rule, "gate": gate.value, "prefix": prefix}
     title = rule.replace("_", " ")
     text = _RULE.format(**words, title=title[0].upper() + title[1:], body=_BODIES[gate])
     test = _TEST.format(**words, test=_TESTS[gate].replace("RULE", rule))

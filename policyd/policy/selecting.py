@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from policyd.errors import PolicyError
 from policyd.models.decision import Gate
-from policyd.policy.catalogue import RuleMeta
-from policyd.policy.policy_set import PolicySet, require_known
+from policyd.policy.catalogue import RuleMeta, require_known
+from policyd.policy.policy_set import PolicySet
 
 
 def select_rules(

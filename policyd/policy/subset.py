@@ -12,11 +12,12 @@ after their kind, sources' strings are only ever values, so a kind can't be forg
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from policyd.errors import PolicyError
+from policyd.policy.json_numbers import Kind
 from policyd.policy.regex_subset import find_regex_difference
 
 if TYPE_CHECKING:
@@ -34,9 +35,12 @@ _NAMESPACES = frozenset(
 _SCALARS = frozenset({"String", "RawString", "Number", "Bool", "Null"})
 #: Builtins whose first argument is a regular expression.
 _PATTERN_FIRST = frozenset({"regex.match", "regex.find_n", "regex.find_all_string_submatch_n"})
+#: Builtins whose answer depends on how numbers are held, and the first argument that counts.
+_CALCULATING = {"numbers.range": 0, "sum": 0, "array.slice": 1, "substring": 1}
 #: Numbers as both engines read and print them.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 MAX_NUMBER = 10**15  # 15 digits survive in a double
+MAX_FACTOR = 1000  # of what is below 2**53 in the input: the product has less than 64 bits
 _USE_OPA = "or evaluate this policy with `--engine opa`"
 
 Node = Mapping[str, object]
@@ -50,15 +54,47 @@ class Builtins:
     alike: frozenset[str]
 
 
-def require_subset(file_asts: Sequence[Node], packages: Mapping[str, str], builtins: Builtins) -> None:
+@dataclass(slots=True)
+class NumberUse:
+    """What modules do with numbers that may be no plain whole ones (policyd.policy.json_numbers)."""
+
+    sees: bool = False  # reads a part of the input that may hold any number
+    calculates: bool = False
+    prints: bool = False
+    fractions: bool = False  # holds one itself, and not only to compare with
+
+    @property
+    def bearable(self) -> Kind:
+        """The kind of number in the input up to which both engines answer alike."""
+        if not self.sees:
+            return Kind.LARGE
+        return Kind.PLAIN if self.calculates else Kind.FRACTION if self.prints else Kind.ODD
+
+
+def unite_uses(uses: Iterable[NumberUse]) -> NumberUse:
+    """Return what modules do together: one may hand a number that it sees to another that calculates."""
+    all_uses = list(uses)
+    return NumberUse(
+        sees=any(use.sees for use in all_uses),
+        calculates=any(use.calculates for use in all_uses),
+        prints=any(use.prints for use in all_uses),
+        fractions=any(use.fractions for use in all_uses),
+    )
+
+
+def require_subset(
+    file_asts: Sequence[Node], packages: Mapping[str, str], builtins: Builtins
+) -> Mapping[str, NumberUse]:
     """Raise `PolicyError` with file and line for the first thing that policies may not use.
 
     `file_asts` are the entries of `get_ast_as_json`, all modules that are loaded together; `packages` is the package
-    that each file was read to declare.
+    that each file was read to declare. Returns what each file does with numbers, which only the input can decide on.
     """
+    uses: dict[str, NumberUse] = {}
     defined: dict[str, set[str]] = {}
     maybe_undefined: dict[str, set[str]] = {}
     values: dict[str, set[str]] = {}
+    depths: dict[tuple[str, str], set[tuple[int, bool]]] = {}  # of a rule's heads, and whether they are computed
     for file_ast in file_asts:
         package = _package(file_ast)
         for name, rule in _rule_heads(file_ast):
@@ -67,16 +103,21 @@ def require_subset(file_asts: Sequence[Node], packages: Mapping[str, str], built
                 values.setdefault(package, set()).add(name)
             if not _is_constant(rule):
                 maybe_undefined.setdefault(package, set()).add(name)
+            steps = _computed_steps(_get(_kind(_get(rule, "head"))[1], "refr"))
+            depths.setdefault((package, name), set()).add((len(steps), any(steps)))
     for file_ast in file_asts:
         package = _package(file_ast)
         names = frozenset(defined.get(package, ()))
         constants = names - maybe_undefined.get(package, set())
-        module = _Module(file_ast, builtins, names, constants, frozenset(values.get(package, ())))
+        uneven = frozenset(name for name in names if _is_uneven(depths[package, name]))
+        module = _Module(file_ast, builtins, names, constants, frozenset(values.get(package, ())), uneven)
         if package != packages.get(module.path):
             module.refuse(
                 file_ast, f"the engine reads the package as {package!r}", "write a plain package clause first"
             )
         module.check()
+        uses[module.path] = module.numbers
+    return uses
 
 
 def find_rule_names(file_asts: Sequence[Node]) -> dict[str, list[str]]:
@@ -95,18 +136,25 @@ class _Module:
         rules: frozenset[str],
         always_defined: frozenset[str],
         values: frozenset[str],
+        uneven: frozenset[str],
     ) -> None:
         self.path = str(_get(file_ast, "source", "file"))
+        self.numbers = NumberUse()
+        self._fraction: object = None  # one that is not only compared with
         self._ast = file_ast
         self._source = str(_get(file_ast, "source", "contents")).encode()
         self._builtins = builtins
         self._rules = rules
         self._always_defined = always_defined
         self._sets = {name for name, rule in _rule_heads(file_ast) if _kind(_get(rule, "head"))[0] == "Set"}
+        self._uneven = uneven
         self._values = values  # rules that are no functions: their names stand for what they hold
         self._rule: object = None  # the one being looked at, and what is known of its variables
         self._known: KnownValues | None = None
         self._aliases = frozenset(self._import_alias(item) for item in _list(_get(file_ast, "ast", "imports")))
+        self._compared: set[int] = set()  # by `id`, what is compared where it stands
+        self._typed: set[int] = set()  # by `id`, each `input` of which only a part without fractions is read
+        self._not_walked: set[int] = set()  # by `id`, the literals that stand where nothing walks through their members
 
     def check(self) -> None:
         # 1. No name hides a builtin.
@@ -116,11 +164,33 @@ class _Module:
         for item in _list(_get(self._ast, "ast", "imports")):
             if self._import_alias(item) in _NAMESPACES:
                 self.refuse(item, "the import is called like builtins are", "add `as` with another name")
+            root, _, field = (_dotted(_get(item, "refr")) or "input").partition(".")
+            if root == "input" and not _is_typed(field.partition(".")[0]):
+                self.numbers.sees = True
 
         # 2. Every call, wherever it stands, every `not`, every `with`.
         for rule in _list(_get(self._ast, "ast", "rules")):
             self._rule, self._known = rule, None
+            self._check_head(rule)
             self._check_rule(rule)
+        if self.numbers.fractions and self.numbers.calculates:
+            self.refuse(
+                self._fraction, "the engines round fractions differently", f"calculate in whole numbers, {_USE_OPA}"
+            )
+
+    def _check_head(self, rule: object) -> None:
+        # `p[x].y := 1`: asked for `p`, regorus has no object where OPA's is empty; asked for `p.a`, it takes what
+        # `p.a.z := 2` says for all there is. `p[x] := 1` is alike where no head goes deeper.
+        kind, head = _kind(_get(_kind(rule)[1], "head"))
+        steps = _computed_steps(_get(head, "refr"))
+        if any(steps):
+            self._note_printed(_get(_kind(_get(head, "refr"))[1], "index"))
+        if any(steps) and (kind != "Compr" or any(steps[:-1]) or _root_name(_get(head, "refr")) in self._uneven):
+            self.refuse(
+                rule,
+                "the engines build an object of objects or sets differently",
+                f"make it with a comprehension (`p := {{k: v | …}}`), {_USE_OPA}",
+            )
 
     def _check_rule(self, rule: object) -> None:
         for kind, node in _nodes([rule]):
@@ -136,8 +206,29 @@ class _Module:
                 case "Every":
                     self._check_every(node)
                 case "BoolExpr":
+                    self._note_not_walked(_get(node, "lhs"), _get(node, "rhs"))
+                    self._compared |= {id(_kind(_get(node, side))[1]) for side in ("lhs", "rhs")}
                     self._check_order(node)
+                case "BinExpr":
+                    self._note_not_walked(_get(node, "lhs"), _get(node, "rhs"))
+                case "Set" if "items" in node:
+                    self._check_members(node, _list(_get(node, "items")))
+                case "Object" if "fields" in node:
+                    keys = [_item_key(field) for field in _list(_get(node, "fields"))]
+                    self._check_members(node, keys)
+                    self._note_printed(*keys)
+                case "ObjectCompr":
+                    self._note_printed(_get(node, "key"))
+                case "Var":
+                    # `input` as a whole; `input.commands` is looked at where the dot is.
+                    if _get(node, "value") == "input" and id(node) not in self._typed:
+                        self.numbers.sees = True
+                case "RefDot":
+                    kind, base = _kind(_get(node, "refr"))
+                    if kind == "Var" and _get(base, "value") == "input" and _is_typed(_field_name(node)):
+                        self._typed.add(id(base))
                 case "Membership":
+                    self._note_not_walked(_get(node, "collection"))
                     if _get(node, "key") is not None:
                         # `"a", "a" in {"a"}` is true in OPA alone: a set's members are their own keys.
                         self.refuse(
@@ -153,7 +244,10 @@ class _Module:
                     self._check_pattern_match(node, "index")
                 case "Number":
                     self._check_number(node)
+                    if "." in self._text(node) and id(node) not in self._compared:
+                        self.numbers.fractions, self._fraction = True, node
                 case "ArithExpr":
+                    self._note_not_walked(_get(node, "lhs"), _get(node, "rhs"))
                     self._check_arithmetic(node)
                 case "UnaryExpr":
                     # regorus reads `-x < 3` as `-(x < 3)`.
@@ -181,6 +275,7 @@ class _Module:
                 f"{name} may not be called by any policy",
                 "use only what policies/capabilities.json lists: rules are pure, facts come in as input",
             )
+        self._note_not_walked(*_list(_get(call, "params")))
         if name not in self._builtins.alike:
             return self.refuse(call, f"{name} does not answer alike on the embedded engine", _USE_OPA[3:])
         params = _list(_get(call, "params"))
@@ -188,15 +283,26 @@ class _Module:
             self._check_pattern(call, params)
         if name == "sprintf":
             self._check_format(call, params)
+            kind, values = _kind(params[1]) if len(params) == 2 else ("", {})
+            self._note_printed(*(_list(_get(values, "items")) if kind == "Array" else [None]))
+        if name in _CALCULATING:
+            self._note_calculated(*params[_CALCULATING[name] :])
         return None
 
     def _fits(self, verb: str, node: object) -> bool:
+        if _literal(node) is not None:
+            return verb == "s"
         from policyd.policy.known_values import KnownValues
 
         # Variables live in one rule: what a name is bound to in another says nothing here.
         if self._known is None:
             self._known = KnownValues(self._rule, self._values | self._aliases, self._source)
-        return self._known.is_text(node) if verb == "s" else self._known.is_whole(node)
+        match verb:
+            case "s":
+                return self._known.is_text(node)
+            case "d":
+                return self._known.is_natural(node)
+        return self._known.is_whole(node)
 
     def _check_pattern(self, call: Node, params: list[object]) -> None:
         pattern = _literal(params[0]) if params else None
@@ -227,8 +333,8 @@ class _Module:
             return self.refuse(call, "sprintf has not one value for each verb", "make them as many")
         for number, verb in enumerate(verbs):
             if verb[:1] != "v" and not (kind == "Array" and self._fits(verb[:1], items[number])):
-                # Where it doesn't, OPA prints `%!s(int64=2)` or `%!d(string=a)`, and regorus `2` or nothing.
-                fitting = "text" if verb[:1] == "s" else "a whole number"
+                # Where it doesn't, OPA prints `%!s(int64=2)` or `%!d(string=a)`, and regorus `2`, nothing or `--2`.
+                fitting = "text" if verb[:1] == "s" else "a whole number from 0 up"
                 return self.refuse(
                     call,
                     f"value {number + 1} of sprintf is not sure to be {fitting}, and the engines differ for others",
@@ -274,6 +380,19 @@ class _Module:
                         f"take its fields one by one (`x := thing.a`), {_USE_OPA}",
                     )
 
+    def _note_not_walked(self, *nodes: object) -> None:
+        self._not_walked |= {id(_kind(node)[1]) for node in nodes}
+
+    def _check_members(self, literal: Node, members: list[object]) -> None:
+        # `[v | some v in {x, 1}]` is in the order written in OPA, and holds what is there twice twice.
+        if len(members) < 2 or id(literal) in self._not_walked or all(_is_written_out(member) for member in members):
+            return
+        self.refuse(
+            literal,
+            "the engines order members that are computed differently",
+            f"write a list (`[x, y]`), or `{{v | some v in [x, y]}}` where it has to be a set, {_USE_OPA}",
+        )
+
     def _check_number(self, number: Node) -> None:
         # OPA keeps a number as it is written and regorus reads it: `1.0` prints as two texts, `1e21` as an error.
         text = self._text(number)
@@ -286,12 +405,41 @@ class _Module:
 
     def _check_arithmetic(self, expression: Node) -> None:
         # 0.1 + 0.2 is 0.3 in OPA and 0.30000000000000004 in regorus.
-        for side in ("lhs", "rhs"):
-            kind, inner = _kind(_get(expression, side))
+        sides = [_get(expression, side) for side in ("lhs", "rhs")]
+        for kind, inner in map(_kind, sides):
             if kind == "Number" and "." in self._text(inner):
                 self.refuse(
                     expression, "the engines round fractions differently", f"calculate in whole numbers, {_USE_OPA}"
                 )
+        match _get(expression, "op"):
+            case "Div" if id(expression) not in self._compared:
+                self.refuse(
+                    expression,
+                    "the engines round fractions differently",
+                    f"compare it where it is divided (`a / b > 2`), {_USE_OPA}",
+                )
+            case "Mul" if not self._is_small_product(sides):
+                self.refuse(
+                    expression,
+                    "the engines hold large products differently",
+                    f"multiply by a number up to {MAX_FACTOR} that is written there, {_USE_OPA}",
+                )
+        self._note_calculated(*(side for side in sides if _kind(side)[0] not in ("ArithExpr", "Set", "SetCompr")))
+
+    def _is_small_product(self, sides: list[object]) -> bool:
+        kinds = [_kind(side) for side in sides]
+        factors = [inner for kind, inner in kinds if kind == "Number" and abs(float(self._text(inner))) <= MAX_FACTOR]
+        return bool(factors) and not any(
+            name == "ArithExpr" and _get(node, "op") == "Mul" for name, node in _nodes(sides)
+        )
+
+    def _note_calculated(self, *values: object) -> None:
+        if not self.numbers.calculates:
+            self.numbers.calculates = not all(self._fits("whole", value) for value in values)
+
+    def _note_printed(self, *values: object) -> None:
+        if not self.numbers.prints:
+            self.numbers.prints = not all(self._fits("s", value) or self._fits("whole", value) for value in values)
 
     def _text(self, node: object) -> str:
         """Return the source of a node."""
@@ -380,11 +528,44 @@ def _rule_heads(file_ast: object) -> Iterator[tuple[str, object]]:
     for rule in _list(_get(file_ast, "ast", "rules")):
         kind, body = _kind(rule)
         head = _kind(_get(body, "head"))[1] if kind == "Spec" else body
-        node: object = _get(head, "refr")
-        kind, inner = _kind(node)
-        while kind in ("RefDot", "RefBrack"):
-            kind, inner = _kind(_get(inner, "refr"))
-        yield str(_get(inner, "value")), body
+        yield _root_name(_get(head, "refr")), body
+
+
+def _root_name(node: object) -> str:
+    kind, inner = _kind(node)
+    while kind in ("RefDot", "RefBrack"):
+        kind, inner = _kind(_get(inner, "refr"))
+    return str(_get(inner, "value"))
+
+
+def _is_uneven(depths: set[tuple[int, bool]]) -> bool:
+    return any(computed for _, computed in depths) and len({depth for depth, _ in depths}) > 1
+
+
+def _is_typed(field: object) -> bool:
+    from policyd.policy.known_values import is_typed_field
+
+    return is_typed_field(field)
+
+
+def _field_name(reference: Node) -> object:
+    field = _get(reference, "field")
+    return field[1] if isinstance(field, list) and len(field) == 2 else None
+
+
+def _item_key(field: object) -> object:
+    """Return the key of a field of an object as it is written: its place, key and value."""
+    return field[1] if isinstance(field, list) and len(field) == 3 else None
+
+
+def _computed_steps(node: object) -> list[bool]:
+    """Say of each step of a reference after its first name, in order, whether its name is computed."""
+    steps: list[bool] = []
+    kind, inner = _kind(node)
+    while kind in ("RefDot", "RefBrack"):
+        steps.append(kind == "RefBrack" and _kind(_get(inner, "index"))[0] not in _SCALARS)
+        kind, inner = _kind(_get(inner, "refr"))
+    return steps[::-1]
 
 
 def _package(file_ast: Node) -> str:

@@ -40,7 +40,7 @@ class Case(Model):
     path: str | None = None  # where the pipeline lies in its repository: GitHub tells files by that
     input: Any = None  # the input in place
     input_file: str | None = None  # the input in a file below the rule's folder
-    settings: dict[str, Any] = {}  # what the rule reads as data.policyd.settings
+    settings: dict[str, dict[str, Any]] = {}  # rule id → name → value, where not as the set has it
     evaluated_at: str = "2026-01-01T00:00:00Z"
     expect: tuple[Expected, ...]
 

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from policyd.models.baseline import KnownViolation
-from policyd.models.decision import Decision, Effect, Verdict, Violation
+from policyd.models.decision import Decision, Effect, Verdict, Violation, WaiverState
 from policyd.report.excerpt import excerpt
 from policyd.report.findings import SEVERITIES, Findings, Judged, Rules, Unreadable
 from policyd.report.layout import DEFAULT_WIDTH, Look, Style, count, plain, short, wrap
 from policyd.report.text import show
+from policyd.report.waiver_text import note_lines, waiver_words
 
 _EFFECTS = (Effect.DENY, Effect.WARN, Effect.WAIVED)
 _EFFECT_LOOKS: dict[Effect, Look] = {Effect.DENY: "bad", Effect.WARN: "warn", Effect.WAIVED: "quiet"}
@@ -41,6 +42,7 @@ def render_check(findings: Findings, rules: Rules, *, style: Style = plain, widt
     blocks += [_unreadable_block(unreadable, style, width) for unreadable in findings.unreadable]
     if findings.gone:
         blocks.append(_gone_block(findings.gone, style, width))
+    blocks += _waiver_blocks(findings, style, width)
     blocks.append(_closing(findings, style, width))
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
@@ -110,7 +112,7 @@ def _violation_lines(violation: Violation, judged: Judged, style: Style, width: 
         there = "" if related.place is None else f" ({related.place.file}:{related.place.line}:{related.place.column})"
         lines += _labelled("see", related.message + there, style, width)
     if violation.effect is Effect.WAIVED:
-        lines += _labelled("waiver", violation.waiver or "none named", style, width)
+        lines += _labelled("waiver", waiver_words(violation, judged.decision), style, width)
         return lines
     if violation.blocks_from:
         lines += _labelled("from", f"{violation.blocks_from} on this denies", style, width)
@@ -152,6 +154,17 @@ def _gone_block(gone: Sequence[KnownViolation], style: Style, width: int) -> lis
         times = f" ({entry.count} times)" if entry.count > 1 else ""
         lines += wrap(show(f"{entry.rule}  {entry.file}{times}"), width=width, indent=_INDENT)
     return lines + _labelled("to do", "Write the baseline anew with --write-baseline.", style, width)
+
+
+def _waiver_blocks(findings: Findings, style: Style, width: int) -> list[list[str]]:
+    """Return the waivers that did not count, and those that soon won't, each once however many decisions say so."""
+    notes = {
+        (note.source, note.state): note
+        for judged in findings.judged
+        for note in judged.decision.waivers
+        if note.state is not WaiverState.USED or note.expires_soon
+    }
+    return [note_lines(notes[key], style=style, width=width) for key in sorted(notes)]
 
 
 def _closing(findings: Findings, style: Style, width: int) -> list[str]:
@@ -226,6 +239,16 @@ def _counts(findings: Findings) -> str:
 def _policy_sets(decisions: Sequence[Decision]) -> str:
     sets = sorted({(decision.policy_set.name, decision.policy_set.sha256) for decision in decisions})
     named = " and ".join(f"{show(name)} {short(sha256)}" for name, sha256 in sets)
+    lower = {
+        (layer.layer, layer.name, layer.sha256)
+        for decision in decisions
+        for layer in decision.layers
+        if layer.layer != "organisation"
+    }
+    if lower:
+        named += ", with " + " and ".join(
+            f"the {layer}'s {show(name)} {short(sha256)}" for layer, name, sha256 in sorted(lower, reverse=True)
+        )
     self_governed = any(decision.governance == "self" for decision in decisions)
     return f"policy set {named}" + (" (governance: self, no operator settings)" if self_governed else "")
 

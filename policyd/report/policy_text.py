@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from policyd.models.decision import Decision, Gate, Level
+from policyd.models.decision import Decision, Effect, Gate, Level
 from policyd.report.decision_text import render_decision
 from policyd.report.findings import Judged, RuleText
 from policyd.report.junit import TestText
 from policyd.report.layout import DEFAULT_WIDTH, Style, count, plain, wrap
 from policyd.report.text import show
+from policyd.report.waiver_text import request_words
 
 _INDENT = "  "
 _MAX_LINES_SHOWN = 12  # ranges of lines not reached, a file
@@ -139,10 +140,14 @@ def render_explained(
     path: str,
     content: bytes,
     not_asked: str = "",
+    named: str = "",
     style: Style = plain,
     width: int = DEFAULT_WIDTH,
 ) -> str:
-    """Return what the rule made of an input: the parts that made it fire, or what it looked at in vain."""
+    """Return what the rule made of an input: the parts that made it fire, or what it looked at in vain.
+
+    `named` is the file as its reader named it, for the command that asks for a waiver.
+    """
     lines = [f"{style('warn', 'note')}  `policyd check` does not ask it here: {show(not_asked)}"] if not_asked else []
     listed = [
         f"input.{name}" if items is None else f"input.{name} ({count(items, 'item')})"
@@ -154,7 +159,9 @@ def render_explained(
         for violation in decision.violations:
             bound = f", sha256:{violation.part_sha256}" if violation.part_sha256 else ""
             at = show(json.dumps(list(violation.at)))
-            lines.append(f"{_INDENT}part: input at {at}{bound}; a waiver names rule, file and this")
+            lines.append(f"{_INDENT}part: input at {at}{bound}")
+            if violation.effect is Effect.DENY:
+                lines.append(f"{_INDENT}{request_words(violation, decision.gate, path=named)}")
     elif decision.problems:
         lines += [f"{style('doubt', 'undecided')}  {show(problem.message)}" for problem in decision.problems]
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,8 +16,43 @@ from policyd.report.text import show, show_lines
 INDEX = "README.md"
 MADE = "<!-- Made by `policyd policy docs`; change the rule's METADATA or examples instead. -->"
 
+_SYSTEMS = {
+    "policyd": "policyd",
+    "github": "GitHub Actions",
+    "gitlab": "GitLab CI",
+    "azure": "Azure Pipelines",
+    "tekton": "Tekton",
+}
 _UNSEEN = re.compile(r"\bnot seen\b|\bdoes not see\b", re.IGNORECASE)
 _SEEN = re.compile(r"^seen\b", re.IGNORECASE)
+
+
+class PageSetting(Protocol):
+    """What a page says of one setting of a rule."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def type(self) -> str:
+        """What it may hold."""
+
+    @property
+    def default(self) -> bool | int | str | tuple[str, ...]:
+        """What it is where nobody says more."""
+
+    @property
+    def tighter(self) -> str:
+        """Which change makes the rule deny more."""
+
+    @property
+    def description(self) -> str:
+        """What it means."""
+
+    @property
+    def choices(self) -> Sequence[str]:
+        """The only texts there are; empty for any."""
 
 
 class RulePage(ExplainedRule, Protocol):
@@ -30,6 +66,10 @@ class RulePage(ExplainedRule, Protocol):
     def effective_on(self) -> datetime | None:
         """From when it denies; before, it warns."""
 
+    @property
+    def settings(self) -> Sequence[PageSetting]:
+        """What can be set about it."""
+
 
 def render_pages(
     rules: Mapping[str, RulePage],
@@ -41,7 +81,8 @@ def render_pages(
 ) -> dict[str, str]:
     """Return file name → text: the index and a page for each of `rules`.
 
-    `examples` holds for a rule's id its example files, name → text; those called `bad…` break it, `good…` keep it.
+    `examples` holds for a rule's id its example files, name → text; those called `bad…` break it, `good…` keep it. A name like
+    `bad-gitlab.yml` says which system the example is for.
     """
     pages = {INDEX: _index(rules, name)}
     for rule_id, rule in rules.items():
@@ -81,7 +122,8 @@ def _page(rule: RulePage, reads: Sequence[str], collections: Sequence[str], exam
     for title, prefix in (("Denied", "bad"), ("Fine", "good")):
         for name, text in sorted(examples.items()):
             if name.startswith(prefix):
-                lines += ["", f"## {title}", "", *_code(name, text)]
+                lines += ["", f"## {title}{_system(name)}", "", *_code(name, text)]
+    lines += _settings(rule.settings)
     lines += ["", "## How it is weighed", "", "| | |", "|---|---|"]
     facts = [
         ("severity", rule.severity.value),
@@ -97,6 +139,24 @@ def _page(rule: RulePage, reads: Sequence[str], collections: Sequence[str], exam
     lines += [f"| {label} | {text} |" for label, text in facts]
     lines += ["", "[All rules](README.md)"]
     return "\n".join(lines) + "\n"
+
+
+def _system(name: str) -> str:
+    """Return the CI system that an example's name speaks of: `bad-gitlab.yml`, `good-gitlab-2.yml`."""
+    parts = name.partition(".")[0].split("-")
+    return f": {_SYSTEMS[parts[1]]}" if len(parts) > 1 and parts[1] in _SYSTEMS else ""
+
+
+def _settings(settings: Sequence[PageSetting]) -> list[str]:
+    if not settings:
+        return []
+    lines = ["", "## What can be set", "", "| setting | meaning | type | default | tighter |", "|---|---|---|---|---|"]
+    for setting in settings:
+        kind = f"{setting.type}: {', '.join(setting.choices)}" if setting.choices else f"{setting.type}"
+        default = "`" + show(json.dumps(setting.default)).replace("|", "\\|").replace("`", "'") + "`"
+        cells = (f"`{setting.name}`", _cell(setting.description), _cell(kind), default, f"{setting.tighter}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def split_description(description: str) -> tuple[str, str, str]:

@@ -165,6 +165,11 @@ def _plan_facts(plan: Plan) -> list[tuple[str, str]]:
     return [
         ("pipeline", f"{show(plan.pipeline)}, {show(plan.pipeline_path)} {short(plan.pipeline_sha256)}"),
         ("policy set", f"{show(plan.policy_set.name)} {short(plan.policy_set.sha256)}"),
+        *(
+            (f"{ref.layer} policy", f"{show(ref.name)} {short(ref.sha256)}")
+            for ref in plan.layers
+            if ref.layer != "organisation"
+        ),
         ("source", f"{short(plan.source.sha256)}, {count(plan.source.files, 'file')}{commit}{clean}"),
         ("settings", short(plan.settings_sha256)),
         ("trust policy", short(plan.trust_policy_sha256)),

@@ -18,6 +18,7 @@ from policyd.models.decision import Effect, Place, Severity, Verdict, Violation
 from policyd.report.findings import Findings, Judged, Rules, Unreadable
 from policyd.report.json_text import render_json
 from policyd.report.text import show
+from policyd.report.waiver_text import waiver_words
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 #: Key of our fingerprint. GitHub's own, `primaryLocationLineHash`, is left to its upload action, which computes it
@@ -69,7 +70,10 @@ def render_sarif(findings: Findings, rules: Rules, *, version: str) -> str:
         "results": results,
         "properties": {
             "verdict": findings.verdict.value,
-            "policySets": sorted({judged.decision.policy_set.sha256 for judged in findings.judged}),
+            "policySets": sorted(
+                {judged.decision.policy_set.sha256 for judged in findings.judged}
+                | {layer.sha256 for judged in findings.judged for layer in judged.decision.layers}
+            ),
         },
     }
     return render_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
@@ -122,13 +126,17 @@ def _result(
     # A waived violation without the waiver's name is not suppressed: nobody can say who permitted it.
     if violation.effect is Effect.WAIVED and violation.waiver:
         result["suppressions"] = [
-            {"kind": "external", "status": "accepted", "justification": f"waiver {_plain(violation.waiver)}"}
+            {"kind": "external", "status": "accepted", "justification": _waiver(violation, judged)}
         ]
     elif known:
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": "known: in the baseline"}]
     elif ignored is not None:
         result["suppressions"] = [{"kind": "inSource", "status": "accepted", "justification": _plain(ignored)}]
     return result
+
+
+def _waiver(violation: Violation, judged: Judged) -> str:
+    return f"waiver {_plain(waiver_words(violation, judged.decision))}"
 
 
 def _level(violation: Violation) -> str:

@@ -10,6 +10,7 @@ from policyd.models.canonical import canonical_json, sha256_hex
 from policyd.models.pipeline import PipelineFile, Stage, duration_seconds
 from policyd.models.plan import (
     Governance,
+    LayerRef,
     Plan,
     PlannedStage,
     PlannedTool,
@@ -29,6 +30,8 @@ class Circumstances:
     """What a plan binds besides the pipeline: who judges, with what, over which source."""
 
     policy_set: PolicySetRef
+    layers: tuple[LayerRef, ...]
+    terms_sha256: Sha256
     settings_sha256: Sha256
     trust_policy_sha256: Sha256
     source: SourceTree
@@ -37,6 +40,7 @@ class Circumstances:
     builder_id: str
     sandbox: SandboxMode
     helpers: Mapping[str, Sha256]
+    waivers: tuple[Sha256, ...] = ()
 
 
 def make_plan(
@@ -60,9 +64,12 @@ def make_plan(
         pipeline_path=path,
         pipeline_sha256=sha256_hex(content),
         policy_set=c.policy_set,
+        layers=c.layers,
+        terms_sha256=c.terms_sha256,
         settings_sha256=c.settings_sha256,
         trust_policy_sha256=c.trust_policy_sha256,
         source=c.source,
+        waivers=tuple(sorted(c.waivers)),
         requester=c.requester,
         governance=c.governance,
         builder_id=f"{c.builder_id}/local/{'bwrap' if c.sandbox == 'bwrap' else 'unsandboxed'}",
@@ -98,8 +105,9 @@ def find_differences(approved: Plan, current: Plan) -> tuple[str, ...]:
     found = [
         f"{field.replace('_', ' ')}: was {_brief(old[field])}, is {_brief(new[field])}"
         for field in old
-        if field != "stages" and old[field] != new[field]
+        if field not in ("stages", "layers") and old[field] != new[field]
     ]
+    found += _layer_differences(approved.layers, current.layers)
     before = {stage["name"]: stage for stage in old["stages"]}
     after = {stage["name"]: stage for stage in new["stages"]}
     found += [f"stage {name} is gone" for name in before if name not in after]
@@ -115,6 +123,21 @@ def find_differences(approved: Plan, current: Plan) -> tuple[str, ...]:
     if not found and approved.to_json() != current.to_json():
         found.append("the order of stages")
     return tuple(sorted(found))
+
+
+def _layer_differences(approved: tuple[LayerRef, ...], current: tuple[LayerRef, ...]) -> list[str]:
+    """Name the layers below the organisation's that differ; that one is the plan's policy set."""
+    old = {(ref.layer, ref.name): ref for ref in approved if ref.layer != "organisation"}
+    new = {(ref.layer, ref.name): ref for ref in current if ref.layer != "organisation"}
+    found = []
+    for layer, name in sorted(old.keys() | new.keys()):
+        before, after = old.get((layer, name)), new.get((layer, name))
+        who = f"the policy of the {layer} {name}"
+        if before is None or after is None:
+            found.append(f"{who} is {'gone' if after is None else 'new'}")
+        elif before != after:
+            found.append(f"{who}: was {_brief(before.sha256)}, is {_brief(after.sha256)}")
+    return found
 
 
 def _brief(value: object) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from policyd.adapters import library
-from policyd.adapters.library import library_builtins, library_files, read_policy_folder
+from policyd.adapters.library import library_builtins, library_files, read_policies_beneath, read_policy_folder
 from policyd.errors import PolicyError
 
 
@@ -81,3 +81,41 @@ def test_folders_nested_too_deep_are_refused(folder: Path) -> None:
 
     with pytest.raises(PolicyError, match="nested deeper"):
         read_policy_folder(folder)
+
+
+def test_a_projects_policies_are_read_beneath_its_root(tmp_path: Path) -> None:
+    (tmp_path / "ci/policies").mkdir(parents=True)
+    (tmp_path / "ci/policies/a.rego").write_text("package project.a\n")
+
+    assert read_policies_beneath(tmp_path, "ci/policies") == {"a.rego": b"package project.a\n"}
+
+
+@pytest.mark.parametrize("folder", ["", ".", "..", "/etc", "ci/../../etc", "ci//policies", "ci/", "./ci", "ci\0"])
+def test_a_path_that_leads_out_of_the_project_is_refused(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "ci").mkdir()
+
+    with pytest.raises(PolicyError, match="plain relative path"):
+        read_policies_beneath(tmp_path, folder)
+
+
+def test_a_link_on_the_way_or_in_the_folder_is_refused(tmp_path: Path) -> None:
+    root, outside = tmp_path / "project", tmp_path / "outside"
+    (root / "real").mkdir(parents=True)
+    outside.mkdir()
+    (outside / "a.rego").write_text("package project.a\n")
+    (root / "linked").symlink_to(outside)
+    (root / "real" / "a.rego").symlink_to(outside / "a.rego")
+
+    with pytest.raises(PolicyError, match="a link or no folder"):
+        read_policies_beneath(root, "linked")
+    with pytest.raises(PolicyError, match="not a regular file"):
+        read_policies_beneath(root, "real")
+
+
+def test_a_project_brings_less_than_an_operator(tmp_path: Path) -> None:
+    """What it brings is parsed into eighty times as much."""
+    (tmp_path / "ci").mkdir()
+    (tmp_path / "ci" / "large.rego").write_bytes(b"#" * (library.MAX_PROJECT_BYTES + 1))
+
+    with pytest.raises(PolicyError, match="too large"):
+        read_policies_beneath(tmp_path, "ci")

@@ -17,7 +17,7 @@ from tests.cli.workshop import open_workshop
 
 ADDED = 10
 ENTRIES = 3  # decision, start, end
-OBJECTS = 4  # admit decision, product, link, provenance
+OBJECTS = 5  # admit decision and its input, product, link, provenance
 WAITS = 2 * OBJECTS  # the file, and the folder with its name; the record's own waits are SQLite's
 
 
@@ -76,7 +76,7 @@ def test_every_stage_has_three_entries_in_the_record(costs: tuple[Cost, Cost, Co
     assert more - few == most - more == ADDED * ENTRIES
 
 
-def test_every_stage_leaves_four_objects(costs: tuple[Cost, Cost, Cost]) -> None:
+def test_every_stage_leaves_five_objects(costs: tuple[Cost, Cost, Cost]) -> None:
     few, more, most = (cost.objects for cost in costs)
 
     assert more - few == most - more == ADDED * OBJECTS
@@ -89,7 +89,7 @@ def test_what_a_stage_leaves_does_not_grow_with_the_stages_before_it(costs: tupl
     assert most - more == pytest.approx(more - few, rel=0.02)
 
 
-def test_policyd_waits_for_the_disk_eight_times_a_stage_at_most(costs: tuple[Cost, Cost, Cost]) -> None:
+def test_policyd_waits_for_the_disk_ten_times_a_stage_at_most(costs: tuple[Cost, Cost, Cost]) -> None:
     few, more, most = (cost.waits for cost in costs)
 
     # The first digest with a new first byte makes a folder, which is waited for once: by chance, never 256 times over.

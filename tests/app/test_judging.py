@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from policyd.adapters.library import library_files
 from policyd.app.check import judge_all
 from policyd.app.judging import Judge, make_repository, open_judge
-from policyd.errors import EngineError, PolicyError
+from policyd.app.policy_layers import load_layers
+from policyd.errors import EngineError, PolicyError, SettingsError
 from policyd.models.decision import EngineRef, Gate, Level, Severity, Verdict
 from policyd.models.settings import ProjectSettings
 from policyd.pipeline.reading import read_pipeline
+from policyd.policy.catalogue import RuleMeta
 from policyd.policy.engine import Answer
-from policyd.policy.policy_set import read_policy_set
 from policyd.report.findings import Findings
 
 NOW = datetime(2027, 6, 1, tzinfo=UTC)
@@ -41,8 +41,12 @@ class SilentEngine:
 
 
 def judge(engine: SilentEngine, project: ProjectSettings = NOTHING, fail_on: Severity | None = None) -> Judge:
-    library = read_policy_set(library_files(), name="library")
-    return Judge(library, "baseline", engine, "operator", project, fail_on)
+    loaded = load_layers(None, project, root=None, now=NOW)
+    return Judge(loaded.bind(), (engine,), "operator", fail_on)
+
+
+def rules(judge: Judge, gate: Gate, dialect: str | None = None) -> tuple[RuleMeta, ...]:
+    return judge.layers.organisation.rules(gate, dialect)
 
 
 def test_an_engine_that_says_nothing_allows_nothing() -> None:
@@ -63,10 +67,10 @@ def test_an_engine_that_dies_allows_nothing() -> None:
 
 def test_one_rule_without_an_answer_outweighs_all_that_passed() -> None:
     silent = judge(SilentEngine())
-    rules = silent.rules(Gate.PIPELINE, "policyd")
-    passed = {rule.entrypoint: Answer(value=[], error=None) for rule in rules}
+    asked = rules(silent, Gate.PIPELINE, "policyd")
+    passed = {rule.entrypoint: Answer(value=[], error=None) for rule in asked}
     all_of_them = judge(SilentEngine(passed)).judge_pipeline(PIPELINE, make_repository([PIPELINE]), now=NOW)
-    passed.pop(rules[-1].entrypoint)
+    passed.pop(asked[-1].entrypoint)
 
     all_but_one = judge(SilentEngine(passed)).judge_pipeline(PIPELINE, make_repository([PIPELINE]), now=NOW)
 
@@ -76,16 +80,16 @@ def test_one_rule_without_an_answer_outweighs_all_that_passed() -> None:
 
 def test_every_gate_of_the_baseline_asks_something() -> None:
     for gate in Gate:
-        assert judge(SilentEngine()).rules(gate)
+        assert rules(judge(SilentEngine()), gate)
     for dialect in ("policyd", "github"):
-        assert len(judge(SilentEngine()).rules(Gate.PIPELINE, dialect)) >= 12
+        assert len(rules(judge(SilentEngine()), Gate.PIPELINE, dialect)) >= 12
 
 
 def test_a_project_only_adds_rules() -> None:
-    base = {rule.id for rule in judge(SilentEngine()).rules(Gate.PIPELINE)}
+    base = {rule.id for rule in rules(judge(SilentEngine()), Gate.PIPELINE)}
     project = ProjectSettings(policyd="project/v1", rules=("hygiene.missing_timeout",))
 
-    assert {rule.id for rule in judge(SilentEngine(), project).rules(Gate.PIPELINE)} == base | {
+    assert {rule.id for rule in rules(judge(SilentEngine(), project), Gate.PIPELINE)} == base | {
         "hygiene.missing_timeout"
     }
 
@@ -105,13 +109,13 @@ def test_of_two_severities_to_fail_on_the_stricter_holds(
 ) -> None:
     settings = ProjectSettings(policyd="project/v1", fail_on=project)
 
-    assert judge(SilentEngine(), settings, option)._raised().fail_on is expected
+    assert judge(SilentEngine(), settings, option).terms.fail_on is expected
 
 
 def test_a_level_for_a_rule_that_is_not_there_is_an_error() -> None:
     project = ProjectSettings(policyd="project/v1", levels={"hygiene.mising_timeout": Level.HARD})
 
-    with pytest.raises(PolicyError, match=r"no rule 'hygiene\.mising_timeout'"), open_judge(None, project):
+    with pytest.raises(SettingsError, match=r"no rule 'hygiene\.mising_timeout'"), open_judge(None, project):
         pass
 
 

@@ -19,11 +19,13 @@ from policyd.attestation.bound_run import BoundRun
 from policyd.attestation.release_chain import Check, ReleaseEvidence, verify_release
 from policyd.attestation.stage import attest_stage
 from policyd.attestation.statements import decision_statement, manifest_statement, sign_statement
+from policyd.attestation.waivers import WaiverTerms
 from policyd.models.base import Sha256
-from policyd.models.decision import Decision, EngineRef, Gate, Verdict
+from policyd.models.canonical import sha256_hex
+from policyd.models.decision import Decision, EngineRef, Gate, JudgedLayer, Terms, Verdict
 from policyd.models.manifest import Manifest, Product, ResultSummary, StageRecord, StageState
 from policyd.models.pipeline import Output, StageKind
-from policyd.models.plan import Plan, PlannedStage, PolicySetRef, Requester, SourceTree
+from policyd.models.plan import LayerRef, Plan, PlannedStage, PolicySetRef, Requester, SourceTree
 from policyd.models.statement import (
     CYCLONEDX,
     DECISION_V1,
@@ -33,6 +35,8 @@ from policyd.models.statement import (
     SPDX,
     TEST_RESULT_V01,
     VSA_V1,
+    WAIVER_REVOCATION_V1,
+    WAIVER_V1,
 )
 from policyd.models.trust import Role, RolePolicy, TrustedBuilder, TrustedKey, TrustedVerifier, TrustPolicy
 
@@ -47,7 +51,8 @@ PREDICATE_TYPES = {
     Role.BUILDER: (PROVENANCE_V1, LINK_V03, TEST_RESULT_V01, CYCLONEDX, SPDX, MANIFEST_V1),
     Role.VERIFIER: (VSA_V1,),
     Role.APPROVER: ("https://example.com/approval/v1",),
-    Role.WAIVER_APPROVER: ("https://example.com/waiver/v1",),
+    Role.REQUESTER: (WAIVER_V1,),
+    Role.WAIVER_APPROVER: (WAIVER_V1, WAIVER_REVOCATION_V1),
 }
 
 
@@ -57,6 +62,16 @@ def sha256(text: str) -> Sha256:
 
 
 POLICY_SET = PolicySetRef(name="library", sha256=sha256("policy set"))
+ORGANISATION = LayerRef(layer="organisation", name="library", sha256=POLICY_SET.sha256, prefix="policyd")
+TERMS = Terms(collection="baseline")
+TEAM = LayerRef(layer="team", name="payments", sha256=sha256("team's policy set"), prefix="team_payments")
+PROJECT = LayerRef(layer="project", name="ci/policies", sha256=sha256("project's policy set"), prefix="project")
+ENGINE = EngineRef(name="regorus", version="0.13.0")
+
+
+def judged(layer: LayerRef, *, verdict: Verdict = Verdict.ALLOW, **changes: object) -> JudgedLayer:
+    """Return what a layer said, or that with fields changed."""
+    return JudgedLayer(**{**layer.model_dump(), **changes}, engine=ENGINE, verdict=verdict)  # type: ignore[arg-type]
 
 
 @cache
@@ -124,6 +139,8 @@ def make_plan(**changes: object) -> Plan:
         pipeline_path="pipeline.yaml",
         pipeline_sha256=sha256("pipeline"),
         policy_set=POLICY_SET,
+        layers=(ORGANISATION,),
+        terms_sha256=sha256_hex(TERMS.to_json()),
         settings_sha256=sha256("settings"),
         trust_policy_sha256=sha256("trust"),
         source=SourceTree(sha256=sha256("source"), files=3),
@@ -182,7 +199,9 @@ def make_decision(plan: Plan, **changes: object) -> Decision:
         subject="pipeline.yaml",
         plan_sha256=plan.sha256,
         policy_set=plan.policy_set,
-        engine=EngineRef(name="regorus", version="0.13.0"),
+        layers=tuple(judged(layer) for layer in plan.layers),
+        terms=TERMS,
+        engine=ENGINE,
         input_sha256=sha256("input"),
         rules=("hygiene.missing_timeout",),
         governance=plan.governance,
@@ -301,6 +320,7 @@ class MadeRun:
         bundle: bytes | None = None,
         evidence: Mapping[Sha256, bytes] | None = None,
         checks: list[Check] | None = None,
+        waivers: WaiverTerms | None = None,
     ) -> ReleaseEvidence:
         """Walk the release chain for the archive and `local`, or for what is given."""
         content = bundle or self.manifest_bundle()
@@ -313,6 +333,7 @@ class MadeRun:
             log=self.log or ExampleLog(content),
             now=NOW,
             checks=[] if checks is None else checks,
+            waivers=waivers,
         )
 
 

@@ -7,7 +7,14 @@ from policyd.attestation.provenance import DecisionDigests, ExternalParameters
 from policyd.attestation.release_chain import CHECKS
 from policyd.attestation.statements import RESULT_EXTENSION
 from policyd.attestation.summary import POLICY_URI, RELEASE_EXTENSION
-from policyd.models.statement import BUILD_TYPE, DECISION_V1, MANIFEST_V1
+from policyd.models.statement import (
+    BUILD_TYPE,
+    DECISION_V1,
+    MANIFEST_V1,
+    POLICY_SET_V1,
+    WAIVER_REVOCATION_V1,
+    WAIVER_V1,
+)
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "attestations.md").read_text()
 
@@ -17,7 +24,9 @@ def test_the_page_lists_the_checks_that_are_made() -> None:
 
 
 def test_the_page_names_every_uri_of_our_own() -> None:
-    for uri in (DECISION_V1, MANIFEST_V1, BUILD_TYPE, RESULT_EXTENSION, RELEASE_EXTENSION, POLICY_URI):
+    for uri in (WAIVER_V1, WAIVER_REVOCATION_V1):
+        assert uri in PAGE
+    for uri in (DECISION_V1, MANIFEST_V1, POLICY_SET_V1, BUILD_TYPE, RESULT_EXTENSION, RELEASE_EXTENSION, POLICY_URI):
         assert uri in PAGE
 
 

@@ -19,7 +19,7 @@ from policyd.errors import (
     SubjectMismatch,
     VerificationFailed,
 )
-from policyd.models.decision import Effect, Gate, Level, Problem, Severity, Verdict, Violation
+from policyd.models.decision import Effect, Gate, Level, Problem, Severity, Terms, Verdict, Violation
 from policyd.models.manifest import Product, StageState
 from policyd.models.plan import PolicySetRef
 from policyd.models.statement import DECISION_V1, LINK_V03, MANIFEST_V1, PROVENANCE_V1
@@ -27,9 +27,12 @@ from policyd.models.trust import Role, TrustedBuilder
 from tests.attestation.made_run import (
     BUILDER_ID,
     NOW,
+    ORGANISATION,
     OTHER_RUN_ID,
+    PROJECT,
     ExampleLog,
     MadeRun,
+    judged,
     key,
     make_decision,
     make_plan,
@@ -337,6 +340,14 @@ def test_a_stage_admitted_by_something_else_is_refused(change: Change, error: ty
         ({"stage": "build"}, SubjectMismatch),
         ({"governance": "self"}, SubjectMismatch),
         ({"policy_set": PolicySetRef(name="library", sha256=sha256("edited"))}, SubjectMismatch),
+        ({"terms": None}, SubjectMismatch),
+        ({"terms": Terms(collection="little")}, SubjectMismatch),
+        ({"terms": Terms(collection="baseline", settings={"a.b": {"limit": 9}})}, SubjectMismatch),
+        ({"layers": ()}, SubjectMismatch),
+        ({"layers": (judged(ORGANISATION, sha256=sha256("edited")),)}, SubjectMismatch),
+        ({"layers": (judged(ORGANISATION), judged(PROJECT))}, SubjectMismatch),
+        ({"layers": (judged(ORGANISATION, verdict=Verdict.UNDECIDED),)}, VerificationFailed),
+        ({"layers": (judged(ORGANISATION, verdict=Verdict.NOT_EVALUATED),)}, VerificationFailed),
     ],
 )
 def test_a_check_decision_that_does_not_allow_this_plan_is_refused(
@@ -384,7 +395,8 @@ def test_a_policy_set_that_the_trust_policy_does_not_list_is_refused() -> None:
 def test_an_edited_policy_set_is_refused_although_the_whole_run_used_it() -> None:
     edited = PolicySetRef(name="library", sha256=sha256("edited"))
     listed = make_trust(policy_sets=(edited.sha256,))
-    run = make_run(plan=make_plan(policy_set=edited), trust=listed)
+    layers = (ORGANISATION.model_copy(update={"sha256": edited.sha256}),)
+    run = make_run(plan=make_plan(policy_set=edited, layers=layers), trust=listed)
     run.trust = make_trust()
 
     assert _failing_check(run) == (VerificationFailed, 7)
@@ -719,22 +731,12 @@ def test_a_listed_waiver_or_approval_that_is_missing_is_undecided(field: str) ->
     assert _failing_check(run) == (EvidenceMissing, 10)
 
 
-@pytest.mark.parametrize(
-    ("field", "kind", "signer", "error"),
-    [
-        ("waivers", "waiver", "waiver-approver", None),
-        ("waivers", "waiver", "builder", IdentityNotTrusted),
-        ("waivers", "approval", "waiver-approver", IdentityNotTrusted),
-        ("approvals", "approval", "approver", None),
-        ("approvals", "approval", "a stranger", SignatureInvalid),
-    ],
-)
-def test_waivers_and_approvals_are_signed_by_their_role(
-    field: str, kind: str, signer: str, error: type[PolicydError] | None
-) -> None:
+@pytest.mark.parametrize(("signer", "error"), [("approver", None), ("a stranger", SignatureInvalid)])
+def test_approvals_are_signed_by_their_role(signer: str, error: type[PolicydError] | None) -> None:
+    """What a waiver has to be is in test_waived.py."""
     run = make_run()
-    statement = render_statement([Named("plan", run.plan.sha256)], f"https://example.com/{kind}/v1", {"ok": True})
-    run.changes = {field: (run.put(sign_statement(statement, key(signer))),)}
+    statement = render_statement([Named("plan", run.plan.sha256)], "https://example.com/approval/v1", {"ok": True})
+    run.changes = {"approvals": (run.put(sign_statement(statement, key(signer))),)}
 
     if error is None:
         assert run.release().manifest.run_id == run.run_id

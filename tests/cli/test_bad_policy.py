@@ -188,6 +188,6 @@ def test_a_stricter_level_for_a_rule_that_is_not_there_is_an_error(policies: Pol
     policies.write(rule(FINE))
     policies.shop.write("policyd: project/v1\nlevels: {custom.oen: hard}\n", "policyd.yaml")
     try:
-        policies.shop.call("check").require_one_error(3, "'custom.oen'", "did you mean 'custom.one'?", "policyd.yaml")
+        policies.shop.call("check").require_one_error(2, "'custom.oen'", "did you mean 'custom.one'?", "policyd.yaml")
     finally:
         policies.shop.write("policyd: project/v1\n", "policyd.yaml")

@@ -136,11 +136,15 @@ def test_a_project_can_not_lower_a_level(shop: Workshop) -> None:
     shop.write(one_stage("'true'", "target: local", kind="deploy"), "d.yaml")
     with put_back(shop.project / "policyd.yaml") as file:
         before = shop.call("check", "d.yaml", "--format", "json").require(1).json
-        file.write_text("policyd: project/v1\nlevels: {flow.deploy_without_tests: advisory}\nfail_on: critical\n")
+        file.write_text("policyd: project/v1\nfail_on: critical\n")
         after = shop.call("check", "d.yaml", "--format", "json").require(1).json
+        file.write_text("policyd: project/v1\nlevels: {flow.deploy_without_tests: advisory}\n")
+        said = shop.call("check", "d.yaml")
 
     (one,), (other,) = before["decisions"], after["decisions"]
     assert one["decision"]["violations"] == other["decision"]["violations"]
+    # Both places are named: the rule's and the project's.
+    said.require_one_error(2, "would fall from soft to advisory", "flow/deploy_without_tests/", "policyd.yaml")
     (shop.project / "d.yaml").unlink()
 
 

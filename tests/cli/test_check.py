@@ -199,6 +199,7 @@ def test_both_engines_say_the_same(shop: Workshop, project: Path, opa: Path) -> 
     for document in (one, other):
         for judged in document["decisions"]:
             assert judged["decision"].pop("engine")
+            assert [layer.pop("engine")["name"] for layer in judged["decision"]["layers"]]
             judged["decision"].pop("decided_at")
             judged["decision"].pop("input_sha256")  # holds the time
     assert one == other

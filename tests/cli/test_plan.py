@@ -119,7 +119,7 @@ def test_another_policy_set_refuses_the_plan(fresh: Workshop, plan: Path) -> Non
 
     shutil.copytree(library_folder(), fresh.home / "policies")
     (fresh.home / "policies" / "settings").mkdir(exist_ok=True)
-    (fresh.home / "policies" / "settings" / "hygiene.json").write_text('{"anything": 1}')
+    (fresh.home / "policies" / "settings" / "hygiene.json").write_text('{"missing_timeout": {"max_minutes": 30}}')
     fresh.change_settings("targets:", f'policy_set: "{fresh.home}/policies"\ntargets:')
 
     fresh.call("run", "--plan", plan).require_one_error(1, "policy set")

@@ -17,6 +17,13 @@ from tests.cli.workshop import Said, Workshop, command
 
 RULE = "policies/mine/curl/curl.rego"
 TEST = "policies/mine/curl/curl_test.rego"
+PROGRAMS = """#   settings:
+#     programs:
+#       type: strings
+#       default: []
+#       tighter: superset
+#       description: Programs that may not run.
+"""
 TABLE = "policies/mine/curl/curl_test.yaml"
 WORKFLOW = """\
 on: push
@@ -159,7 +166,7 @@ def test_opa_sees_unused_variables_and_facts_that_do_not_exist(opa_shop: Worksho
     author.says("new", "mine", "curl").require(0)
 
     author.change(RULE, "some command in", "unused := 1\n\tsome command in")
-    assert "curl.rego:15: OPA says: assigned var unused unused" in author.says("check", "policies").require(1).out
+    assert "curl.rego:16: OPA says: assigned var unused unused" in author.says("check", "policies").require(1).out
 
     author.change(RULE, "unused := 1\n\t", "")
     author.change(RULE, "command.program ==", "command.programme ==")
@@ -244,10 +251,11 @@ def test_a_rule_that_fails_in_a_table_is_undecided(tabled: Author) -> None:
 
 
 def test_settings_of_a_case_reach_the_rule(tabled: Author) -> None:
-    tabled.change(RULE, '== "forbidden-program"', "in data.policyd.settings.mine.programs")
+    tabled.change(RULE, '== "forbidden-program"', "in data.policyd.settings.mine.curl.programs")
+    tabled.change(RULE, "#   remediation", f"{PROGRAMS}#   remediation")
     (tabled.folder / TEST).unlink()
     tabled.change(
-        TABLE, "    path: .github", "    settings: {mine: {programs: [forbidden-program]}}\n    path: .github"
+        TABLE, "    path: .github", "    settings: {mine.curl: {programs: [forbidden-program]}}\n    path: .github"
     )
 
     tabled.says("test", "policies").require(0)

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from policyd.cli.main import EXIT_CODES, main
 from policyd.errors import ExitCode
-from policyd.models.settings import OperatorSettings, ProjectSettings
+from policyd.models.settings import OperatorSettings, ProjectSettings, TeamSettings
 from policyd.models.trust import TrustPolicy
 from tests.packaging.tree import ROOT, text_files
 
@@ -66,7 +66,12 @@ def test_what_is_made_from_the_code_is_current() -> None:
 
 @pytest.mark.parametrize(
     ("heading", "model"),
-    [("Operator settings", OperatorSettings), ("Trust policy", TrustPolicy), ("policyd.yaml", ProjectSettings)],
+    [
+        ("Operator settings", OperatorSettings),
+        ("Teams", TeamSettings),
+        ("Trust policy", TrustPolicy),
+        ("policyd.yaml", ProjectSettings),
+    ],
 )
 def test_the_settings_page_lists_exactly_the_fields_there_are(heading: str, model: type[BaseModel]) -> None:
     rows = list(table_rows(page("docs/settings.md"), heading))

@@ -64,7 +64,6 @@ CALLS = (
     "base64.encode($)",
     "ceil($)",
     "floor($)",
-    "product($)",
     "intersection({$, $})",
     "json.is_valid($)",
     'object.filter($, ["a", "b"])',
@@ -231,8 +230,23 @@ class Maker:
         return [f"count([{', '.join(scope.declared)}]) > 0"] if scope.declared else []
 
     def literal(self, scope: Scope, depth: int) -> str:
-        kind = self.number(19)
+        kind = self.number(24)
         match kind:
+            case 20:
+                return f"every {self.quantified(scope, depth)}" if depth < 2 else self.reference(scope)
+            case 21:
+                collection, name, other = self.collection(scope), scope.new(), scope.new()
+                scope.bind(name, other, open=True)
+                return f"some [{name}, {other}] in {collection}"
+            case 22:
+                return f"not {self.negated(scope)} {self.replacement(scope)}"
+            case 23:
+                name, value = scope.new(), self.comprehension(scope, depth)
+                scope.bind(name, open=False)
+                return f"{name} := {self.pick('count', 'max', 'min', 'sum', '')}({value})"
+            case 24:
+                value = self.fill(self.pick(*CALLS), lambda: self.bound(scope))
+                return f"{value} {self.pick(*COMPARISONS)} {self.bound(scope)}"
             case 0 | 1 | 2:
                 collection, name = self.collection(scope), scope.new()
                 if self.number(2) == 0:
@@ -260,9 +274,9 @@ class Maker:
                 inner.bind(name, open=True)
                 return f"every {name} in {collection} {{ {self.inside(inner, depth)} }}"
             case 14:
-                target = self.pick("input", "input.a", "input.object.a", "input.absent")
-                value = self.pick("{}", '{"a": 1}', '"a"', "[1]", *scope.variables)
-                return f"{self.pick(self.reference(scope), *scope.rules)} with {target} as {value}"
+                asked = self.pick(self.reference(scope), *scope.rules, *(f"{name}[_]" for name in scope.sets))
+                several = "".join(f" {self.replacement(scope)}" for _ in range(1 + self.number(1)))
+                return f"{asked}{several}"
             case 15:
                 name = scope.new()
                 value, other = self.argument(scope, depth), self.bound(scope)
@@ -283,6 +297,17 @@ class Maker:
                 return f"{key}, {value} in {self.collection(scope)}"
             case _:
                 return self.fill(self.pick(*TESTS), lambda: self.argument(scope, depth))
+
+    def quantified(self, scope: Scope, depth: int) -> str:
+        key, name, collection = scope.new(), scope.new(), self.collection(scope)
+        inner = scope.below()
+        inner.bind(key, name, open=True)
+        return f"{key}, {name} in {collection} {{ {self.inside(inner, depth)} }}"
+
+    def replacement(self, scope: Scope) -> str:
+        target = self.pick("input", "input.a", "input.object.a", "input.absent", "input.list", "data.a")
+        value = self.pick("{}", '{"a": 1}', '"a"', "[1]", '[{"a": "b"}]', *scope.variables)
+        return f"with {target} as {value}"
 
     def negated(self, scope: Scope) -> str:
         """What stands inside `not`: mostly what the subset takes, and every fourth time whatever there is."""
@@ -322,7 +347,32 @@ class Maker:
             return Scope(list(variables), list(variables), [], tuple(rules), tuple(sets), tuple(functions))
 
         for number in range(1 + self.number(3)):
-            match self.number(6):
+            match self.number(9):
+                case 7:
+                    name = f"h{number}"
+                    text = f"default {name} := {self.scalar()}\n" if self.number(1) else ""
+                    text += f"{name} := {self.scalar()}"
+                    for _ in range(1 + self.number(2)):
+                        inner = scope()
+                        text += f" if {self.body(inner)} else := {self.term(inner if self.daring else scope())}"
+                    lines.append(text)
+                    rules.append(name)
+                case 8:
+                    name = f"o{number}"
+                    for _ in range(2 + self.number(1)):
+                        inner = scope()
+                        body = self.body(inner)
+                        head = self.pick(f"{name}[{self.bound(inner)}]", f"{name}.a", f'{name}["b"]', f"{name}.a.b")
+                        lines.append(f"{head} := {self.term(inner)} if {body}")
+                    rules.append(name)
+                case 9:
+                    name = f"s{number}"
+                    for _ in range(2 + self.number(1)):
+                        inner = scope()
+                        body = self.body(inner)
+                        head = self.pick(name, name, f"{name}.a") if self.daring else name
+                        lines.append(f"{head} contains {self.term(inner)} if {body}")
+                    sets.append(name)
                 case 0:
                     name = f"h{number}"
                     if self.number(1):
@@ -356,7 +406,9 @@ class Maker:
                     functions.append(name)
                 case 5:
                     name = f"_f{number}"
-                    for _ in range(1 + self.number(1)):
+                    if self.number(2) == 0:
+                        lines.append(f"default {name}(_) := {self.scalar()}")
+                    for _ in range(1 + self.number(2)):
                         argument = self.pick("x", "x", self.scalar())
                         inner = scope(*(["x"] if argument == "x" else []))
                         body = self.body(inner)
@@ -380,7 +432,9 @@ def modules(draw: Draw) -> tuple[str, tuple[str, ...]]:
 
 def values(depth: int = 0) -> st.SearchStrategy[Any]:
     """Draw a JSON value such as fields have."""
-    scalars = st.sampled_from([None, True, False, 0, 1, 2, -1, 1.5, "", "a", "b", "ab", "ba", "é"])
+    scalars = st.sampled_from(
+        [None, True, False, 0, 1, 2, -1, 1.5, 0.1, 2.0, 10**15, 2**53, "", "a", "b", "ab", "ba", "é"]
+    )
     if depth > 1:
         return scalars
     return st.one_of(

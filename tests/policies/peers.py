@@ -17,6 +17,7 @@ from policyd.adapters.engines.embedded import RuleProcess
 from policyd.adapters.library import library_builtins
 from policyd.errors import EngineError
 from policyd.policy.engine import Answer
+from policyd.policy.json_numbers import Kind, find_number
 from policyd.policy.subset import require_subset
 
 SECONDS = 5.0
@@ -33,6 +34,7 @@ class Embedded:
     def __init__(self) -> None:
         self._process: RuleProcess | None = None
         self._loaded = 0
+        self._bearable: dict[str, Kind] = {}
 
     def load(self, text: str, package: str) -> str:
         """Return the key to ask this module by. Raises `PolicyError` where it may not be used."""
@@ -42,8 +44,13 @@ class Embedded:
         self._loaded += 1
         key, path = f"m{self._loaded}", "made.rego"
         asts = self._process.load(key, {path: text}, {}, time.monotonic() + SECONDS)
-        require_subset(asts, {path: package}, library_builtins())
+        self._bearable[key] = require_subset(asts, {path: package}, library_builtins())[path].bearable
         return key
+
+    def bears(self, key: str, document: bytes) -> bool:
+        """Say whether the module may be asked about this input: the numbers in it are none that it minds."""
+        found = find_number(document)
+        return found is None or found.kind <= self._bearable[key]
 
     def ask(self, key: str, entrypoints: Sequence[str], document: bytes) -> Mapping[str, Answer]:
         """Answer the entry points."""

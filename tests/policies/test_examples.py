@@ -40,6 +40,11 @@ def test_a_bad_example_breaks_its_rule_and_a_good_one_keeps_it(
     assert pipeline.ref.dialect in rule.applies_to
     assert bool(answer.value) == file.startswith("bad"), answer.value
     assert file.startswith(("bad", "good"))
+    marked = {number for number, line in enumerate(files[path].splitlines(), start=1) if b"# <-- here" in line}
+    if marked:
+        assert isinstance(answer.value, list)
+        places = [pipeline.source_map.place(tuple(found["at"])) for found in answer.value]
+        assert {place.line for place in places if place is not None} == marked
 
 
 def test_every_rule_about_pipelines_has_both_examples(library: PolicySet) -> None:

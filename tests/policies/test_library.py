@@ -81,6 +81,51 @@ def test_the_baseline_has_every_rule_that_is_more_than_information(library: Poli
     assert list(library.collections["baseline"]) == sorted(expected)
 
 
+def test_every_rule_is_in_the_strict_collection(library: PolicySet) -> None:
+    """A rule that no collection but `strict` names is added there, in policies/collections/strict.json."""
+    assert set(library.catalogue) - set(library.collections["strict"]) == set()
+
+
+def test_the_collections_are_those_that_are_promised(library: PolicySet) -> None:
+    assert set(library.collections) == {"baseline", "owasp-cicd", "slsa-build-l2", "slsa-build-l3", "strict"}
+    assert set(library.collections["slsa-build-l2"]) < set(library.collections["slsa-build-l3"])
+
+
+def test_every_collection_asks_something_at_every_gate(library: PolicySet) -> None:
+    """Else a run under it would be not evaluated, whatever else it asks."""
+    for collection in library.collections:
+        for gate in Gate:
+            assert select_rules(library, gate, collection), (collection, gate)
+
+
+def test_rules_that_serve_a_framework_are_in_its_collection(library: PolicySet) -> None:
+    for rule in library.catalogue.values():
+        if any(control.startswith("OWASP-CICD-SEC-") for control in rule.controls):
+            assert rule.id in library.collections["owasp-cicd"]
+        if any(control.startswith("SLSA-BUILD-") for control in rule.controls):
+            assert rule.id in library.collections["slsa-build-l3"]
+
+
+def test_settings_say_what_they_mean(library: PolicySet) -> None:
+    settings = [setting for rule in library.catalogue.values() for setting in rule.settings]
+
+    assert len(settings) >= 5
+    for setting in settings:
+        assert setting.description[0].isupper(), setting
+        assert setting.description.endswith("."), setting
+
+
+def test_every_setting_is_read_by_its_rule_and_no_other_is(library: PolicySet) -> None:
+    """One that nobody reads would change nothing, and one that is not declared would silence its rule."""
+    for rule in library.catalogue.values():
+        text = library.modules[rule.path]
+        read = set(re.findall(rf"data\.policyd\.settings\.{re.escape(rule.id)}\.([a-z_]+)", text))
+        if f"_settings := data.policyd.settings.{rule.id}\n" in text:
+            read |= set(re.findall(r"\b_settings\.([a-z_]+)", text))
+        assert read == {setting.name for setting in rule.settings}, rule.id
+        assert text.count("data.policyd.settings.") == text.count(f"data.policyd.settings.{rule.id}"), rule.id
+
+
 def test_no_rule_needs_the_whole_library(library: PolicySet) -> None:
     """A word like `data` in a message would make the engine read every module (policyd.policy.rego_text)."""
     for rule in library.catalogue.values():

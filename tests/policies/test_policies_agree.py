@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,14 +55,13 @@ def seen() -> Iterator[Counter[str]]:
 
 
 def same(ours: Answer, theirs: Answer) -> bool:
-    """Say whether two answers hold the same, sets in any order: JSON has lists for both."""
-    return json.dumps(_ordered(ours.value), sort_keys=True) == json.dumps(_ordered(theirs.value), sort_keys=True)
+    """Say whether two answers hold the same. Sets are lists in JSON, and both engines put them in one order."""
+    return _text(ours.value) == _text(theirs.value)
 
 
-def _ordered(value: Any) -> Any:
-    if isinstance(value, list):
-        return sorted((_ordered(member) for member in value), key=lambda member: json.dumps(member, sort_keys=True))
-    return {name: _ordered(member) for name, member in value.items()} if isinstance(value, dict) else value
+def _text(value: Any) -> str:
+    # OPA gives a number of the input back as it is written there: `2.0` and `2` are one number.
+    return re.sub(r"(?<=[0-9])\.0(?=[],} ]|$)", "", json.dumps(value, sort_keys=True))
 
 
 @settings(
@@ -92,6 +92,9 @@ def test_what_the_embedded_engine_takes_it_answers_as_opa_does(
     entrypoints = [f"{PACKAGE}.{name}" for name in names]
     for document in documents:
         content = json.dumps(document).encode()
+        if not embedded.bears(key, content):
+            seen["inputs with numbers that are minded"] += 1
+            continue
         try:
             answers = embedded.ask(key, entrypoints, content)
         except EngineError:

@@ -10,6 +10,13 @@ from policyd.policy.policy_set import MAX_FILES, read_policy_set
 
 Files = Callable[..., dict[str, bytes]]
 
+SETTING = b"""#   settings:
+#     allowed:
+#       type: strings
+#       default: []
+#       tighter: subset
+#       description: Colours that may hide something.
+"""
 HELPER = b"package policyd.lib.paint\n\nis_red(thing) if thing.colour == `red`\n"
 TEST = b"package policyd.colours.red_test\n\ntest_it if true\n"
 
@@ -36,7 +43,7 @@ def test_the_digest_covers_rules_libraries_collections_and_settings(files: Files
         **files("red"),
         "lib/paint.rego": HELPER,
         "collections/all.json": b'["colours.red"]',
-        "settings/colours.json": b'{"a": 1}',
+        "settings/colours.json": b'{}',
     }
     original = read_policy_set(given, "x").sha256
 
@@ -115,9 +122,30 @@ def test_an_unknown_rule_comes_with_the_nearest(files: Files) -> None:
 
 
 def test_settings_are_data_for_rules(files: Files) -> None:
-    found = read_policy_set({**files("red"), "settings/colours.json": b'{"allowed": ["blue"]}'}, "x")
+    red = files("red")["colours/red/red.rego"].replace(b"#   remediation", SETTING + b"#   remediation")
+    own = read_policy_set({"red.rego": red}, "x")
+    changed = read_policy_set({"red.rego": red, "settings/colours.json": b'{"red": {"allowed": ["blue"]}}'}, "x")
 
-    assert found.data == {"policyd": {"settings": {"colours": {"allowed": ["blue"]}}}}
+    assert own.data == {"policyd": {"settings": {"colours": {"red": {"allowed": []}}}}}
+    assert changed.data == {"policyd": {"settings": {"colours": {"red": {"allowed": ["blue"]}}}}}
+    assert own.sha256 != changed.sha256
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"red": 1}', b'{"red": {"alowed": []}}', b'{"red": {"allowed": "blue"}}'])
+def test_settings_that_fit_no_rule_are_refused(files: Files, content: bytes) -> None:
+    red = files("red")["colours/red/red.rego"].replace(b"#   remediation", SETTING + b"#   remediation")
+
+    with pytest.raises(PolicyError) as refused:
+        read_policy_set({"red.rego": red, "settings/colours.json": content}, "x")
+
+    assert "settings/colours.json" in refused.value.where
+
+
+def test_a_package_where_settings_stand_is_refused(files: Files) -> None:
+    taken = files("red")["colours/red/red.rego"].replace(b"colours.red", b"settings.red")
+
+    with pytest.raises(PolicyError, match="where the values of settings stand"):
+        read_policy_set({"settings/red/red.rego": taken}, "x")
 
 
 def test_too_many_files_are_refused() -> None:

@@ -8,7 +8,8 @@ import pytest
 import regorus
 
 from policyd.errors import PolicyError
-from policyd.policy.subset import Builtins, require_subset
+from policyd.policy.json_numbers import Kind
+from policyd.policy.subset import Builtins, NumberUse, require_subset, unite_uses
 
 ALIKE = frozenset({"startswith", "contains", "count", "sprintf", "regex.match", "concat", "upper_bound"})
 BUILTINS = Builtins(pure=ALIKE | {"lower", "walk", "time.parse_rfc3339_ns"}, alike=ALIKE)
@@ -63,6 +64,19 @@ def check(body: str, *, head: str = "", package: str = "policyd.a.b", declared: 
         "input.x with input.x as 1",
         "x := -1",
         "every y in input.list { y.ok }",
+        "input.x in {input.a, 2}",
+        "count({input.a, 2} | {3}) > 1",
+        "count({input.a, 2}) == 1",
+        "{input.a, 2} == {2, 3}",
+        "some y in {input.a}",
+        'some y in {"a", "b"}',
+        'x := {"a": input.a, "b": input.b}',
+        "x := [input.a, 2]",
+        "input.a / input.b > 2",
+        "input.a * 100 / input.b >= 33.5",
+        "x := input.a * 1000",
+        "x := 1.5; x > input.a",
+        "input.list[i]; input.list[i + 1]",
     ],
 )
 def test_what_both_engines_read_alike_may_be_used(body: str) -> None:
@@ -131,6 +145,23 @@ def test_what_both_engines_read_alike_may_be_used(body: str) -> None:
         ("x := [-1.50]", "the number -1.50"),
         ("x := input.x + 0.1", "round fractions"),
         ("x := 2.5 * input.x", "round fractions"),
+        ("x := input.a / 2", "round fractions"),
+        ("x := [input.a / 2]", "round fractions"),
+        ("helper(input.a / 2)", "round fractions"),
+        ("x := input.a * input.b", "large products"),
+        ("x := input.a * 1001", "large products"),
+        ("x := input.a * 1000 * 1000", "large products"),
+        ("x := 0.5; y := input.a; z := x + y", "round fractions"),
+        ('sprintf("%d", [-1])', "a whole number from 0 up"),
+        ('sprintf("%d", [count(input.x) - 1])', "a whole number from 0 up"),
+        ('sprintf("%d", [indexof(input.x, "a")])', "a whole number from 0 up"),
+        ("some y in {input.a, 2}", "order members"),
+        ("x := {input.a, 2}", "order members"),
+        ("every y in {input.a, 2} { y }", "order members"),
+        ("helper({input.a, 2})", "order members"),
+        ("x := [[input.a, {input.b, 1}]]", "order members"),
+        ("y := input.a; {y, 1}[_] == 2", "order members"),
+        ('x := {input.a: 1, "b": 2}', "order members"),
         ("nothing(1)", "nothing may not be called"),
         ('x := [y | y := http.send({"url": "u"})]', "http.send"),
         ("x := {1: rand.intn(`a`, 3)}", "rand.intn"),
@@ -214,3 +245,89 @@ def test_the_engine_has_to_read_the_package_that_was_read_before() -> None:
 def test_a_forbidden_builtin_is_found_in_every_part_of_a_rule(head: str) -> None:
     with pytest.raises(PolicyError, match=r"opa\.runtime"):
         check("input.x", head=head)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "p[x] := 1 if some x in input.x",
+        'p[x] := 1 if some x in input.x\np.c := 2\np["d"] := 3',
+        "p.a.b := 1\np.a.c := 2\np.d contains 3",
+        'p.a[x] := 1 if some x in input.x\np["b"].c := 2',
+        "p[1] := 2",
+        "p.f(x) := x",
+    ],
+)
+def test_objects_that_both_engines_build_alike_may_be_built(head: str) -> None:
+    check("input.x", head=head)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "p[x].y := 1 if some x in input.x",
+        "p[x][y] := 1 if some x, y in input.x",
+        "p[x] contains 1 if some x in input.x",
+        "p.a[x] contains 1 if some x in input.x",
+        "p[x].y contains 1 if some x in input.x",
+        "p[x] := 1 if some x in input.x\np.a.b := 2",
+        "p.a.b := 2 if input.x\np[x] := 1 if some x in input.x",
+    ],
+)
+def test_objects_that_the_engines_build_differently_are_refused(head: str) -> None:
+    with pytest.raises(PolicyError, match="object of objects"):
+        check("input.x", head=head)
+
+
+def test_heads_of_another_module_of_the_package_count() -> None:
+    engine = regorus.Engine()
+    engine.add_policy("a.rego", "package policyd.a\n\np[x] := 1 if some x in input.x\n")
+    engine.add_policy("b.rego", "package policyd.a\n\np.c.d := 1\n")
+
+    with pytest.raises(PolicyError, match="object of objects"):
+        require_subset(
+            json.loads(engine.get_ast_as_json()), {"a.rego": "policyd.a", "b.rego": "policyd.a"}, BUILTINS
+        )
+
+
+@pytest.mark.parametrize(
+    ("body", "bearable"),
+    [
+        ("input.x", Kind.ODD),
+        ("input.document.a == 1", Kind.ODD),
+        ('sprintf("%v", [input.x])', Kind.FRACTION),
+        ('x := {input.document.a: 1}; x["a"]', Kind.FRACTION),
+        ("x := {k: 1 | some k in input.document}", Kind.FRACTION),
+        ("x := input.x + 1", Kind.PLAIN),
+        ("x := input[y] - 1; y := `a`", Kind.PLAIN),
+        ("some x in input.document; numbers_of(x + 1)", Kind.PLAIN),
+        ("x := sum(input.results[0].document)", Kind.PLAIN),
+        ("substring(input.commands[0].text, input.x, 1)", Kind.PLAIN),
+        ("x := input; y := alias + 1", Kind.PLAIN),
+        ("y := alias + 1", Kind.PLAIN),
+        # Lists of facts hold whole numbers and text, so whatever is done with them is alike.
+        ("input.commands[0].argv[1]", Kind.LARGE),
+        ("some i, c in input.commands; input.commands[i + 1].text == c.text", Kind.LARGE),
+        ('sprintf("%v", [input.artifact.name])', Kind.LARGE),
+        ('sprintf("%v", [input.attempt + input.attempt])', Kind.LARGE),
+        ("1 + 1 == 2", Kind.LARGE),
+    ],
+)
+def test_what_is_done_with_numbers_says_which_the_input_may_hold(body: str, bearable: Kind) -> None:
+    head = "import input.document as alias\n" if "alias" in body else ""
+    engine = regorus.Engine()
+    module = f"package policyd.a\n{head}\nnumbers_of(x) := [x]\n\ndeny contains 1 if {{\n\t{body}\n}}\n"
+    engine.add_policy("a.rego", module)
+    builtins = Builtins(pure=BUILTINS.pure | {"sum", "substring"}, alike=BUILTINS.alike | {"sum", "substring"})
+
+    uses = require_subset(json.loads(engine.get_ast_as_json()), {"a.rego": "policyd.a"}, builtins)
+
+    assert uses["a.rego"].bearable is bearable
+
+
+def test_a_number_that_one_module_sees_and_another_calculates_with_counts() -> None:
+    sees, calculates = NumberUse(sees=True), NumberUse(calculates=True)
+
+    assert unite_uses([sees, calculates]).bearable is Kind.PLAIN
+    assert unite_uses([NumberUse(), calculates]).bearable is Kind.LARGE
+    assert unite_uses([]).bearable is Kind.LARGE

@@ -10,7 +10,7 @@ import json
 from policyd.models.input import PipelineRef, Repository, StageEvidence
 from policyd.models.manifest import Product
 from policyd.models.pipeline import StageKind
-from policyd.models.plan import Plan, PolicySetRef, Requester, SourceTree
+from policyd.models.plan import LayerRef, Plan, PolicySetRef, Requester, SourceTree
 from policyd.pipeline.reading import ReadPipeline, read_pipeline
 from policyd.run.planning import Circumstances, make_plan
 from policyd.run.stage_input import StageInputs
@@ -18,6 +18,8 @@ from policyd.run.stage_input import StageInputs
 FEW, MANY = 10, 400
 CIRCUMSTANCES = Circumstances(
     policy_set=PolicySetRef(name="library", sha256="1" * 64),
+    layers=(LayerRef(layer="organisation", name="library", sha256="1" * 64, prefix="policyd"),),
+    terms_sha256="7" * 64,
     settings_sha256="2" * 64,
     trust_policy_sha256="3" * 64,
     source=SourceTree(sha256="4" * 64, files=1),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from policyd.models.pipeline import PipelineFile
-from policyd.models.plan import Plan, PlannedTool, PolicySetRef, Requester, SourceTree
+from policyd.models.plan import LayerRef, Plan, PlannedTool, PolicySetRef, Requester, SourceTree
 from policyd.run.planning import Circumstances, find_differences, make_plan
 
 PIPELINE: dict[str, Any] = {
@@ -21,6 +22,8 @@ PIPELINE: dict[str, Any] = {
 }
 CIRCUMSTANCES = Circumstances(
     policy_set=PolicySetRef(name="library", sha256="1" * 64),
+    layers=(LayerRef(layer="organisation", name="library", sha256="1" * 64, prefix="policyd"),),
+    terms_sha256="7" * 64,
     settings_sha256="2" * 64,
     trust_policy_sha256="3" * 64,
     source=SourceTree(sha256="4" * 64, files=1),
@@ -31,6 +34,10 @@ CIRCUMSTANCES = Circumstances(
     helpers={"bwrap": "6" * 64},
 )
 GO = PlannedTool(name="go", kind="folder", path="/opt/go", sha256="5" * 64)
+
+
+TEAM = LayerRef(layer="team", name="paint", sha256="8" * 64, prefix="team_paint")
+PROJECT = LayerRef(layer="project", name="ci/policies", sha256="9" * 64, prefix="project")
 
 
 def plan(pipeline: object = PIPELINE, circumstances: Circumstances = CIRCUMSTANCES) -> Plan:
@@ -80,3 +87,27 @@ def test_what_changed_is_named() -> None:
     assert "stage test: env changed" in differences
     assert any(difference.startswith("pipeline sha256: was ") for difference in differences)
     assert find_differences(plan(), plan()) == ()
+
+
+def test_layers_that_differ_are_named() -> None:
+    above = CIRCUMSTANCES.layers
+    approved = plan(circumstances=replace(CIRCUMSTANCES, layers=(*above, TEAM, PROJECT)))
+    edited = PROJECT.model_copy(update={"sha256": "a" * 64})
+
+    assert find_differences(approved, plan(circumstances=replace(CIRCUMSTANCES, layers=(*above, TEAM, edited)))) == (
+        "the policy of the project ci/policies: was 999999999999…, is aaaaaaaaaaaa…",
+    )
+    assert find_differences(approved, plan(circumstances=replace(CIRCUMSTANCES, layers=(*above, PROJECT)))) == (
+        "the policy of the team paint is gone",
+    )
+    assert find_differences(plan(), approved) == (
+        "the policy of the project ci/policies is new",
+        "the policy of the team paint is new",
+    )
+
+
+def test_other_terms_are_another_plan() -> None:
+    other = plan(circumstances=replace(CIRCUMSTANCES, terms_sha256="b" * 64))
+
+    assert other.sha256 != plan().sha256
+    assert find_differences(plan(), other) == ("terms sha256: was 777777777777…, is bbbbbbbbbbbb…",)

@@ -8,6 +8,12 @@
 #   severity: medium
 #   gate: pipeline
 #   controls: [OWASP-CICD-SEC-3, OWASP-CICD-SEC-7]
+#   settings:
+#     allowed_hosts:
+#       type: strings
+#       default: []
+#       tighter: subset
+#       description: Hosts that may be reached without encryption, such as a mirror beside the runners.
 #   remediation: Use https (or ssh for git), and compare what arrives with a digest written in the pipeline.
 package policyd.dependencies.insecure_url
 
@@ -53,7 +59,10 @@ _is_insecure(word) if {
 	)
 	host := found[1]
 	not text.is_near(host)
+	not _is_allowed(host)
 }
+
+_is_allowed(host) if host in data.policyd.settings.dependencies.insecure_url.allowed_hosts
 
 _keeps_what_it_fetches(command) if {
 	command.program in {

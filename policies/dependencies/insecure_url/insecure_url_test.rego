@@ -53,3 +53,10 @@ test_discarded_answer_is_fine if fine(command(["curl", "-o", "/dev/null", "http:
 test_other_variable_is_fine if fine(variable("HOMEPAGE", "http://example.com"))
 
 test_nothing_is_fine if fine(empty)
+
+test_host_that_settings_allow_is_fine if {
+	given := command(["wget", "http://mirror.example.com/tool.tgz"])
+	denied(given)
+	count(insecure_url.deny) == 0 with input as given
+		with data.policyd.settings.dependencies.insecure_url.allowed_hosts as ["mirror.example.com"]
+}

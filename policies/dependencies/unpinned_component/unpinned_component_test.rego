@@ -33,3 +33,20 @@ test_tool_of_the_operator_is_fine if {
 test_nothing_referenced_is_fine if {
 	count(unpinned_component.deny) == 0 with input.references as []
 }
+
+owned(kind) := object.union(reference(kind, false, false), {"owner": "actions"})
+
+test_action_of_a_trusted_owner_is_fine if {
+	count(unpinned_component.deny) == 0 with input.references as [owned("action"), owned("workflow")]
+		with data.policyd.settings.dependencies.unpinned_component.trusted_owners as ["actions"]
+}
+
+test_image_of_a_trusted_owner_is_denied if {
+	count(unpinned_component.deny) == 1 with input.references as [owned("image")]
+		with data.policyd.settings.dependencies.unpinned_component.trusted_owners as ["actions"]
+}
+
+test_action_of_another_owner_is_denied if {
+	count(unpinned_component.deny) == 1 with input.references as [owned("action")]
+		with data.policyd.settings.dependencies.unpinned_component.trusted_owners as ["action", "actions-more"]
+}

@@ -8,6 +8,12 @@
 #   severity: high
 #   gate: stage
 #   controls: [OWASP-CICD-SEC-1, NIST-SSDF-PW.8.2]
+#   settings:
+#     min_tests:
+#       type: integer
+#       default: 0
+#       tighter: higher
+#       description: How many tests there must be among what a deploy stage needs.
 #   remediation: >-
 #     Repair what the tests found. Where there is no result, have the test stage declare a JUnit file under `results`
 #     and the deploy stage name the test stage in `needs`.
@@ -21,6 +27,21 @@ deny contains violation if {
 	count(passed) == 0
 	violation := {
 		"message": sprintf("%s deploys without a test result that passed among what it needs", [input.stage.name]),
+		"at": ["stage", "needs"],
+	}
+}
+
+deny contains violation if {
+	input.stage.kind == "deploy"
+	tests := sum([object.get(result.counts, "tests", 0) |
+		some found in evidence.this_run
+		found.state == "succeeded"
+		some result in found.results
+		result.kind == "junit"
+	])
+	tests < data.policyd.settings.evidence.failed_tests.min_tests
+	violation := {
+		"message": sprintf("%s deploys on too few tests: %v", [input.stage.name, tests]),
 		"at": ["stage", "needs"],
 	}
 }

@@ -41,3 +41,16 @@ test_deploy_on_passed_tests_is_fine if fine(document("deploy", "r1", [result("ju
 test_package_without_tests_is_fine if fine(document("package", "r1", []))
 
 test_other_stage_is_fine if fine(document("scan", "r1", [result("junit", false)]))
+
+counted(tests) := object.union(result("junit", true), {"counts": {"tests": tests}})
+
+test_deploy_on_too_few_tests_is_denied if {
+	found := failed_tests.deny with input as document("deploy", "r1", [counted(4), counted(5)])
+		with data.policyd.settings.evidence.failed_tests.min_tests as 10
+	found == {{"message": "release deploys on too few tests: 9", "at": ["stage", "needs"]}}
+}
+
+test_deploy_on_enough_tests_is_fine if {
+	count(failed_tests.deny) == 0 with input as document("deploy", "r1", [counted(4), counted(6)])
+		with data.policyd.settings.evidence.failed_tests.min_tests as 10
+}

@@ -28,3 +28,14 @@ test_missing_count_is_fine if {
 test_other_stage_is_fine if {
 	count(scan_findings.deny) == 0 with input as document("test", {"error": 2})
 }
+
+test_warnings_are_denied_where_they_count if {
+	found := scan_findings.deny with input as document("deploy", {"error": 0, "warning": 5})
+		with data.policyd.settings.evidence.scan_findings.levels as ["error", "warning"]
+	found == {{"message": "the scan sast of scan has findings of level warning: 5", "at": ["stage", "needs"]}}
+}
+
+test_as_many_findings_as_allowed_are_fine if {
+	count(scan_findings.deny) == 0 with input as document("deploy", {"error": 2})
+		with data.policyd.settings.evidence.scan_findings.max_findings as 2
+}

@@ -8,6 +8,12 @@
 #   severity: medium
 #   gate: pipeline
 #   controls: [OWASP-CICD-SEC-4]
+#   settings:
+#     more_variables:
+#       type: strings
+#       default: []
+#       tighter: superset
+#       description: Further variables that no pipeline may set.
 #   remediation: >-
 #     Remove the variable. Name what has to be loaded as an argument of the one program that needs it, and folders in
 #     PATH by their full path.
@@ -27,6 +33,13 @@ deny contains violation if {
 	some assignment in shell.assignments(command)
 	reason := _reason(assignment[0], assignment[1])
 	violation := {"message": sprintf("%v %v", [assignment[0], reason]), "at": command.at}
+}
+
+deny contains violation if {
+	some variable in input.variables
+	variable.origin == "environment"
+	variable.name in data.policyd.settings.injection.dangerous_variable.more_variables
+	violation := {"message": sprintf("%s may not be set here", [variable.name]), "at": variable.at}
 }
 
 _reason(name, value) := "makes every program load a library first" if {

@@ -59,3 +59,9 @@ test_input_of_an_action_is_fine if {
 }
 
 test_nothing_is_fine if fine({"commands": [], "variables": []})
+
+test_variable_that_settings_name_is_denied if {
+	found := dangerous_variable.deny with input as variable("COMPANY_MIRROR", "x")
+		with data.policyd.settings.injection.dangerous_variable.more_variables as ["COMPANY_MIRROR"]
+	found == {{"message": "COMPANY_MIRROR may not be set here", "at": ["variables", 0]}}
+}

@@ -10,6 +10,12 @@
 #   controls: [OWASP-CICD-SEC-7, OWASP-CICD-SEC-4]
 #   applies_to: [github]
 #   confidence: medium
+#   settings:
+#     disposable_labels:
+#       type: strings
+#       default: []
+#       tighter: subset
+#       description: Labels of own runners that are thrown away after one stage.
 #   remediation: Use hosted or one-time runners for what strangers can start, or start it only after an approval.
 package policyd.isolation.self_hosted_runner
 
@@ -17,8 +23,14 @@ deny contains violation if {
 	some stage in input.stages
 	stage.self_hosted
 	stage.untrusted
+	not _is_disposable(stage)
 	violation := {
 		"message": sprintf("anyone can start %s on a machine of your own", [stage.name]),
 		"at": stage.at,
 	}
+}
+
+_is_disposable(stage) if {
+	some label in stage.runner
+	label in data.policyd.settings.isolation.self_hosted_runner.disposable_labels
 }

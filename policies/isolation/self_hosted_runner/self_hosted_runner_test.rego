@@ -22,3 +22,10 @@ test_stranger_on_hosted_machine_is_fine if {
 test_no_stage_is_fine if {
 	count(self_hosted_runner.deny) == 0 with input.stages as []
 }
+
+test_stranger_on_a_machine_that_is_thrown_away_is_fine if {
+	labelled := object.union(stage(true, true), {"runner": ["self-hosted", "once"]})
+	count(self_hosted_runner.deny) == 1 with input.stages as [labelled]
+	count(self_hosted_runner.deny) == 0 with input.stages as [labelled]
+		with data.policyd.settings.isolation.self_hosted_runner.disposable_labels as ["once"]
+}

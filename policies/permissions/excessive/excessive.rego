@@ -9,6 +9,12 @@
 #   gate: pipeline
 #   controls: [OWASP-CICD-SEC-5, OWASP-CICD-SEC-2]
 #   applies_to: [github]
+#   settings:
+#     allowed_scopes:
+#       type: strings
+#       default: []
+#       tighter: subset
+#       description: Scopes that every job of a workflow may write, such as `statuses`.
 #   remediation: "Write `permissions: {}` for the workflow, and grant each job what it uses."
 package policyd.permissions.excessive
 
@@ -29,6 +35,7 @@ deny contains violation if {
 	permission.access == "write"
 	stage := permission.stage
 	not stage in _writes_everything
+	not _is_allowed(permission)
 	violation := {
 		"message": sprintf("every job of the workflow may write %s", [permission.scope]),
 		"at": permission.at,
@@ -48,3 +55,5 @@ _writes_everything contains stage if {
 		[stage, other] in _writes
 	}
 }
+
+_is_allowed(permission) if permission.scope in data.policyd.settings.permissions.excessive.allowed_scopes

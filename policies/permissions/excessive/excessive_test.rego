@@ -46,3 +46,10 @@ test_what_the_file_does_not_say_is_another_rule if {
 }
 
 test_nothing_is_fine if fine({"permissions": [], "stages": []})
+
+test_allowed_scope_is_fine_for_every_job if {
+	given := document([permission("statuses", "write", "pipeline", true)], 2)
+	count(excessive.deny) == 1 with input as given
+	count(excessive.deny) == 0 with input as given
+		with data.policyd.settings.permissions.excessive.allowed_scopes as ["statuses"]
+}

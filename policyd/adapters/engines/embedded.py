@@ -27,8 +27,9 @@ from policyd.errors import EngineError, PolicyError
 from policyd.models.decision import EngineRef
 from policyd.policy.engine import Answer
 from policyd.policy.entrypoints import require_entrypoints
+from policyd.policy.json_numbers import Kind, describe_number, find_number
 from policyd.policy.policy_set import PolicySet
-from policyd.policy.subset import require_subset
+from policyd.policy.subset import NumberUse, require_subset, unite_uses
 
 TIMEOUT_SECONDS = 10.0  # for a question or a load; the library answers in 30 ms
 MEMORY_BYTES = 512 * 1024 * 1024  # of address space; the library needs 60 MiB
@@ -46,16 +47,22 @@ class EmbeddedEngine:
         *,
         timeout_seconds: float = TIMEOUT_SECONDS,
         memory_bytes: int = MEMORY_BYTES,
+        max_frame_bytes: int = MAX_FRAME_BYTES,
         coverage: bool = False,
     ) -> None:
-        """With `coverage`, the lines that questions reach are counted: for tests, since it makes answers slower."""
+        """With `coverage`, the lines that questions reach are counted: for tests, since it makes answers slower.
+
+        `max_frame_bytes` bounds what the process may answer at once: it is read in a process without limits.
+        """
         self._policy_set = policy_set
         self._coverage = coverage
         self._timeout_seconds = timeout_seconds
         self._memory_bytes = memory_bytes
+        self._max_frame_bytes = max_frame_bytes
         self._lock = threading.Lock()
         self._process: RuleProcess | None = None
         self._loaded: dict[tuple[str, ...], str] = {}  # entry points asked before → key of their modules
+        self._numbers: dict[str, NumberUse] = {}  # module → what it does with numbers
 
     @property
     def ref(self) -> EngineRef:
@@ -74,7 +81,9 @@ class EmbeddedEngine:
             try:
                 process = self._require_process()
                 key = self._load(process, entrypoints, deadline)
-                return process.ask(key, entrypoints, document, deadline)
+                unsure = self._find_unsure(key, entrypoints, document)
+                sure = [entrypoint for entrypoint in entrypoints if entrypoint not in unsure]
+                return {**unsure, **(process.ask(key, sure, document, deadline) if sure else {})}
             except EngineError:
                 self._stop()
                 raise
@@ -119,7 +128,7 @@ class EmbeddedEngine:
 
     def _require_process(self) -> RuleProcess:
         if self._process is None:
-            self._process = RuleProcess(self._memory_bytes, self._timeout_seconds)
+            self._process = RuleProcess(self._memory_bytes, self._timeout_seconds, self._max_frame_bytes)
             self._loaded.clear()
         return self._process
 
@@ -131,6 +140,7 @@ class EmbeddedEngine:
         modules = self._policy_set.modules_for(asked)
         key = "\n".join(modules)
         if key not in self._loaded.values():
+            require_plain_data(self._policy_set.data)
             asts = process.load(key, modules, self._policy_set.data, deadline, coverage=self._coverage)
             self._check(asts, modules)
         self._loaded[asked] = key
@@ -138,7 +148,24 @@ class EmbeddedEngine:
 
     def _check(self, asts: list[Mapping[str, object]], modules: Mapping[str, str]) -> None:
         require_held(asts, modules)
-        require_subset(asts, self._policy_set.packages, library_builtins())
+        self._numbers |= require_subset(asts, self._policy_set.packages, library_builtins())
+
+    def _find_unsure(self, key: str, entrypoints: Sequence[str], document: bytes) -> dict[str, Answer]:
+        """Return an error for each rule that would do with a number what the engines do differently."""
+        together = unite_uses(self._numbers[path] for path in key.split("\n"))
+        rounds = together.fractions and together.calculates
+        # Rules that read only lists of facts bear any number: then nothing has to be looked for.
+        found = find_number(document) if together.bearable < Kind.LARGE else None
+        if not rounds and (found is None or found.kind <= together.bearable):
+            return {}
+        unsure = {}
+        for entrypoint in entrypoints:
+            use = unite_uses(self._numbers[path] for path in self._policy_set.modules_for([entrypoint]))
+            if use.fractions and use.calculates:
+                unsure[entrypoint] = Answer(error="the rule calculates and holds fractions: use `--engine opa`")
+            elif found is not None and found.kind > use.bearable:
+                unsure[entrypoint] = Answer(error=describe_number(found, "the input"))
+        return unsure
 
     def _stop(self) -> None:
         if self._process is not None:
@@ -156,10 +183,21 @@ def require_held(asts: Sequence[Mapping[str, object]], modules: Mapping[str, str
         )
 
 
+def require_plain_data(data: Mapping[str, object]) -> None:
+    """Raise `PolicyError` for a number below `data` that OPA could hold and regorus not, or calculate otherwise."""
+    if found := find_number(json.dumps(data).encode()):
+        raise PolicyError(
+            describe_number(found, "the data"),
+            where="the data of the policy set",
+            fix="write a whole number below 2**53, or text, or use `--engine opa`",
+        )
+
+
 class RuleProcess:
     """One run of embedded_worker.py and the frames to and from it."""
 
-    def __init__(self, memory_bytes: int, timeout_seconds: float) -> None:
+    def __init__(self, memory_bytes: int, timeout_seconds: float, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
+        self._max_frame_bytes = max_frame_bytes
         spec = importlib.util.find_spec("regorus")
         if spec is None or spec.origin is None:
             raise EngineError(
@@ -182,7 +220,7 @@ class RuleProcess:
                 site,
                 str(memory_bytes),
                 str(cpu_seconds),
-                str(MAX_FRAME_BYTES),
+                str(max_frame_bytes),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -244,7 +282,18 @@ class RuleProcess:
         """Return the answers to `entrypoints` for `document`."""
         request = _frame({"ask": key, "entrypoints": list(entrypoints)})
         self._send(request + struct.pack(">I", len(document)) + document, deadline, f"before {entrypoints[0]}")
-        return {entrypoint: _read_answer(self._receive(deadline, f"in {entrypoint}")) for entrypoint in entrypoints}
+        answer, doing = self._receive(deadline, f"before {entrypoints[0]}"), f"before {entrypoints[0]}"
+        while isinstance(number := answer.get("at"), int) and 0 <= number < len(entrypoints):
+            doing = f"in {entrypoints[number]}"
+            answer = self._receive(deadline, doing)
+        values = answer.get("values")
+        if values is not None:
+            return dict(zip(entrypoints, _read_answers(values, len(entrypoints)), strict=True))
+        # One failed, so each answers for itself; the first has.
+        answers = {entrypoints[0]: _read_answer(answer)}
+        for entrypoint in entrypoints[1:]:
+            answers[entrypoint] = _read_answer(self._receive(deadline, f"in {entrypoint}"))
+        return answers
 
     def evaluate(self, key: str, query: str, document: bytes | None, deadline: float) -> Answer:
         """Return the answer to `query`, one expression, with the modules of `key`; without input for None."""
@@ -283,7 +332,7 @@ class RuleProcess:
     def _receive(self, deadline: float, doing: str) -> dict[str, object]:
         head = self._take(4, deadline, doing)
         (length,) = struct.unpack(">I", head)
-        if length > MAX_FRAME_BYTES:
+        if length > self._max_frame_bytes:
             raise EngineError(
                 f"the engine's answer is too large {doing}", where="regorus", fix="make the rule say less"
             )
@@ -359,6 +408,23 @@ def _read_answer(answer: Mapping[str, object]) -> Answer:
             return Answer()
         case _:
             return Answer(error="the engine's answer has no known shape")
+
+
+def _read_answers(result: object, count: int) -> list[Answer]:
+    """Return the answers to questions that were asked together: a list of one value each, or of none if undefined."""
+    match result:
+        case {"result": [{"expressions": [{"value": [*asked]}]}]} if len(asked) == count:
+            return [_read_one(values) for values in asked]
+    return [Answer(error="the engine's answer has no known shape")] * count
+
+
+def _read_one(values: object) -> Answer:
+    match values:
+        case [value]:
+            return Answer(value=value)
+        case []:
+            return Answer()
+    return Answer(error="the engine's answer has no known shape")
 
 
 def _place(error: str) -> str:

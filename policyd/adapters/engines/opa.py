@@ -42,7 +42,8 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 10.0
 START_SECONDS = 10.0  # it starts in 0.1 s; a busy machine may take longer
-MINIMUM_VERSION = (1, 4, 0)  # before, a path could inject Rego into the Data API (CVE-2025-46569)
+MINIMUM_VERSION = (1, 4, 0)  # CVE-2025-46569
+OLD_VERSION_REASON = "before, a path could inject Rego"
 MAX_ASKED_SETS = 64  # question modules kept in the server: one for each set of rules asked, a handful in practice
 
 _HOST = "127.0.0.1"
@@ -348,7 +349,7 @@ def require_version(opa: Path) -> str:
         raise EngineError(
             f"OPA {'.'.join(map(str, version))} is too old",
             where=str(opa),
-            fix=f"use {'.'.join(map(str, MINIMUM_VERSION))} or later: before, a path could inject Rego",
+            fix=f"use {'.'.join(map(str, MINIMUM_VERSION))} or later: {OLD_VERSION_REASON}",
         )
     return ".".join(map(str, version))
 

@@ -10,13 +10,14 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from policyd.adapters.engines.embedded import MEMORY_BYTES, TIMEOUT_SECONDS, RuleProcess, require_held, short_error
 from policyd.adapters.engines.opa import require_version, run_opa
 from policyd.adapters.library import library_builtins, library_folder
 from policyd.errors import EngineError, PolicyError
+from policyd.policy.json_numbers import describe_number, find_number
 from policyd.policy.query import (
     MAX_QUERY_BYTES,
     PATH,
@@ -28,7 +29,7 @@ from policyd.policy.query import (
     wrap_query,
 )
 from policyd.policy.rego_text import read_module, read_package
-from policyd.policy.subset import find_rule_names, require_subset
+from policyd.policy.subset import NumberUse, find_rule_names, require_subset, unite_uses
 
 _MODULES = "modules"
 
@@ -61,47 +62,70 @@ def ask_embedded(question: Question, *, timeout_seconds: float = TIMEOUT_SECONDS
     Raises `PolicyError` for what policies or queries may not use, or what regorus could answer in another way, and for
     an error while evaluating; `EngineError` where the process died or took too long.
     """
-    packages = {path: read_package(path, text)[0] for path, text in question.modules.items()}
-    deadline = time.monotonic() + timeout_seconds
     process = RuleProcess(MEMORY_BYTES, timeout_seconds)
     try:
-        # 1. The modules: parsed, and only what both engines read alike.
-        asts = process.load(_MODULES, question.modules, question.data, deadline)
-        require_held(asts, question.modules)
-        require_subset(asts, packages, library_builtins())
-        # 2. No document stands where a rule stands.
-        if conflict := find_data_conflict(sorted(packages.values()), find_rule_names(asts), question.data):
-            raise PolicyError(
-                f"a data file holds {conflict}, which is the place of a package or rule",
-                where=conflict,
-                fix="give the data another name",
-            )
-        # 3. The query, parsed as the body of a rule; and again as the expression that is evaluated.
-        query = _read_query(process, question.query, deadline)
-        # 4. The answer.
-        answer = process.evaluate(_MODULES, query.code, question.document, deadline)
+        return ask_process(process, question, time.monotonic() + timeout_seconds)
     finally:
         process.stop()
+
+
+def ask_process(process: RuleProcess, question: Question, deadline: float) -> dict[str, object]:
+    """Answer as `ask_embedded` does, in a rule process that is there already and forgets the question before.
+
+    After an `EngineError` the process can't be asked again.
+    """
+    packages = {path: read_package(path, text)[0] for path, text in question.modules.items()}
+    # 1. The modules: parsed, and only what both engines read alike.
+    asts = process.load(_MODULES, question.modules, question.data, deadline)
+    require_held(asts, question.modules)
+    uses = require_subset(asts, packages, library_builtins())
+    # 2. No document stands where a rule stands.
+    if conflict := find_data_conflict(sorted(packages.values()), find_rule_names(asts), question.data):
+        raise PolicyError(
+            f"a data file holds {conflict}, which is the place of a package or rule",
+            where=conflict,
+            fix="give the data another name",
+        )
+    # 3. The query, parsed as the body of a rule; and again as the expression that is evaluated.
+    query, use = _read_query(process, question.query, deadline)
+    # 4. No number that the engines hold or calculate with differently.
+    _require_numbers(question, unite_uses([use, *uses.values()]))
+    # 5. The answer.
+    answer = process.evaluate(_MODULES, query.code, question.document, deadline)
     if answer.error is not None:
         raise _cannot_evaluate(short_error(answer.error))
     return read_results(query, answer.value)
 
 
-def _read_query(process: RuleProcess, text: str, deadline: float) -> Query:
+def _require_numbers(question: Question, use: NumberUse) -> None:
+    # Where it comes from is not followed here: a query may read anything.
+    if use.fractions and use.calculates:
+        raise PolicyError(
+            "the engines round fractions differently", where=PATH, fix="calculate in whole numbers, or use `--engine opa`"
+        )
+    bearable = replace(use, sees=True).bearable
+    for where, content in (("the input", question.document), ("the data", json.dumps(question.data).encode())):
+        found = find_number(content) if content is not None else None
+        if found is not None and found.kind > bearable:
+            raise PolicyError(describe_number(found, where), where=where, fix="write it as text, or use `--engine opa`")
+
+
+def _read_query(process: RuleProcess, text: str, deadline: float) -> tuple[Query, NumberUse]:
     try:
-        query = read_query(text, _load_alone(process, wrap_query(text), deadline))
-        _load_alone(process, query.module, deadline)
+        ast, _ = _load_alone(process, wrap_query(text), deadline)
+        query = read_query(text, ast)
+        _, use = _load_alone(process, query.module, deadline)
     except PolicyError as error:
         raise PolicyError(error.cause, where=unwrap_place(error.where), fix=error.fix) from error
-    return query
+    return query, use
 
 
-def _load_alone(process: RuleProcess, module: str, deadline: float) -> Mapping[str, object]:
+def _load_alone(process: RuleProcess, module: str, deadline: float) -> tuple[Mapping[str, object], NumberUse]:
     modules = {PATH: module}
     asts = process.load(PATH, modules, {}, deadline)
     require_held(asts, modules)
-    require_subset(asts, {PATH: read_package(PATH, module)[0]}, library_builtins())
-    return asts[0]
+    uses = require_subset(asts, {PATH: read_package(PATH, module)[0]}, library_builtins())
+    return asts[0], uses[PATH]
 
 
 def _cannot_evaluate(error: str) -> PolicyError:

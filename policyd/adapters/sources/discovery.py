@@ -17,14 +17,14 @@ from pathlib import Path, PurePosixPath
 
 from policyd.adapters.beneath import is_regular, open_file, opened_folder_beneath
 from policyd.errors import InputTooLarge, PolicydError, SourceError
-from policyd.pipeline.reading import begins_as_native, find_kind_by_path
+from policyd.pipeline.reading import find_kind_by_content, find_kind_by_path
 
 MAX_PIPELINE_BYTES = 10 * 1024 * 1024
 #: Folders that hold no pipelines of the repository itself.
 SKIPPED_FOLDERS = frozenset((".git", "node_modules", ".venv"))
 MAX_DEPTH = 64  # of folders; each level costs an open
 MAX_ENTRIES = 1_000_000  # files and folders looked at
-_BEGINNING_BYTES = 16 * 1024  # enough for the comments before a first key
+_BEGINNING_BYTES = 16 * 1024  # enough to tell a pipeline; of other files nothing more is read
 _CHUNK_BYTES = 1024 * 1024
 
 
@@ -97,8 +97,8 @@ def open_beneath(root_fd: int, relpath: str) -> int:
 def find_pipeline_files(root: Path) -> Iterator[Found]:
     """Yield every pipeline file below the folder `root`, sorted by folder and name.
 
-    Those are GitHub workflows (`.github/workflows/*.yml`) and actions (`action.yml`) anywhere, and policyd's own:
-    YAML files whose first key is `policyd: pipeline/v1`; a `pipeline.yaml` or `*.pipeline.yaml` that speaks of
+    Those are YAML files that a CI system takes for one by their path (`.github/workflows/*.yml`, `action.yml`,
+    `.gitlab-ci.yml`, …), those that begin like one, and a `pipeline.yaml` or `*.pipeline.yaml` that speaks of
     `policyd` at all, so that one with a mistake in its first line is reported. Links are not followed.
     """
     # GitHub's folder may lie above: `policyd check .github/workflows`.
@@ -179,10 +179,14 @@ class _Walk:
         try:
             descriptor = open_beneath(self.root_fd, path)
             try:
-                if not by_path and not by_name and not begins_as_native(os.pread(descriptor, _BEGINNING_BYTES, 0)):
-                    return None
+                named = by_path
+                if not named:
+                    beginning = os.pread(descriptor, _BEGINNING_BYTES, 0)
+                    named = find_kind_by_content(path, beginning) is not None
+                    if not named and not by_name:
+                        return None
                 content = _read_all(descriptor, path, MAX_PIPELINE_BYTES)
-                return Found(_shown(path), content) if by_path or b"policyd" in content else None
+                return Found(_shown(path), content) if named or b"policyd" in content else None
             finally:
                 os.close(descriptor)
         except PolicydError as error:

@@ -207,15 +207,19 @@ class _Waiters:
 
     def run(self, work: Callable[[T], None], items: Sequence[T]) -> None:
         """Do `work` on each item. Raises what any of them raised, after all have ended."""
-        if len(items) == 1:
-            work(items[0])
+        if len(items) <= 1:
+            for item in items:
+                work(item)
             return
         from concurrent.futures import ThreadPoolExecutor, wait
 
         with self._lock:
             self._pool = self._pool or ThreadPoolExecutor(self.THREADS)
-        doing = [self._pool.submit(work, item) for item in items]
-        wait(doing)  # a file must not be closed under a thread that still waits for it
+        doing = [self._pool.submit(work, item) for item in items[1:]]
+        try:
+            work(items[0])  # no thread has to be woken for this one
+        finally:
+            wait(doing)  # a file must not be closed under a thread that still waits for it
         for one in doing:
             one.result()
 

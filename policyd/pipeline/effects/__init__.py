@@ -1,7 +1,20 @@
-"""What commands and variables are known to do, for every CI system alike: see `models.facts.Effect`."""
+"""What commands, variables, containers and components are known to do, for every CI system alike.
 
-from policyd.pipeline.effects.commands import find_command_effects
+See `models.facts.Effect`. One module a topic; what is data is a table.
+"""
+
+from policyd.pipeline.effects.components import find_component_effects
+from policyd.pipeline.effects.containers import find_container_effects
 from policyd.pipeline.effects.found import FoundEffect
+from policyd.pipeline.effects.scripts import CommandEffects, find_command_effects, find_script_effects
 from policyd.pipeline.effects.variables import find_variable_effects
 
-__all__ = ["FoundEffect", "find_command_effects", "find_variable_effects"]
+__all__ = [
+    "CommandEffects",
+    "FoundEffect",
+    "find_command_effects",
+    "find_component_effects",
+    "find_container_effects",
+    "find_script_effects",
+    "find_variable_effects",
+]

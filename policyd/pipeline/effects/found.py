@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from policyd.models.facts import EffectKind
 
@@ -18,3 +19,4 @@ class FoundEffect:
     untrusted: bool = False
     computed: bool = False
     secret: bool = False
+    confidence: Literal["high", "medium", "low"] = "high"

@@ -1,81 +1,29 @@
-"""GitHub Actions expressions: what `${{ ... }}` reads and whether an outsider's text can come out of it.
+"""GitHub Actions expressions: what `${{ ... }}` reads, and what of it can come out as the value.
 
 An expression is parsed, because `contains(github.event.issue.body, 'x')` yields true or false and is harmless in a
 script, while `format('{0}', github.event.issue.body)` yields the body. Contexts are written in one way: dots,
-lower case for what GitHub names, `*` for any index.
+lower case for what GitHub names, `*` for any index. What a context holds is said by `contexts.py`.
 
-Sources: docs.github.com "Evaluate expressions in workflows and actions", "Contexts reference", "Script injections"
-and "Secure use reference"; actions/languageservices, packages/expressions (grammar, limits).
+Sources: docs.github.com "Evaluate expressions in workflows and actions", "Contexts reference";
+actions/languageservices, packages/expressions (grammar, limits).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 MAX_LENGTH = 21_000  # GitHub's own limit
 MAX_DEPTH = 50  # GitHub's own limit
 
-#: What an outsider writes freely. `*` stands for any one step.
-UNTRUSTED_CONTEXTS = frozenset(
-    tuple(path.split("."))
-    for path in (
-        "github.head_ref",
-        "github.event.issue.title",
-        "github.event.issue.body",
-        "github.event.discussion.title",
-        "github.event.discussion.body",
-        "github.event.comment.body",
-        "github.event.review.body",
-        "github.event.review_comment.body",
-        "github.event.pages.*.page_name",
-        "github.event.pages.*.title",
-        "github.event.pull_request.title",
-        "github.event.pull_request.body",
-        "github.event.pull_request.head.ref",
-        "github.event.pull_request.head.label",
-        "github.event.pull_request.head.repo.default_branch",
-        "github.event.pull_request.head.repo.description",
-        "github.event.pull_request.head.repo.homepage",
-        "github.event.changes.body.from",
-        "github.event.changes.title.from",
-        "github.event.changes.head.ref.from",
-        "github.event.commits.*.message",
-        "github.event.commits.*.author.email",
-        "github.event.commits.*.author.name",
-        "github.event.commits.*.committer.email",
-        "github.event.commits.*.committer.name",
-        "github.event.head_commit.message",
-        "github.event.head_commit.author.email",
-        "github.event.head_commit.author.name",
-        "github.event.head_commit.committer.email",
-        "github.event.head_commit.committer.name",
-        "github.event.merge_group.head_commit.message",
-        "github.event.merge_group.head_commit.author.email",
-        "github.event.merge_group.head_commit.author.name",
-        "github.event.workflow_run.head_branch",
-        "github.event.workflow_run.display_title",
-        "github.event.workflow_run.head_repository.description",
-        "github.event.workflow_run.head_commit.message",
-        "github.event.workflow_run.head_commit.author.email",
-        "github.event.workflow_run.head_commit.author.name",
-        "github.event.workflow_run.pull_requests.*.head.ref",
-        "github.event.check_suite.head_branch",
-        "github.event.check_run.check_suite.head_branch",
-        "github.event.client_payload.pull_request.title",
-        "github.event.client_payload.pull_request.body",
-        "github.event.client_payload.pull_request.head.ref",
-    )
-)
-#: Names of who started a run: whoever pushes last to a branch or re-runs it, not who wrote the code.
-SPOOFABLE_ACTORS = frozenset(
-    ("github.actor", "github.triggering_actor", "github.event.sender.login", "github.event.pull_request.sender.login")
-)
-SPOOFABLE_ACTOR_IDS = frozenset(("github.actor_id", "github.event.sender.id"))
-
 # Functions that yield true, false or a digest whatever text they are given.
 _HARMLESS = frozenset(("contains", "startswith", "endswith", "success", "failure", "always", "cancelled", "hashfiles"))
+#: Functions whose value depends on the run and not on what they are given.
+_ABOUT_THE_RUN = frozenset(("success", "failure", "always", "cancelled", "hashfiles"))
 _COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
+_CACHED_LENGTH = 400  # the same short expressions come again and again; long ones would only fill memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +55,11 @@ class ParsedExpression:
     flowing: tuple[str, ...]
     #: Contexts given to a function whole (`toJSON(github.event)`) that flow into the value.
     whole: tuple[str, ...]
+    functions: tuple[str, ...] = ()  # in lower case
+    ternary: bool = False  # `a && b || c` where b counts as false, so that c comes out whatever a is
+    constant: bool = False  # a text that is always the same, and need not be computed
+    computed: bool = False  # what it reads is named by a value: `secrets[matrix.name]`
+    substring: bool = False  # `contains('a b', github.ref)`: part of a text where one of a list is meant
 
 
 def find_expressions(text: str) -> list[Span]:
@@ -137,6 +90,10 @@ def find_expressions(text: str) -> list[Span]:
 
 def parse_expression(text: str) -> ParsedExpression:
     """Return the parsed expression (without its marks). Never raises: see `ParsedExpression.root`."""
+    return _parse_cached(text) if len(text) <= _CACHED_LENGTH else _parse(text)
+
+
+def _parse(text: str) -> ParsedExpression:
     tokens = list(_tokens(text)) if len(text) <= MAX_LENGTH else [("bad", "")]
     parser = _Parser(tokens)
     try:
@@ -147,56 +104,48 @@ def parse_expression(text: str) -> ParsedExpression:
         return ParsedExpression(None, seen, seen, seen)
     found = _Found()
     _collect(root, found, flows=True, whole=False)
-    return ParsedExpression(root, tuple(found.contexts), tuple(found.flowing), tuple(found.whole))
+    return ParsedExpression(
+        root,
+        tuple(found.contexts),
+        tuple(found.flowing),
+        tuple(found.whole),
+        tuple(found.functions),
+        found.ternary,
+        _is_constant_text(root, found),
+        found.computed,
+        found.substring,
+    )
 
 
-def is_untrusted(context: str) -> bool:
-    """Say whether `context` names a text that an outsider writes."""
-    return _matches(tuple(context.split(".")), exactly=True)
-
-
-def holds_untrusted(context: str) -> bool:
-    """Say whether `context` is, or is an object that holds, a text that an outsider writes."""
-    return _matches(tuple(context.split(".")), exactly=False)
-
+_parse_cached = lru_cache(maxsize=4096)(_parse)
 
 def is_always_true(root: Node) -> bool:
     """Say whether the value counts as true whatever the contexts are; a bare `true` or `always()` says so itself."""
     return root.kind != "literal" and _constant(root) is True
 
 
-def checks_spoofable_actor(root: Node) -> bool:
-    """Say whether the expression lets something pass because of a bot's name that others can run under."""
-    pending, budget = [root], 10_000
-    while pending and budget:
-        budget -= 1
-        node = pending.pop()
-        if node.kind == "operator" and node.name == "==":
-            names = {side.name for side in node.below if side.kind == "context"}
-            literals = [str(side.value) for side in node.below if side.kind == "literal"]
-            if names & SPOOFABLE_ACTORS and any(text.lower().endswith("[bot]") for text in literals):
-                return True
-            if names & SPOOFABLE_ACTOR_IDS and any(text in ("49699333", "27856297", "41898282") for text in literals):
-                return True
-        elif node.kind == "call" and node.name in ("contains", "startswith", "endswith") and len(node.below) == 2:
-            names = {side.name for side in node.below if side.kind == "context"}
-            literals = [str(side.value).lower() for side in node.below if side.kind == "literal"]
-            if names & SPOOFABLE_ACTORS and any("bot" in text for text in literals):
-                return True
-        pending.extend(node.below)
-    return False
+def possible_texts(node: Node) -> list[str]:
+    """Return the texts written in an expression that it can yield, those of a list it holds as JSON included."""
+    if node.kind == "literal":
+        return [node.value] if isinstance(node.value, str) and node.value else []
+    if node.kind == "operator" and node.name == "&&":
+        return possible_texts(node.below[-1])
+    if node.kind == "operator" and node.name == "||":
+        return [text for side in node.below for text in possible_texts(side)]
+    if node.kind == "call" and node.name == "fromjson" and len(node.below) == 1:
+        return [text for one in possible_texts(node.below[0]) for text in literal_list(one)]
+    return []
 
 
-def _matches(path: tuple[str, ...], *, exactly: bool) -> bool:
-    if path in UNTRUSTED_CONTEXTS:
-        return True
-    if path[0] != "github":
-        return False
-    return any(
-        (len(path) == len(known) or (not exactly and len(path) < len(known)))
-        and all(step in (name, "*") or name == "*" for step, name in zip(path, known, strict=False))
-        for known in UNTRUSTED_CONTEXTS
-    )
+def literal_list(text: str) -> list[str]:
+    """Return the texts of a JSON list of texts; empty for everything else."""
+    if not text.lstrip().startswith("["):
+        return []
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 # Tokens and grammar.
@@ -395,9 +344,12 @@ class _Parser:
         return "*", None if index.kind == "literal" else index
 
 
+_ANY_CASE = frozenset(("github", "steps", "needs", "runner", "inputs"))
+
+
 def _written(steps: Sequence[str]) -> str:
     first = steps[0].lower()
-    rest = [step.lower() for step in steps[1:]] if first in ("github", "steps", "needs", "runner") else steps[1:]
+    rest = [step.lower() for step in steps[1:]] if first in _ANY_CASE else steps[1:]
     return ".".join((first, *rest))
 
 
@@ -416,6 +368,10 @@ class _Found:
     contexts: dict[str, None] = field(default_factory=dict)
     flowing: dict[str, None] = field(default_factory=dict)
     whole: dict[str, None] = field(default_factory=dict)
+    functions: dict[str, None] = field(default_factory=dict)
+    ternary: bool = False
+    computed: bool = False
+    substring: bool = False
 
 
 def _collect(node: Node, found: _Found, *, flows: bool, whole: bool) -> None:
@@ -427,8 +383,11 @@ def _collect(node: Node, found: _Found, *, flows: bool, whole: bool) -> None:
         if flows and whole:
             found.whole[node.name] = None
         for index in node.below:
+            found.computed = True
             _collect(index, found, flows=False, whole=False)
     elif node.kind == "call":
+        found.functions[node.name] = None
+        found.substring |= _asks_for_a_part(node)
         passes = flows and node.name not in _HARMLESS
         for argument in node.below:
             _collect(argument, found, flows=passes, whole=True)
@@ -438,6 +397,8 @@ def _collect(node: Node, found: _Found, *, flows: bool, whole: bool) -> None:
             _collect(side, found, flows=False, whole=False)
         _collect(node.below[-1], found, flows=flows, whole=whole)
     elif node.kind == "operator" and node.name == "||":
+        for side in node.below[:-1]:
+            found.ternary |= side.kind == "operator" and side.name == "&&" and _constant(side.below[-1]) is False
         for side in node.below:
             _collect(side, found, flows=flows, whole=whole)
     elif node.kind == "index":
@@ -465,3 +426,40 @@ def _constant(node: Node) -> bool | None:
     if node.kind == "operator" and all(side.kind == "literal" for side in node.below) and node.name == "==":
         return node.below[0].value == node.below[1].value
     return None
+
+
+def _is_constant_text(root: Node, found: _Found) -> bool:
+    """Say whether an expression only hides a text. `${{ '${{' }}` is how one writes the marks themselves."""
+    if found.contexts or not _ABOUT_THE_RUN.isdisjoint(found.functions) or "fromjson" in found.functions:
+        return False
+    if root.kind == "literal":
+        return isinstance(root.value, str) and "{{" not in root.value and "}}" not in root.value
+    return True
+
+
+#: Names of who acts and of what is built: each is one of a list, never a part of a text.
+_ONE_OF = (
+    "github.actor",
+    "github.triggering_actor",
+    "github.ref",
+    "github.ref_name",
+    "github.head_ref",
+    "github.base_ref",
+    "github.repository",
+    "github.repository_owner",
+    "env.",
+    "inputs.",
+    "matrix.",
+)
+_ALWAYS_TEXT = ("env.", "vars.", "secrets.")
+
+
+def _asks_for_a_part(node: Node) -> bool:
+    if node.name != "contains" or len(node.below) != 2:
+        return False
+    whole, part = node.below
+    is_text = (whole.kind == "literal" and isinstance(whole.value, str)) or (
+        whole.kind == "context" and whole.name.startswith(_ALWAYS_TEXT)
+    )
+    names = part.name.startswith(_ONE_OF) or part.name.endswith((".login", ".ref", ".full_name"))
+    return is_text and part.kind == "context" and names

@@ -1,32 +1,45 @@
-"""What GitHub workflows and actions have in common: steps, expressions, variables, references and containers.
+"""What GitHub workflows and actions have in common: shapes, expressions, variables, references and containers.
 
-A text is looked at with its scope: an `env` variable that holds an outsider's text makes `${{ env.TITLE }}` one too.
+A text is looked at with its scope: an `env` variable that holds an outsider's text makes `${{ env.TITLE }}` one too,
+and a condition that only a push can meet makes `${{ github.head_ref }}` empty.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple, NoReturn, cast
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple, NoReturn, cast
 
 from policyd.errors import DocumentError
 from policyd.models.base import JsonPath
-from policyd.models.facts import Checkout, Condition, Container, Expression, Reference, SecretUse, Sink, Variable
+from policyd.models.facts import Condition, Container, Expression, Flow, Guard, Reference, SecretUse, Sink, Variable
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.fact_book import Around, FactBook
+from policyd.pipeline.github.components import CODE_INPUTS, OutputKind, find_output_kind
+from policyd.pipeline.github.conditions import (
+    NONE,
+    Known,
+    Reach,
+    checks_spoofable_actor,
+    guards_under,
+    is_outsiders,
+    narrow,
+    runs_after_failure,
+)
+from policyd.pipeline.github.contexts import carried, find_code, find_text_events, is_any
 from policyd.pipeline.github.expressions import (
+    Node,
     ParsedExpression,
     Span,
-    checks_spoofable_actor,
     find_expressions,
-    holds_untrusted,
     is_always_true,
-    is_untrusted,
     parse_expression,
 )
-from policyd.pipeline.github.references import ParsedReference, parse_image, parse_uses
-from policyd.pipeline.github.trust import CODE_INPUTS, UNTRUSTED_OUTPUTS, names_outsiders_code
-from policyd.pipeline.shell import Opaque, ShellCommand, program_name
+from policyd.pipeline.github.origins import NOTHING, Origin, join
+from policyd.pipeline.github.references import ParsedReference, parse_image
+from policyd.pipeline.links import Argument, Landing
+from policyd.pipeline.shell import Opaque
 from policyd.pipeline.source_map import Spot
 from policyd.pipeline.yaml_reader import YamlDocument
 
@@ -35,34 +48,56 @@ Mapped = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where in the file we are, and what the names there stand for."""
+    """Where in the file we are, under which events, and what the names there stand for."""
 
     stage: str = ""
-    #: Environment variables that hold an outsider's text, and those that name an outsider's code.
-    tainted: frozenset[str] = frozenset()
-    outside: frozenset[str] = frozenset()
-    tainted_steps: frozenset[str] = frozenset()
-    privileged: bool = False  # an outsider can start it with the repository's secrets
+    #: What is asked for under each event that leads here.
+    reach: Reach = field(default_factory=dict)
+    #: What checks in earlier steps add, as long as a failure ends the stage.
+    passed: Reach = field(default_factory=dict)
+    #: Events under which something needed is skipped, and with it what needs it.
+    skipped: frozenset[str] = frozenset()
+    environment: Mapping[str, Origin] = field(default_factory=dict)
+    outputs: Mapping[str, Origin] = field(default_factory=dict)  # by context: "steps.pr.outputs.ref"
+    matrix: Mapping[str, Origin] = field(default_factory=dict)
+    known: Known = Known({}, {})
     shell: str = ""
     windows: bool = False
+    #: Steps before, by id in lower case: the action they use, "" for a script, whose outputs are all in `outputs`.
+    steps: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def outsiders(self) -> frozenset[str]:
+        """The events leading here that an outsider can cause."""
+        return frozenset(event for event in self.reach if is_outsiders(event))
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        """What an outsider meets on the way here."""
+        return guards_under(self.reach)
 
 
 class Found(NamedTuple):
-    """An expression in a text, and what it means there."""
+    """An expression in a text, and where its value comes from."""
 
     span: Span
     parsed: ParsedExpression
+    origin: Origin
     untrusted: bool
 
 
 class GithubReader:
-    """What workflows and actions share: steps, expressions, variables, references."""
+    """What workflows and actions share: expressions, variables, references, containers."""
 
     def __init__(self, document: YamlDocument) -> None:
         self.value = document.value
         self.map = document.source_map
         self.book = FactBook(document.source_map.file)
-        self.tainted_outputs: frozenset[str] = frozenset()
+        self.events: Reach = {}  # all that can start the pipeline
+        self.landings: list[Landing] = []
+        self.arguments: list[Argument] = []
+        #: Where an output of a stage that hands on an outsider's text is set.
+        self.crossings: dict[str, tuple[Spot, str]] = {}
 
     # Shapes.
 
@@ -88,11 +123,20 @@ class GithubReader:
 
     def text(self, value: object, path: JsonPath, what: str) -> str:
         """Return a scalar as GitHub hands it on: its characters. Nothing at all is an empty text."""
+        if isinstance(value, str):
+            return value
         if value is None:
             return ""
         if isinstance(value, dict | list):
             self.refuse(f"{what} is {quoted(value)}, not a text", path)
-        return value if isinstance(value, str) else self.map.scalar_text(path) or ""
+        return self.map.scalar_text(path) or ""
+
+    def names(self, value: object, path: JsonPath) -> list[str]:
+        """Return a name, or a list of them, as a list."""
+        if isinstance(value, str):
+            return [value]
+        items = self.sequence(value, path, "a list")
+        return [self.text(item, (*path, index), "a name") for index, item in enumerate(items)]
 
     # Expressions.
 
@@ -112,10 +156,11 @@ class GithubReader:
         found = []
         for span in find_expressions(text):
             parsed = parse_expression(span.inner)
-            untrusted = self.is_untrusted_here(parsed, scope)
+            origin = self.origin_of(parsed, scope)
+            untrusted = not origin.events.isdisjoint(scope.reach)
             if parsed.root is None and sink == "script":
                 untrusted = True  # what can't be read is not known to be harmless
-            found.append(Found(span, parsed, untrusted))
+            found.append(Found(span, parsed, origin, untrusted))
             spot = Spot(path, span.start, span.end)
             self.book.expressions.append(
                 Expression(
@@ -123,27 +168,113 @@ class GithubReader:
                     stage=scope.stage,
                     text=text[span.start : span.end],
                     contexts=list(parsed.contexts),
+                    functions=list(parsed.functions),
                     untrusted=untrusted,
                     sink=sink,
                     always_true=False,
+                    ternary=parsed.ternary,
+                    constant=parsed.constant,
+                    computed=parsed.computed,
                 )
             )
             self._secrets(parsed, spot, scope, sink)
+            for parameter in origin.parameters if sink != "environment" else ():
+                self.landings.append(Landing(parameter, sink, scope.stage, spot))
+            if untrusted and self.crossings:
+                self._cross(parsed, spot, scope, sink)
         return found
 
-    def is_untrusted_here(self, parsed: ParsedExpression, scope: Scope) -> bool:
-        """Say whether an outsider's text can come out of an expression, also by way of names in `scope`."""
-        if any(holds_untrusted(context) for context in parsed.whole):
-            return True
+    def _cross(self, parsed: ParsedExpression, spot: Spot, scope: Scope, sink: Sink) -> None:
+        """Write down that outputs of other stages hand an outsider's text to this one."""
         for context in parsed.flowing:
-            if is_untrusted(context) or context in self.tainted_outputs:
-                return True
-            first, _, rest = context.partition(".")
-            if first == "env" and (rest in scope.tainted or (rest in ("", "*") and scope.tainted)):
-                return True
-            if first == "steps" and rest.partition(".")[0] in scope.tainted_steps:
-                return True
-        return False
+            if context not in self.crossings:
+                continue
+            begins, value = self.crossings[context]
+            place = self.map.place_inside(spot.path, spot.start, spot.end)
+            self.book.flows.append(
+                Flow(
+                    at=self.book.at("flows", begins),
+                    stage=context.split(".")[1],
+                    kind="output",
+                    value=value,
+                    name=context,
+                    into=scope.stage,
+                    sink=sink,
+                    place=f"{place.file}:{place.line}",
+                )
+            )
+
+    def origin_of(self, parsed: ParsedExpression, scope: Scope) -> Origin:
+        """Return where the value of an expression comes from, also by way of names in `scope`."""
+        if not parsed.flowing:
+            return NOTHING
+        if len(parsed.flowing) == 1:
+            return self._origin_of_context(parsed.flowing[0], scope, whole=bool(parsed.whole))
+        return join(self._origin_of_context(one, scope, whole=one in parsed.whole) for one in parsed.flowing)
+
+    def origin_of_text(self, text: str, scope: Scope) -> Origin:
+        """Return where a text with expressions in it comes from."""
+        if "${{" not in text:
+            return self.names_pull_request(text, scope)
+        spans = find_expressions(text)
+        origin = join(self.origin_of(parse_expression(span.inner), scope) for span in spans)
+        return join((origin, self.names_pull_request(text, scope)))
+
+    def names_pull_request(self, text: str, scope: Scope) -> Origin:
+        """Return the origin of a ref of a pull request, as `refs/pull/7/head` or `pull/$NUMBER/merge`."""
+        if "pull/" in text and _PULL_REF.search(text):
+            # Whoever starts it: the code of a pull request is an outsider's.
+            return Origin(code=frozenset(scope.reach), mutable=True)
+        return NOTHING
+
+    def _origin_of_context(self, context: str, scope: Scope, *, whole: bool) -> Origin:
+        first, _, rest = context.partition(".")
+        if first == "github":
+            return self._origin_in_event(context, scope, whole=whole)
+        if first in ("env", "matrix"):
+            names = scope.environment if first == "env" else scope.matrix
+            return names.get(rest, NOTHING) if rest not in ("", "*") else join(names.values())
+        if first in ("steps", "needs"):
+            return self._origin_of_output(context, scope)
+        if first == "inputs" and rest:
+            return Origin(parameters=frozenset((rest,)))
+        return Origin(secret=True) if first == "secrets" else NOTHING
+
+    def _origin_in_event(self, context: str, scope: Scope, *, whole: bool) -> Origin:
+        if context == "github.token":
+            return Origin(secret=True)
+        events = find_text_events(context, whole=whole)
+        code = find_code(context)
+        if not events and code is None:
+            return NOTHING
+        # The run's own ref and commit are known to be an outsider's only where the event is known.
+        by = [event for event in scope.reach if not is_any(event)] if context in _OF_THE_RUN else scope.reach
+        return Origin(
+            text=context if events else "",
+            events=carried(events, scope.reach) if events else NONE_EVENTS,
+            code=carried(code.events, by) if code else NONE_EVENTS,
+            mutable=code.mutable if code else False,
+        )
+
+    def _origin_of_output(self, context: str, scope: Scope) -> Origin:
+        known = scope.outputs.get(context)
+        if known is None:
+            steps = context.split(".")
+            if len(steps) < 3:
+                return NOTHING
+            beginning = ".".join(steps[:3])
+            known = scope.outputs.get(f"{beginning}.*")
+            if context.endswith(("outputs", ".*")):
+                known = join(origin for name, origin in scope.outputs.items() if name.startswith(beginning))
+        if known is not None:
+            return known
+        name, used = steps[-1], scope.steps.get(steps[1]) if steps[0] == "steps" else None
+        if used is not None:
+            return origin_of_kind(find_output_kind(used, name), used, scope)
+        # What an action that is not known hands on is told by the name of the output.
+        if "head" in name or (name in _NAMES_OF_CODE and not _LATE_EVENTS.isdisjoint(scope.reach)):
+            return Origin(code=scope.outsiders, mutable=True)
+        return NOTHING
 
     def _secrets(self, parsed: ParsedExpression, spot: Spot, scope: Scope, sink: Sink) -> None:
         for context in parsed.contexts:
@@ -161,10 +292,15 @@ class GithubReader:
                 )
             )
 
-    def condition(self, value: object, path: JsonPath, scope: Scope) -> None:
-        """Write down an `if`."""
-        if value is None or isinstance(value, bool):
-            return
+    # Conditions.
+
+    def condition(self, value: object, path: JsonPath, scope: Scope) -> Scope:
+        """Write down an `if`; return the scope behind it, which only the events reach that can meet it."""
+        reach = scope.reach
+        if value is None:
+            return replace(scope, reach=self.with_passed(scope)) if scope.passed or scope.skipped else scope
+        if isinstance(value, bool):
+            return replace(scope, reach=self.with_passed(scope) if value else {})
         text = self.text(value, path, "`if`")
         spans = find_expressions(text)
         whole = not spans or (len(spans) == 1 and spans[0].start == 0 and spans[0].end == len(text))
@@ -172,17 +308,36 @@ class GithubReader:
         parsed = [parse_expression(part) for part in inner]
         # GitHub makes a text of marks and anything beside them, were it the line end of a `|` block, and a text that
         # is not empty counts as true.
-        always = not whole or any(part.root is not None and is_always_true(part.root) for part in parsed[:1])
-        spoofable = any(part.root is not None and checks_spoofable_actor(part.root) for part in parsed)
-        contexts = dict.fromkeys(context for part in parsed for context in part.contexts)
-        spot = Spot(path)
+        root = parsed[0].root if whole else None
+        always = not whole or (root is not None and is_always_true(root))
+        self._write_condition(text, parsed, Spot(path), scope, always=always)
+        if not runs_after_failure(root):
+            reach = self.with_passed(scope)
+        return replace(scope, reach=reach if always else narrow(reach, root, scope.known))
+
+    def with_passed(self, scope: Scope) -> Reach:
+        """Return what is asked for where every step before has succeeded."""
+        if not scope.passed and not scope.skipped:
+            return scope.reach
+        return {
+            event: guards | scope.passed.get(event, NONE)
+            for event, guards in scope.reach.items()
+            if event not in scope.skipped
+        }
+
+    def _write_condition(
+        self, text: str, parsed: Sequence[ParsedExpression], spot: Spot, scope: Scope, *, always: bool
+    ) -> None:
+        roots: list[Node] = [part.root for part in parsed if part.root is not None]
         self.book.conditions.append(
             Condition(
                 at=self.book.at("conditions", spot),
                 stage=scope.stage,
                 text=text,
                 always_true=always,
-                spoofable_actor=spoofable,
+                spoofable_actor=any(checks_spoofable_actor(root) for root in roots),
+                substring=any(part.substring for part in parsed),
+                ternary=any(part.ternary for part in parsed),
             )
         )
         self.book.expressions.append(
@@ -190,10 +345,12 @@ class GithubReader:
                 at=self.book.at("expressions", spot),
                 stage=scope.stage,
                 text=text,
-                contexts=list(contexts),
-                untrusted=any(self.is_untrusted_here(part, scope) for part in parsed),
+                contexts=list(dict.fromkeys(context for part in parsed for context in part.contexts)),
+                functions=list(dict.fromkeys(name for part in parsed for name in part.functions)),
+                untrusted=any(not self.origin_of(part, scope).events.isdisjoint(scope.reach) for part in parsed),
                 sink="condition",
                 always_true=always,
+                computed=any(part.computed for part in parsed),
             )
         )
         for part in parsed:
@@ -203,187 +360,125 @@ class GithubReader:
 
     def environment(self, value: object, path: JsonPath, scope: Scope) -> Scope:
         """Write down an `env`; return the scope in which its names are known."""
+        if value is None:
+            return scope
         if isinstance(value, str):
             self.expressions(value, path, scope, "environment")
             return scope
-        tainted, outside = set(scope.tainted), set(scope.outside)
+        names = dict(scope.environment)
         for name, item in self.mapping(value, path, "`env`").items():
             at = (*path, name)
             text = self.text(item, at, f"the variable {quoted(name)}")
-            self._variable(name, text, at, scope, "environment")
             found = self.expressions(text, at, scope, "environment")
-            (tainted.add if any(one.untrusted for one in found) else tainted.discard)(name)
-            (outside.add if self._is_outsiders(text, scope) else outside.discard)(name)
-        return replace(scope, tainted=frozenset(tainted), outside=frozenset(outside))
+            origin = join(one.origin for one in found) if found else NOTHING
+            if "pull/" in text:
+                origin = join((origin, self.names_pull_request(text, scope)))
+            self._variable(name, text, at, scope, "environment", origin)
+            if origin is NOTHING:
+                names.pop(name, None)
+            else:
+                names[name] = origin
+        return replace(scope, environment=names)
 
-    def inputs(self, value: object, path: JsonPath, scope: Scope, slug: str) -> None:
-        """Write down a `with`; `slug` names the action, some of which run an input as code."""
-        code = CODE_INPUTS.get(slug, frozenset())
+    def inputs(self, value: object, path: JsonPath, scope: Scope, slug: str = "") -> dict[str, str]:
+        """Write down a `with`; return the inputs as written. `slug` names the action: some run an input as code."""
+        given: dict[str, str] = {}
+        code = CODE_INPUTS.get(slug) if slug else None
         for name, item in self.mapping(value, path, "`with`").items():
             at = (*path, name)
-            text = self.text(item, at, f"the input {quoted(name)}")
-            self._variable(name, text, at, scope, "input")
-            self.expressions(text, at, scope, "script" if name.lower() in code else "input")
+            text = given[name] = self.text(item, at, f"the input {quoted(name)}")
+            language = code.get(name.lower()) if code else None
+            found = self.expressions(text, at, scope, "input" if language is None else "script")
+            origin = join(one.origin for one in found) if found else NOTHING
+            self._variable(name, text, at, scope, "input", origin)
+            if language:
+                self.script(text, at, scope, language, found)
+        return given
 
-    def _variable(self, name: str, value: str, path: JsonPath, scope: Scope, origin: str) -> None:
+    def script(self, script: str, path: JsonPath, scope: Scope, shell: str, found: Sequence[Found]) -> None:
+        """Write down the commands of a script; see `Steps`, which also looks at what it checks out."""
+        opaque = [Opaque(one.span.start, one.span.end, one.untrusted) for one in found]
+        self.book.script(script, Spot(path), self.around(scope, shell), opaque)
+
+    def around(self, scope: Scope, shell: str = "bash") -> Around:
+        """Return what the book has to know of where something stands."""
+        tainted = {name for name, origin in scope.environment.items() if not origin.events.isdisjoint(scope.reach)}
+        if not _HEAD_REF_EVENTS.isdisjoint(scope.reach):
+            tainted.add("GITHUB_HEAD_REF")
+        secrets = frozenset(name for name, origin in scope.environment.items() if origin.secret)
+        return Around(scope.stage, shell, frozenset(tainted), secrets, scope.guards)
+
+    def _variable(
+        self,
+        name: str,
+        value: str,
+        path: JsonPath,
+        scope: Scope,
+        origin: Literal["environment", "input", "credentials"],
+        of: Origin,
+    ) -> None:
         variable = Variable(
             at=(),
             stage=scope.stage,
             name=name,
             value=value,
             literal="${{" not in value,
-            origin=origin,  # type: ignore[arg-type]  # one of the three
+            origin=origin,
+            untrusted=not of.events.isdisjoint(scope.reach),
+            secret=of.secret,
         )
-        self.book.variable(variable, Spot(path), Around(scope.stage))
-
-    def _is_outsiders(self, text: str, scope: Scope) -> bool:
-        """Say whether a reference names code of an outsider."""
-        for span in find_expressions(text):
-            for context in parse_expression(span.inner).contexts:
-                first, _, rest = context.partition(".")
-                if names_outsiders_code(context) or (first == "env" and rest in scope.outside):
-                    return True
-        return "pull/" in text and ("/head" in text or "/merge" in text)
-
-    # Steps.
-
-    def steps(self, value: object, path: JsonPath, scope: Scope) -> bool:
-        """Write down a list of steps; return whether one of them checks out source."""
-        has_source = False
-        for index, item in enumerate(self.sequence(value, path, "`steps`")):
-            at = (*path, index)
-            if not isinstance(item, dict):
-                self.refuse(f"a step is {quoted(item)}, not a mapping", at)
-            step = cast("Mapped", item)
-            has_source |= self._step(step, at, scope)
-            scope = self.scope_after(step, scope)
-        return has_source
-
-    def _step(self, step: Mapped, path: JsonPath, scope: Scope) -> bool:
-        self.condition(step.get("if"), (*path, "if"), scope)
-        inner = self.environment(step.get("env"), (*path, "env"), scope)
-        for name, value in step.items():
-            if name not in ("if", "env", "run", "uses", "with", "shell"):
-                self.expressions(value, (*path, name), inner, "other")
-        if "run" in step:
-            return self._run(step, path, inner)
-        if "uses" not in step:
-            self.refuse("a step has neither `run` nor `uses`", path)
-        text = self.text(step["uses"], (*path, "uses"), "`uses`")
-        if not text:
-            self.refuse("`uses` is empty", (*path, "uses"))
-        parsed = parse_uses(text)
-        self.reference(text, parsed, (*path, "uses"), inner)
-        self.inputs(step.get("with"), (*path, "with"), inner, parsed.slug)
-        if parsed.slug == "actions/checkout":
-            self._checkout(text, step, path, inner)
-            return True
-        return False
-
-    def scope_after(self, step: Mapped, scope: Scope) -> Scope:
-        """Return the scope of later steps: outputs of some actions are an outsider's texts."""
-        name, uses = step.get("id"), step.get("uses")
-        if isinstance(name, str) and isinstance(uses, str) and parse_uses(uses).slug in UNTRUSTED_OUTPUTS:
-            return replace(scope, tainted_steps=scope.tainted_steps | {name.lower()})
-        return scope
-
-    def _checkout(self, text: str, step: Mapped, path: JsonPath, scope: Scope) -> None:
-        given = self.mapping(step.get("with"), (*path, "with"), "`with`")
-        options = {name.lower(): self.text(value, (*path, "with", name), "an input") for name, value in given.items()}
-        ref = options.get("ref", "")
-        brings = self._is_outsiders(ref, scope) or self._is_outsiders(options.get("repository", ""), scope)
-        self.book.checkouts.append(
-            Checkout(
-                at=self.book.at("checkouts", Spot((*path, "with", "ref") if ref else (*path, "uses"))),
-                stage=scope.stage,
-                text=text,
-                ref=ref,
-                untrusted=scope.privileged and brings,
-                persists_credentials=options.get("persist-credentials", "true").strip().lower() != "false",
-            )
-        )
-
-    def _run(self, step: Mapped, path: JsonPath, scope: Scope) -> bool:
-        at = (*path, "run")
-        script = self.text(step["run"], at, "`run`")
-        found = self.expressions(script, at, scope, "script")
-        opaque = [Opaque(one.span.start, one.span.end, one.untrusted) for one in found]
-        template = scope.shell
-        if step.get("shell") is not None:
-            template = self.text(step["shell"], (*path, "shell"), "`shell`")
-            self.expressions(template, (*path, "shell"), scope, "other")
-        shell = _shell_of(template, windows=scope.windows)
-        has_source = False
-        tainted = frozenset(scope.tainted)
-        for command in self.book.script(script, Spot(at), Around(scope.stage, shell, tainted), opaque):
-            has_source |= self._fetch(command, Spot(at, command.start, command.end), scope)
-        return has_source
-
-    def _fetch(self, command: ShellCommand, spot: Spot, scope: Scope) -> bool:
-        """Write down a checkout by command; return whether it was one."""
-        argv = command.argv
-        if command.program in ("gh", "hub") and argv[1:3] == ["pr", "checkout"]:
-            brings = True
-        elif command.program == "git" and not _GIT_FETCHES.isdisjoint(argv[1:6]):
-            brings = self._is_outsiders(command.text, scope) or any(
-                f"${name}" in command.text or f"${{{name}}}" in command.text for name in scope.outside
-            )
-            if not brings:
-                return "clone" in argv[1:6]
-        else:
-            return False
-        self.book.checkouts.append(
-            Checkout(
-                at=self.book.at("checkouts", spot),
-                stage=scope.stage,
-                text=command.text,
-                ref="",
-                untrusted=scope.privileged and brings,
-                persists_credentials=False,
-            )
-        )
-        return True
+        self.book.variable(variable, Spot(path), Around(scope.stage, guards=scope.guards))
 
     # References and containers.
 
-    def reference(self, text: str, parsed: ParsedReference, path: JsonPath, scope: Scope) -> None:
-        """Write down what a `uses` or an image names."""
-        self.book.references.append(
-            Reference(
-                at=self.book.at("references", Spot(path)),
-                stage=scope.stage,
-                text=text,
-                kind=parsed.kind,
-                owner=parsed.owner,
-                name=parsed.name,
-                ref=parsed.ref,
-                local=parsed.local,
-                pinned=parsed.pinned,
-            )
+    def reference(
+        self,
+        text: str,
+        parsed: ParsedReference,
+        path: JsonPath,
+        scope: Scope,
+        inputs: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write down what a `uses` or an image names, with the inputs it is given."""
+        reference = Reference(
+            at=(),
+            stage=scope.stage,
+            text=text,
+            kind=parsed.kind,
+            owner=parsed.owner,
+            name=parsed.name,
+            ref=parsed.ref,
+            local=parsed.local,
+            pinned=parsed.pinned,
+            computed="${{" in text,
+            comment=self.map.comment_after(path),
+            inputs=dict(inputs or {}),
         )
+        self.book.reference(reference, Spot(path), Around(scope.stage, guards=scope.guards))
 
     def container(self, value: object, path: JsonPath, scope: Scope, matrix: Mapping[str, Sequence[str]]) -> None:
         """Write down the container a job runs in or beside."""
         if value is None:
             return
         if isinstance(value, str):
-            self.expressions(value, path, scope, "other")
+            self.expressions(value, path, scope, "reference")
             self._image(value, path, scope, matrix)
-            image, given, image_path = value, cast("Mapped", {}), path
+            image, given = value, cast("Mapped", {})
         else:
             given, image_path = self.mapping(value, path, "a container"), (*path, "image")
             for name, item in given.items():
                 if name not in ("env", "credentials"):
-                    self.expressions(item, (*path, name), scope, "other")
+                    self.expressions(item, (*path, name), scope, "reference" if name == "image" else "other")
             image = self.text(given.get("image"), image_path, "an image")
             self._image(image, image_path, scope, matrix)
             self.environment(given.get("env"), (*path, "env"), scope)
-            self._credentials(given.get("credentials"), (*path, "credentials"), scope)
+            self.credentials(given.get("credentials"), (*path, "credentials"), scope)
         options = self.text(given.get("options"), (*path, "options"), "`options`")
         volumes = [
             self.text(item, (*path, "volumes", index), "a volume")
-            for index, item in enumerate(self.sequence(given.get("volumes"), (*path, "volumes"), "`volumes`"))
+            for index, item in enumerate(self._texts(given.get("volumes"), (*path, "volumes"), "`volumes`"))
         ]
+        self._texts(given.get("ports"), (*path, "ports"), "`ports`")
         words = options.replace("=", " ").lower().split()
         self.book.containers.append(
             Container(
@@ -396,36 +491,55 @@ class GithubReader:
             )
         )
 
+    def _texts(self, value: object, path: JsonPath, what: str) -> Sequence[object]:
+        """Return a list; an expression that makes one counts as one item."""
+        return [value] if isinstance(value, str) and "${{" in value else self.sequence(value, path, what)
+
     def _image(self, text: str, path: JsonPath, scope: Scope, matrix: Mapping[str, Sequence[str]]) -> None:
         for image in expand_matrix(text, matrix):
             if image:
                 self.reference(image, parse_image(image.removeprefix("docker://")), path, scope)
 
-    def _credentials(self, value: object, path: JsonPath, scope: Scope) -> None:
+    def credentials(self, value: object, path: JsonPath, scope: Scope) -> None:
+        """Write down user names and passwords."""
         if isinstance(value, str):
             self.expressions(value, path, scope, "other")
             return
         for name, item in self.mapping(value, path, "`credentials`").items():
             text = self.text(item, (*path, name), f"the credential {quoted(name)}")
-            self._variable(name, text, (*path, name), scope, "credentials")
-            self.expressions(text, (*path, name), scope, "other")
+            found = self.expressions(text, (*path, name), scope, "other")
+            self._variable(name, text, (*path, name), scope, "credentials", join(one.origin for one in found))
 
 
-_GIT_FETCHES = frozenset(("checkout", "fetch", "pull", "switch", "merge", "clone", "worktree", "reset", "rebase"))
-_POSIX_SHELLS = frozenset(("bash", "sh", "dash", "zsh", "ksh", "ash"))
+NONE_EVENTS: frozenset[str] = frozenset()
+_OF_THE_RUN = frozenset(("github.sha", "github.ref", "github.ref_name"))
+_HEAD_REF_EVENTS = frozenset(("pull_request", "pull_request_target"))
+#: Events that run on the default branch, so that a ref that is looked up is somebody else's.
+_LATE_EVENTS = frozenset(("issue_comment", "workflow_run"))
+_NAMES_OF_CODE = frozenset(("sha", "ref", "branch", "commit", "commit_sha", "branch_name", "source_branch"))
+_PULL_REF = re.compile(r"\bpull/(?:\$\{\{.{0,200}?\}\}|[^/\s]{1,80})/(?:head|merge)")
 
 
-def _shell_of(template: str, *, windows: bool) -> str:
-    """Return the name of the shell that `shell:` asks for; GitHub's default where it says nothing."""
-    words = template.split()
-    if not words or "${{" in template:
-        return "pwsh" if windows else "bash"
-    posix = [program_name(word) for word in words if program_name(word) in _POSIX_SHELLS]
-    return posix[-1] if posix else program_name(words[0]).lower().removesuffix(".exe")
+def origin_of_kind(kind: OutputKind | None, action: str, scope: Scope) -> Origin:
+    """Return where an output of an action comes from; `kind` is what is known of it."""
+    if kind is None:
+        return NOTHING
+    outside = scope.outsiders
+    text = f"an output of {action}" if kind in ("text", "ref", "file") else ""
+    code = outside if kind in ("ref", "sha") else NONE_EVENTS
+    # Asked for while the job runs: it may have changed since the event.
+    return Origin(text, outside if text else NONE_EVENTS, code, mutable=bool(code))
+
+
+def with_guard(reach: Reach, guard: Guard) -> Reach:
+    """Return `reach` where `guard` is asked for as well."""
+    return {event: guards | {guard} for event, guards in reach.items()}
 
 
 def expand_matrix(text: str, matrix: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the values of `${{ matrix.NAME }}` where the file says them; else the text itself."""
+    if "${{" not in text:
+        return [text]
     spans = find_expressions(text)
     if len(spans) != 1 or spans[0].start != 0 or spans[0].end != len(text):
         return [text]

@@ -1,10 +1,13 @@
-"""GitHub Actions workflows and actions: from a parsed document to the facts rules see.
+"""GitHub Actions workflows: from a parsed document to the facts rules see.
 
 Nothing here is refused that GitHub accepts, and unknown fields are left alone: they are somebody else's format. What
 has another shape than GitHub allows (a job that is a list, `uses` that is a number) can't be judged and raises, since
 passing over it would pass over what it does.
 
-Sources: docs.github.com "Workflow syntax for GitHub Actions", "Metadata syntax for GitHub Actions".
+Jobs are read in the order in which they need each other: what a job checks, and what its outputs hold, is known to
+those that wait for it.
+
+Source: docs.github.com "Workflow syntax for GitHub Actions".
 """
 
 from __future__ import annotations
@@ -14,32 +17,32 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from policyd.models.base import JsonPath
-from policyd.models.facts import Facts, Permission, SecretUse, StageFact, Trigger
+from policyd.models.facts import Guard, Permission, SecretUse, StageFact, Trigger
 from policyd.pipeline.characters import quoted
-from policyd.pipeline.github.expressions import find_expressions, parse_expression
-from policyd.pipeline.github.reader import GithubReader, Mapped, Scope, expand_matrix
-from policyd.pipeline.github.references import ParsedReference, parse_image, parse_uses
-from policyd.pipeline.github.trust import Access, expand_all, find_event
-from policyd.pipeline.source_map import SourceMap, Spot
+from policyd.pipeline.front_end import FrontEndRead
+from policyd.pipeline.github.conditions import LABELED, NONE, Guards, Known, Reach, is_outsiders
+from policyd.pipeline.github.contexts import is_any
+from policyd.pipeline.github.expressions import find_expressions, parse_expression, possible_texts
+from policyd.pipeline.github.origins import NOTHING, Origin
+from policyd.pipeline.github.reader import Mapped, Scope, expand_matrix, with_guard
+from policyd.pipeline.github.references import parse_uses
+from policyd.pipeline.github.runners import is_self_hosted
+from policyd.pipeline.github.steps import StepsReader, repository_path
+from policyd.pipeline.github.trust import EVENTS, Access, expand_all, find_event
+from policyd.pipeline.links import Call, Links
+from policyd.pipeline.source_map import Spot
 from policyd.pipeline.yaml_reader import YamlDocument
 
 #: GitHub ends a job after this long where the file does not say so.
 DEFAULT_TIMEOUT_SECONDS = 360 * 60
-#: The stage of an action: its steps run in the job of whoever uses it.
-ACTION_STAGE = "runs"
 
 
-def find_workflow_facts(document: YamlDocument) -> tuple[Facts, SourceMap]:
-    """Return the facts of a workflow (`.github/workflows/*.yml`) and a source map that knows their places.
+def read_workflow(document: YamlDocument) -> FrontEndRead:
+    """Return the facts of a workflow (`.github/workflows/*.yml`), with what ties it to other files.
 
     Raises `DocumentError` where the document is no workflow, with file, line and column.
     """
     return _Workflow(document).read()
-
-
-def find_action_facts(document: YamlDocument) -> tuple[Facts, SourceMap]:
-    """Return the facts of an action (`action.yml`: composite, JavaScript or Docker); otherwise as workflows."""
-    return _Action(document).read()
 
 
 @dataclass(slots=True)
@@ -53,53 +56,281 @@ class _Grant:
     at: JsonPath = field(default=())
 
 
-class _Workflow(GithubReader):
-    def read(self) -> tuple[Facts, SourceMap]:
+class _Workflow(StepsReader):
+    def __init__(self, document: YamlDocument) -> None:
+        super().__init__(document)
+        self.ends: dict[str, Reach] = {}  # what holds when a job has succeeded
+        self.outputs: dict[str, Origin] = {}  # of all jobs read so far, by context
+        self.checks: dict[str, Guard] = {}  # outputs of jobs that say what the actor may do
+        self.waits_for: tuple[str, ...] = ()
+
+    def read(self) -> FrontEndRead:
         root = self.mapping(self.value, (), "a workflow")
         jobs = self.mapping(root.get("jobs"), ("jobs",), "`jobs`")
         if not jobs:
             self.refuse("a workflow has jobs; this one has none", ("jobs",))
         self._triggers(root)
-        scope = Scope(privileged=any(t.trust == "untrusted" and t.privileged for t in self.book.triggers))
+        scope = Scope(reach=self.events)
         for name, value in root.items():
             if name not in ("on", "jobs", "env", "permissions"):
                 self.expressions(value, (name,), scope, "other")
         scope = self.environment(root.get("env"), ("env",), scope)
         scope = self._defaults(root, (), scope)
         granted = self._grants(root, ())
-        self.tainted_outputs = self._find_tainted_outputs(jobs)
-        for name, value in jobs.items():
-            path: JsonPath = ("jobs", name)
-            if not isinstance(value, dict):
-                self.refuse(f"the job {quoted(name)} is {quoted(value)}, not a mapping", path)
-            self._job(name, cast("Mapped", value), path, scope, granted)
-        return self.book.close(self.map)
+        for name in self._in_order(jobs):
+            self._job(name, cast("Mapped", jobs[name]), ("jobs", name), scope, granted)
+        facts, source_map = self.book.close(self.map)
+        title = root.get("name")
+        file = self.map.file
+        links = Links(
+            root=file[: file.index(".github/")] if ".github/" in file else "",
+            name=title if isinstance(title, str) else file,
+            waits_for=self.waits_for,
+            landings=tuple(self.landings),
+            arguments=tuple(self.arguments),
+            calls=tuple(self.calls),
+            files=tuple(self.files),
+        )
+        return FrontEndRead(self.value, facts, source_map, title if isinstance(title, str) else "", links=links)
+
+    # What starts it.
 
     def _triggers(self, root: Mapped) -> None:
         value = root.get("on")
-        events: Iterator[tuple[object, JsonPath]]
+        events: Iterator[tuple[object, object, JsonPath]]
         if isinstance(value, dict):
-            events = ((name, ("on", name)) for name in value)
+            events = ((name, given, ("on", name)) for name, given in value.items())
         elif isinstance(value, list):
-            events = ((item, ("on", index)) for index, item in enumerate(value))
+            events = ((item, None, ("on", index)) for index, item in enumerate(value))
         else:
-            events = iter([(value, ("on",))] if value is not None else [])
-        for name, path in events:
+            events = iter([(value, None, ("on",))] if value is not None else [])
+        reach: dict[str, Guards] = {}
+        for name, given, path in events:
             event = self.text(name, path, "an event")
-            known = find_event(event)
-            self.book.triggers.append(
-                Trigger(
-                    at=self.book.at("triggers", Spot(path)),
-                    stage="",
-                    event=event,
-                    trust=known.trust,
-                    privileged=known.privileged,
-                )
-            )
-        if not self.book.triggers:
+            trigger = self._trigger(event, given, path)
+            only_labeled = trigger.types == ["labeled"]
+            reach[event] = LABELED if only_labeled else NONE
+            if event == "release" or any(one.startswith("refs/tags/") for one in trigger.branches):
+                self.releases = True
+        if not reach:
             self.refuse("a workflow says with `on` what starts it; this one does not", ("on",))
+        self.events = reach
+
+    def _trigger(self, event: str, given: object, path: JsonPath) -> Trigger:
+        known = find_event(event)
+        # `schedule` has a list of times.
+        options = {} if isinstance(given, list) and event == "schedule" else self.mapping(given, path, f"`{event}`")
+        branches: list[str] = []
+        for name, before in _FILTERS:
+            branches += [before + one for one in self.names(options.get(name), (*path, name))]
+        parameters = list(self.mapping(options.get("inputs"), (*path, "inputs"), "`inputs`"))
+        if event == "workflow_run":
+            self.waits_for = tuple(self.names(options.get("workflows"), (*path, "workflows")))
+        for name in ("paths", "paths-ignore"):
+            self.names(options.get(name), (*path, name))
+        trigger = Trigger(
+            at=self.book.at("triggers", Spot(path)),
+            stage="",
+            event=event,
+            trust=known.trust,
+            privileged=known.privileged,
+            types=self.names(options.get("types"), (*path, "types")),
+            branches=branches,
+            parameters=["client_payload"] if event == "repository_dispatch" else parameters,
+        )
+        self.book.triggers.append(trigger)
+        return trigger
+
+    # Jobs.
+
+    def _in_order(self, jobs: Mapped) -> list[str]:
+        """Return the jobs so that each comes after those it needs; in the order of the file where that leaves a choice.
+
+        A job in a circle, which GitHub would not run, comes where it stands.
+        """
+        needs: dict[str, list[str]] = {}
+        for name, job in jobs.items():
+            path: JsonPath = ("jobs", name)
+            if not isinstance(job, dict):
+                self.refuse(f"the job {quoted(name)} is {quoted(job)}, not a mapping", path)
+            needs[name] = [one for one in self.names(job.get("needs"), (*path, "needs")) if one in jobs]
+        ordered: dict[str, None] = {}
+        entered: set[str] = set()
+        for start in needs:
+            pending = [start]
+            while pending:
+                name = pending[-1]
+                if name in ordered:
+                    pending.pop()
+                elif name in entered:
+                    ordered[pending.pop()] = None
+                else:
+                    entered.add(name)
+                    pending.extend(one for one in reversed(needs[name]) if one not in entered)
+        return list(ordered)
+
+    def _job(self, name: str, job: Mapped, path: JsonPath, scope: Scope, granted: list[_Grant] | None) -> None:
+        self.start_stage()
+        needs = self.names(job.get("needs"), (*path, "needs"))
+        scope = self._defaults(job, path, self._scope_of_job(name, needs, scope))
+        strategy = self.mapping(job.get("strategy"), (*path, "strategy"), "`strategy`")
+        matrix = _matrix_of(strategy)
+        scope = replace(scope, matrix=self._matrix_origins(strategy, scope))
+        first_call = len(self.calls)
+        scope = self.condition(job.get("if"), (*path, "if"), scope)
+        if job.get("environment") is not None:
+            scope = replace(scope, reach=with_guard(scope.reach, "approval"))
+        scope = replace(scope, passed={}, skipped=frozenset())
+        runner = self._runner(job, path, matrix)
+        scope = replace(scope, windows=any(label.lower().startswith("windows") for label in runner))
+        scope = self.environment(job.get("env"), (*path, "env"), scope)
+        for field_name, value in job.items():
+            if field_name not in _JOB_FIELDS:
+                self.expressions(value, (*path, field_name), scope, "other")
+        writes = self._permissions(job, path, scope, granted)
+        self.container(job.get("container"), (*path, "container"), scope, matrix)
+        services = self.mapping(job.get("services"), (*path, "services"), "`services`")
+        for service, value in services.items():
+            self.container(value, (*path, "services", service), scope, matrix)
+        calls = "uses" in job
+        if calls:
+            self._use_workflow(job, path, scope)
+        elif "steps" not in job:
+            self.refuse(f"the job {quoted(name)} has neither `steps` nor `uses`", path)
+        after = self.steps(job.get("steps"), (*path, "steps"), scope)
+        self._end_job(name, job, path, after, calls=calls)
+        stage = self._stage(name, job, path, scope, runner=runner, needs=needs, calls=calls, writes=writes)
+        powers = any(event in EVENTS and EVENTS[event].privileged for event in scope.outsiders)
+        for index in range(first_call, len(self.calls)):
+            self.calls[index] = replace(
+                self.calls[index],
+                untrusted=stage.untrusted,
+                powers=powers,
+                secrets=self.calls[index].secrets and stage.has_secrets,
+                writes=stage.writes,
+                guards=scope.guards,
+            )
+
+    def _scope_of_job(self, name: str, needs: Sequence[str], scope: Scope) -> Scope:
+        """Return the scope in which a job begins: with what the jobs it needs have found out."""
+        passed: dict[str, Guards] = {}
+        skipped: set[str] = set()
+        for end in (self.ends[need] for need in needs if need in self.ends):
+            skipped |= scope.reach.keys() - end.keys()
+            for event, guards in end.items():
+                passed[event] = passed.get(event, NONE) | guards
+        return replace(
+            scope,
+            stage=name,
+            passed=passed,
+            skipped=frozenset(skipped),
+            outputs=self.outputs,
+            known=Known(self.checks, self.ends),
+        )
+
+    def _end_job(self, name: str, job: Mapped, path: JsonPath, scope: Scope, *, calls: bool) -> None:
+        """Keep what later jobs may know of this one."""
+        self.ends[name] = self.with_passed(scope)
+        outputs = self.mapping(job.get("outputs"), (*path, "outputs"), "`outputs`")
+        if not outputs and not calls:
+            return
+        self.outputs = dict(self.outputs)
+        for output, value in outputs.items():
+            at: JsonPath = (*path, "outputs", output)
+            text = self.text(value, at, f"the output {quoted(output)}")
+            context = f"needs.{name}.outputs.{output}".lower()
+            origin = self.origin_of_text(text, scope)
+            self.outputs[context] = origin
+            if origin.events:
+                self.crossings[context] = (Spot(at), origin.text)
+            for span in find_expressions(text):
+                for one in parse_expression(span.inner).contexts:
+                    guard = scope.known.checks.get(one) or scope.known.checks.get(".".join(one.split(".")[:3]))
+                    if guard is not None:
+                        self.checks = {**self.checks, context: guard}
+
+    def _matrix_origins(self, strategy: Mapped, scope: Scope) -> dict[str, Origin]:
+        matrix = strategy.get("matrix")
+        if isinstance(matrix, str):
+            origin = self.origin_of_text(matrix, scope)
+            return {} if origin is NOTHING else _AnyName(origin)
+        origins: dict[str, Origin] = {}
+        for name, items in matrix.items() if isinstance(matrix, dict) else ():
+            for item in items if isinstance(items, list) else (items,):
+                for key, text in item.items() if isinstance(item, dict) else ((name, item),):
+                    if isinstance(text, str) and "${{" in text:
+                        origin = self.origin_of_text(text, scope)
+                        origins[name] = origins[f"{name}.{key}"] = origins[key] = origin
+        return {name: origin for name, origin in origins.items() if origin is not NOTHING}
+
+    def _stage(
+        self,
+        name: str,
+        job: Mapped,
+        path: JsonPath,
+        scope: Scope,
+        *,
+        runner: list[str],
+        needs: list[str],
+        calls: bool,
+        writes: bool,
+    ) -> StageFact:
+        timeout = job.get("timeout-minutes")
+        seconds: int | None = DEFAULT_TIMEOUT_SECONDS if timeout is None and not calls else None
+        if isinstance(timeout, int | float) and not isinstance(timeout, bool):
+            seconds = int(timeout * 60)
+        environment = job.get("environment")
+        if isinstance(environment, dict):
+            environment = environment.get("name")
+        outputs = self.mapping(job.get("outputs"), (*path, "outputs"), "`outputs`")
+        has_secrets = any(
+            secret.stage in (name, "") and secret.name.lower() != "github_token" for secret in self.book.secrets
+        )
+        outside = [event for event in scope.outsiders if not is_any(event)]
+        guards = scope.guards
+        if not scope.outsiders and any(is_outsiders(event) for event in self.events):
+            guards = tuple(sorted({*guards, "event"}))
+        stage = StageFact(
+            at=self.book.at("stages", Spot(path)),
+            name=name,
+            group="",
+            kind="",
+            needs=needs,
+            needs_kinds=[],
+            runner=runner,
+            self_hosted=is_self_hosted(runner),
+            environment=environment if isinstance(environment, str) else "",
+            target="",
+            timeout_seconds=seconds,
+            # A job that calls a workflow can't say; the workflow called does.
+            explicit_timeout=timeout is not None or calls,
+            untrusted=bool(outside),
+            privileged=(has_secrets or writes) and any(EVENTS[event].privileged for event in outside),
+            guards=list(guards),
+            has_secrets=has_secrets,
+            writes=writes,
+            outputs=list(outputs),
+            results=[],
+            has_source=self.has_source,
+        )
+        self.book.stages.append(stage)
+        return stage
+
+    def _runner(self, job: Mapped, path: JsonPath, matrix: Mapping[str, Sequence[str]]) -> list[str]:
+        value, at = job.get("runs-on"), (*path, "runs-on")
+        written: list[str] = []
+        if isinstance(value, dict):
+            if isinstance(value.get("group"), str):
+                written.append(f"group: {value['group']}")
+            value, at = value.get("labels"), (*at, "labels")
+        written += self.names(value, at)
+        return [label for text in written for one in expand_matrix(text, matrix) for label in _labels_in(one)]
+
+    # What it may do.
 
     def _defaults(self, given: Mapped, path: JsonPath, scope: Scope) -> Scope:
+        if given.get("defaults") is None:
+            return scope
         defaults = self.mapping(given.get("defaults"), (*path, "defaults"), "`defaults`")
         run = self.mapping(defaults.get("run"), (*path, "defaults", "run"), "`defaults.run`")
         if run.get("shell") is None:
@@ -127,109 +358,20 @@ class _Workflow(GithubReader):
             grants.append(_Grant(scope, access, (*at, scope)))
         return grants
 
-    def _find_tainted_outputs(self, jobs: Mapped) -> frozenset[str]:
-        """Return the outputs of jobs that hand on an outsider's text, as later jobs name them."""
-        tainted = set()
-        for name, job in jobs.items():
-            if not isinstance(job, dict) or not isinstance(job.get("outputs"), dict):
-                continue
-            scope = Scope()
-            steps = job.get("steps")
-            for step in steps if isinstance(steps, list) else ():
-                scope = self.scope_after(step, scope) if isinstance(step, dict) else scope
-            for output, value in job["outputs"].items():
-                spans = find_expressions(value) if isinstance(value, str) else []
-                if any(self.is_untrusted_here(parse_expression(span.inner), scope) for span in spans):
-                    tainted.add(f"needs.{name}.outputs.{output}".lower())
-        return frozenset(tainted)
-
-    def _job(self, name: str, job: Mapped, path: JsonPath, scope: Scope, granted: list[_Grant] | None) -> None:
-        scope = self._defaults(job, path, replace(scope, stage=name))
-        strategy = self.mapping(job.get("strategy"), (*path, "strategy"), "`strategy`")
-        matrix = _matrix_of(strategy)
-        runner = self._runner(job, path, matrix)
-        scope = replace(scope, windows=any(label.lower().startswith("windows") for label in runner))
-        self.condition(job.get("if"), (*path, "if"), scope)
-        scope = self.environment(job.get("env"), (*path, "env"), scope)
-        for field_name, value in job.items():
-            if field_name not in _JOB_FIELDS:
-                self.expressions(value, (*path, field_name), scope, "other")
-        self._permissions(job, path, scope, granted)
-        self.container(job.get("container"), (*path, "container"), scope, matrix)
-        services = self.mapping(job.get("services"), (*path, "services"), "`services`")
-        for service, value in services.items():
-            self.container(value, (*path, "services", service), scope, matrix)
-        calls = "uses" in job
-        if calls:
-            self._call(job, path, scope)
-        elif "steps" not in job:
-            self.refuse(f"the job {quoted(name)} has neither `steps` nor `uses`", path)
-        has_source = self.steps(job.get("steps"), (*path, "steps"), scope)
-        self._stage(name, job, path, runner=runner, has_source=has_source, calls=calls)
-
-    def _stage(
-        self, name: str, job: Mapped, path: JsonPath, *, runner: list[str], has_source: bool, calls: bool
-    ) -> None:
-        timeout = job.get("timeout-minutes")
-        seconds: int | None = DEFAULT_TIMEOUT_SECONDS if timeout is None and not calls else None
-        if isinstance(timeout, int | float) and not isinstance(timeout, bool):
-            seconds = int(timeout * 60)
-        environment = job.get("environment")
-        if isinstance(environment, dict):
-            environment = environment.get("name")
-        outputs = self.mapping(job.get("outputs"), (*path, "outputs"), "`outputs`")
-        groups = any("self-hosted" in label.lower() for label in runner)
-        self.book.stages.append(
-            StageFact(
-                at=self.book.at("stages", Spot(path)),
-                name=name,
-                group="",
-                kind="",
-                needs=self._names(job.get("needs"), (*path, "needs")),
-                needs_kinds=[],
-                runner=runner,
-                self_hosted=groups,
-                environment=environment if isinstance(environment, str) else "",
-                target="",
-                timeout_seconds=seconds,
-                # A job that calls a workflow can't say; the workflow called does.
-                explicit_timeout=timeout is not None or calls,
-                untrusted=any(trigger.trust == "untrusted" for trigger in self.book.triggers),
-                privileged=any(trigger.privileged for trigger in self.book.triggers),
-                outputs=list(outputs),
-                results=[],
-                has_source=has_source,
-            )
-        )
-
-    def _names(self, value: object, path: JsonPath) -> list[str]:
-        if isinstance(value, str):
-            return [value]
-        return [
-            self.text(item, (*path, index), "a name") for index, item in enumerate(self.sequence(value, path, "a list"))
-        ]
-
-    def _runner(self, job: Mapped, path: JsonPath, matrix: Mapping[str, Sequence[str]]) -> list[str]:
-        value, at = job.get("runs-on"), (*path, "runs-on")
-        written: list[str] = []
-        if isinstance(value, dict):
-            if isinstance(value.get("group"), str):
-                written.append(f"group: {value['group']}")
-            value, at = value.get("labels"), (*at, "labels")
-        written += self._names(value, at)
-        return [label for text in written for label in expand_matrix(text, matrix)]
-
-    def _permissions(self, job: Mapped, path: JsonPath, scope: Scope, granted: list[_Grant] | None) -> None:
+    def _permissions(self, job: Mapped, path: JsonPath, scope: Scope, granted: list[_Grant] | None) -> bool:
+        """Write down what the job's token may do; return whether it can write anything, or log in to a cloud."""
         own = self._grants(job, path)
         if own is None and granted is None:
             # The repository's settings decide then. GitHub's own default was a token that writes for years, and
             # still is in repositories of that time.
             own = [_Grant("contents", "write", path, explicit=False)]
+        writes = False
         for grant in own if own is not None else granted or ():
             at = self.book.at("permissions", Spot(grant.path))
             # A grant of the workflow reaches many jobs and stands in one place: they share it, and a rule that
             # does not speak of the job says it once.
             grant.at = grant.at or at
+            writes |= grant.access == "write"
             self.book.permissions.append(
                 Permission(
                     at=grant.at,
@@ -240,16 +382,26 @@ class _Workflow(GithubReader):
                     level="stage" if own is not None and grant.explicit else "pipeline",
                 )
             )
+        return writes
 
-    def _call(self, job: Mapped, path: JsonPath, scope: Scope) -> None:
-        text = self.text(job["uses"], (*path, "uses"), "`uses`")
-        self.reference(text, parse_uses(text)._replace(kind="workflow"), (*path, "uses"), scope)
-        self.inputs(job.get("with"), (*path, "with"), scope, "")
-        at: JsonPath = (*path, "secrets")
-        if job.get("secrets") == "inherit":
+    def _use_workflow(self, job: Mapped, path: JsonPath, scope: Scope) -> None:
+        at: JsonPath = (*path, "uses")
+        text = self.text(job["uses"], at, "`uses`")
+        if not text:
+            self.refuse("`uses` is empty", at)
+        self.expressions(text, at, scope, "reference")
+        parsed = parse_uses(text)._replace(kind="workflow")
+        inputs = self.inputs(job.get("with"), (*path, "with"), scope)
+        self.reference(text, parsed, at, scope, inputs)
+        secrets, inherits = job.get("secrets"), job.get("secrets") == "inherit"
+        if parsed.local:
+            callee = repository_path(parsed.name)
+            self.calls.append(Call(callee, scope.stage, inside=False, secrets=secrets is not None))
+            self.give(callee, inputs, (*path, "with"), scope)
+        if inherits:
             self.book.secrets.append(
                 SecretUse(
-                    at=self.book.at("secrets", Spot(at)),
+                    at=self.book.at("secrets", Spot((*path, "secrets"))),
                     stage=scope.stage,
                     name="*",
                     all=True,
@@ -258,63 +410,35 @@ class _Workflow(GithubReader):
                 )
             )
             return
-        for name, value in self.mapping(job.get("secrets"), at, "`secrets`").items():
-            self.expressions(value, (*at, name), scope, "input")
+        for name, value in self.mapping(secrets, (*path, "secrets"), "`secrets`").items():
+            self.expressions(value, (*path, "secrets", name), scope, "input")
 
 
-class _Action(GithubReader):
-    def read(self) -> tuple[Facts, SourceMap]:
-        root = self.mapping(self.value, (), "an action")
-        path: JsonPath = ("runs",)
-        runs = self.mapping(root.get("runs"), path, "`runs`")
-        using = self.text(runs.get("using"), (*path, "using"), "`using`").lower()
-        if not using:
-            self.refuse("an action says with `runs.using` how it runs; this one does not", path)
-        scope = Scope(stage=ACTION_STAGE)
-        for name, value in root.items():
-            if name not in ("runs", "description", "name", "author", "branding"):
-                self.expressions(value, (name,), scope, "other")
-        has_source = False
-        if using == "composite":
-            has_source = self.steps(runs.get("steps"), (*path, "steps"), scope)
-        elif using == "docker":
-            self._docker(runs, path, scope)
-        self.book.stages.append(
-            StageFact(
-                at=self.book.at("stages", Spot(path)),
-                name=ACTION_STAGE,
-                group="",
-                kind="",
-                needs=[],
-                needs_kinds=[],
-                runner=[],
-                self_hosted=False,
-                environment="",
-                target="",
-                timeout_seconds=None,
-                explicit_timeout=True,  # the job that uses the action says
-                untrusted=False,
-                privileged=False,
-                outputs=list(self.mapping(root.get("outputs"), ("outputs",), "`outputs`")),
-                results=[],
-                has_source=has_source,
-            )
-        )
-        return self.book.close(self.map)
+class _AnyName(dict[str, Origin]):
+    """A matrix made by an expression: every name in it comes from there."""
 
-    def _docker(self, runs: Mapped, path: JsonPath, scope: Scope) -> None:
-        image = self.text(runs.get("image"), (*path, "image"), "`image`")
-        if image.startswith("docker://"):
-            parsed = parse_image(image.removeprefix("docker://"))
-        else:
-            parsed = ParsedReference("image", "", image, "", local=True, pinned=False)
-        self.reference(image, parsed, (*path, "image"), scope)
-        self.environment(runs.get("env"), (*path, "env"), scope)
-        self.expressions(runs.get("args"), (*path, "args"), scope, "input")
+    def __init__(self, origin: Origin) -> None:
+        super().__init__({"*": origin})
+        self._origin = origin
+
+    def get(self, name: str, default: Origin | None = None) -> Origin:  # type: ignore[override]  # one value for all
+        """Return the origin of all of them."""
+        return self._origin
 
 
 #: Fields of a job that are looked at one by one; in all others an expression is an expression.
 _JOB_FIELDS = frozenset(("if", "env", "steps", "container", "services", "with", "secrets", "uses", "permissions"))
+#: Filters of a trigger, with what stands before each name in the fact.
+_FILTERS = (("branches", ""), ("branches-ignore", "!"), ("tags", "refs/tags/"), ("tags-ignore", "!refs/tags/"))
+
+
+def _labels_in(text: str) -> list[str]:
+    """Return the labels that an expression in `runs-on` can yield, as far as they are written in it."""
+    spans = find_expressions(text)
+    if len(spans) != 1 or spans[0].end - spans[0].start != len(text):
+        return [text]
+    root = parse_expression(spans[0].inner).root
+    return (possible_texts(root) if root is not None else []) or [text]
 
 
 def _matrix_of(strategy: Mapped) -> dict[str, list[str]]:

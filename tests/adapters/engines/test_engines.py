@@ -9,8 +9,10 @@ from contextlib import AbstractContextManager
 import pytest
 
 from policyd.errors import EngineError, PolicyError
+from policyd.policy.chosen_settings import Chosen
 from policyd.policy.engine import Answer, PolicyEngine
 from policyd.policy.policy_set import PolicySet
+from policyd.policy.rule_settings import RuleSetting, SettingType, Tighter
 
 Engines = Callable[..., AbstractContextManager[PolicyEngine]]
 MakeSet = Callable[..., PolicySet]
@@ -73,8 +75,10 @@ def test_one_question_after_another_keeps_nothing_of_the_first(engines: Engines,
 
 
 def test_settings_are_seen_by_rules(engines: Engines, make_set: MakeSet) -> None:
-    code = 'deny contains {"message": name, "at": []} if some name in data.policyd.settings.a.names\n'
-    policy_set = make_set({"settings/a.json": b'{"names": ["x"]}'}, red=code)
+    code = 'deny contains {"message": name, "at": []} if some name in data.policyd.settings.a.red.names\n'
+    policy_set = make_set(red=code)
+    names = RuleSetting("names", SettingType.STRINGS, ("x",), Tighter.NONE, "d")
+    policy_set = policy_set.with_settings({("a.red", "names"): Chosen("a.red", names, ("x",), "here")})
 
     with engines(policy_set) as engine:
         (answer,) = engine.query(["policyd.a.red.deny"], b"{}").values()

@@ -27,9 +27,9 @@ def _steps(*lines: str, on: str = "push") -> Facts:
     return _facts(STEP.format(on=on) + "".join(f"      {line}\n" for line in lines))
 
 
-def _job(*lines: str, top: str = "") -> Facts:
+def _job(*lines: str, top: str = "", on: str = "push") -> Facts:
     body = "".join(f"    {line}\n" for line in lines)
-    return _facts(f"on: push\n{top}jobs:\n  job:\n    runs-on: ubuntu-latest\n    steps: []\n{body}")
+    return _facts(f"on: {on}\n{top}jobs:\n  job:\n    runs-on: ubuntu-latest\n    steps: []\n{body}")
 
 
 def _stage(facts: Facts) -> StageFact:
@@ -180,21 +180,59 @@ def test_references_are_all_that_comes_from_elsewhere() -> None:
 def test_expressions_say_where_they_land_and_whether_an_outsider_writes_them(
     lines: list[str], sink: str, untrusted: bool
 ) -> None:
-    (expression,) = _steps(*lines).expressions
+    (expression,) = _steps(*lines, on="pull_request_target").expressions
 
     assert (expression.sink, expression.untrusted) == (sink, untrusted)
+
+
+@pytest.mark.parametrize(
+    ("on", "context", "untrusted"),
+    [
+        ("push", "github.head_ref", False),
+        ("pull_request", "github.head_ref", True),
+        ("[push, pull_request]", "github.head_ref", True),
+        ("push", "github.event.head_commit.message", True),
+        ("push", "github.event.issue.title", False),
+        ("push", "github.ref_name", False),
+        ("issues", "github.event.issue.title", True),
+        ("issues", "toJSON(github.event)", True),
+        ("schedule", "toJSON(github.event)", False),
+        ("workflow_dispatch", "github.event.inputs.x", False),
+        ("workflow_dispatch", "inputs.x", False),
+        ("workflow_call", "github.event.issue.title", True),
+        ("workflow_call", "inputs.x", False),
+        ("brand_new_event", "github.event.issue.title", True),
+        ("workflow_run", "github.event.workflow_run.head_branch", True),
+        ("discussion_comment", "github.event.comment.body", True),
+    ],
+)
+def test_a_context_is_an_outsiders_text_where_an_event_carries_it(on: str, context: str, untrusted: bool) -> None:
+    (expression,) = _steps(f"- run: x ${{{{ {context} }}}}", on=on).expressions
+
+    assert expression.untrusted is untrusted
+
+
+def test_a_condition_that_only_another_event_meets_makes_a_context_empty() -> None:
+    facts = _steps(
+        "- {if: github.event_name == 'push', run: 'x ${{ github.head_ref }}'}",
+        "- {if: github.event_name != 'push', run: 'x ${{ github.head_ref }}'}",
+        on="[push, pull_request]",
+    )
+
+    assert [one.untrusted for one in facts.expressions if one.sink == "script"] == [False, True]
 
 
 def test_an_outsiders_text_stays_one_by_way_of_the_environment() -> None:
     facts = _job(
         "env: {B: '${{ env.A }}', C: fixed}",
         top="env: {A: '${{ github.event.issue.title }}', C: '${{ github.head_ref }}'}\n",
+        on="issues",
     )
     untrusted = {expression.text: expression.untrusted for expression in facts.expressions}
     assert untrusted["${{ env.A }}"]
 
     step = "- run: echo ${{ env.A }} ${{ env.B }} ${{ env.C }}"
-    text = STEP.format(on="push") + f"      {step}\n"
+    text = STEP.format(on="pull_request") + f"      {step}\n"
     text = text.replace("jobs:", "env: {A: '${{ github.head_ref }}', B: x, C: y}\njobs:")
     script = [one for one in _facts(text).expressions if one.sink == "script"]
     assert [one.untrusted for one in script] == [True, False, False]
@@ -203,7 +241,8 @@ def test_an_outsiders_text_stays_one_by_way_of_the_environment() -> None:
 def test_outputs_of_actions_that_hand_on_an_outsiders_text_are_untrusted() -> None:
     facts = _steps(
         "- {id: files, uses: tj-actions/changed-files@v45}",
-        "- run: echo ${{ steps.files.outputs.all_changed_files }} ${{ steps.other.outputs.x }}",
+        "- run: echo ${{ steps.files.outputs.all_changed_files }} ${{ steps.files.outputs.any_changed }}",
+        on="pull_request",
     )
 
     assert [one.untrusted for one in facts.expressions] == [True, False]
@@ -211,7 +250,7 @@ def test_outputs_of_actions_that_hand_on_an_outsiders_text_are_untrusted() -> No
 
 def test_outputs_of_a_job_hand_an_outsiders_text_on() -> None:
     facts = _facts(
-        "on: push\njobs:\n  a:\n    runs-on: x\n    outputs: {t: '${{ github.head_ref }}', n: '${{ github.sha }}'}\n"
+        "on: pull_request\njobs:\n  a:\n    runs-on: x\n    outputs: {t: '${{ github.head_ref }}', n: '${{ github.sha }}'}\n"
         "    steps: []\n  b:\n    runs-on: x\n    needs: a\n    steps:\n"
         "      - run: x ${{ needs.a.outputs.t }} ${{ needs.a.outputs.n }}\n"
     )
@@ -307,10 +346,18 @@ def test_inherited_secrets_are_all_of_them() -> None:
         ("issue_comment", "{ref: '${{ steps.pr.outputs.head_sha }}'}", True),
         ("pull_request_target", "{ref: main}", False),
         ("pull_request_target", "{fetch-depth: 0}", False),
-        ("pull_request", "{ref: '${{ github.event.pull_request.head.sha }}'}", False),
+        ("pull_request", "{ref: '${{ github.event.pull_request.head.sha }}'}", True),
+        ("pull_request", "{}", True),
+        ("[push, pull_request]", "{}", True),
+        ("push", "{}", False),
+        ("push", "{ref: '${{ github.event.pull_request.head.sha }}'}", False),
+        ("pull_request_target", "{ref: '${{ github.sha }}'}", False),
+        ("pull_request", "{ref: '${{ github.sha }}'}", True),
+        ("workflow_dispatch", "{ref: 'refs/pull/${{ inputs.number }}/head'}", True),
+        ("workflow_dispatch", "{ref: '${{ inputs.ref }}'}", False),
     ],
 )
-def test_a_checkout_of_an_outsiders_code_with_privileges_is_untrusted(on: str, options: str, untrusted: bool) -> None:
+def test_a_checkout_that_can_bring_in_an_outsiders_code_is_untrusted(on: str, options: str, untrusted: bool) -> None:
     (checkout,) = _steps(f"- {{uses: actions/checkout@v4, with: {options}}}", on=on).checkouts
 
     assert checkout.untrusted is untrusted
@@ -330,7 +377,18 @@ def test_a_checkout_keeps_its_credentials_unless_told_otherwise(option: str, per
     ("script", "untrusted"),
     [
         ("gh pr checkout 3", [True]),
-        ("git fetch origin pull/3/head:pr", [True]),
+        ("git fetch origin pull/3/head:pr", []),
+        ("git fetch origin pull/3/head:pr; git checkout pr", [True]),
+        ("git fetch origin pull/3/head && git checkout FETCH_HEAD", [True]),
+        ("git fetch origin pull/3/head && git checkout -b new FETCH_HEAD", [True]),
+        ("git fetch origin pull/3/head:pr; git diff main pr", []),
+        ("git remote add fork $HEAD; git fetch fork; git merge fork/main", [True]),
+        ("git pull origin pull/3/merge", [True]),
+        ("git clone $HEAD x", [True]),
+        ("git clone https://github.com/o/r", []),
+        ("gh pr diff 3 | git apply", [True]),
+        ("gh pr diff 3", []),
+        ("git checkout ${{ github.event.pull_request.base.sha }}", []),
         ("git checkout ${{ github.event.pull_request.head.sha }}", [True]),
         ("git checkout $HEAD", [True]),
         ('git -C x checkout "${HEAD}"', [True]),
@@ -478,11 +536,14 @@ def test_more_facts_than_can_be_weighed_are_refused() -> None:
 
 def test_every_fact_has_a_place_in_the_file() -> None:
     read = _read(
-        "on: [push]\nenv: {A: '${{ github.head_ref }}'}\njobs:\n  a:\n    runs-on: x\n    if: x\n    container: i\n"
+        "on: [pull_request]\nenv: {A: '${{ github.head_ref }}'}\njobs:\n  a:\n    runs-on: x\n    if: x\n"
+        "    container: i\n    outputs: {t: '${{ github.head_ref }}'}\n"
         "    steps:\n      - uses: actions/checkout@v4\n        with: {t: '${{ secrets.X }}'}\n      - run: make\n"
+        "      - uses: actions/upload-artifact@v4\n      - uses: actions/cache@v4\n"
+        "  b: {needs: a, runs-on: x, steps: [{run: 'x ${{ needs.a.outputs.t }}'}]}\n"
     )
     for kind in Facts.model_fields:
         facts = getattr(read.facts, kind)
-        assert facts, kind
+        assert facts or kind == "effects", kind
         for fact in facts:
             assert read.source_map.place(fact.at) is not None

@@ -6,20 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policyd.pipeline.github.conditions import checks_spoofable_actor
+from policyd.pipeline.github.contexts import OUTSIDERS_TEXTS, find_text_events
 from policyd.pipeline.github.expressions import (
-    UNTRUSTED_CONTEXTS,
-    checks_spoofable_actor,
     find_expressions,
-    holds_untrusted,
     is_always_true,
-    is_untrusted,
     parse_expression,
+    possible_texts,
 )
+
+TEXTS = [path for paths in OUTSIDERS_TEXTS.values() for path in paths]
 
 
 def _yields_untrusted(text: str) -> bool:
     parsed = parse_expression(text)
-    return any(map(is_untrusted, parsed.flowing)) or any(map(holds_untrusted, parsed.whole))
+    return any(map(find_text_events, parsed.flowing)) or any(find_text_events(one, whole=True) for one in parsed.whole)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_checks_of_a_bots_name_that_others_run_under(text: str, spoofable: bool)
 
 
 def test_every_context_of_the_list_is_untrusted_however_it_is_indexed() -> None:
-    for path in UNTRUSTED_CONTEXTS:
+    for path in (text.split(".") for text in TEXTS):
         assert _yields_untrusted(".".join(step if step != "*" else "x" for step in path))
         assert _yields_untrusted(
             path[0] + "".join("[0]" if step == "*" else f"['{step.upper()}']" for step in path[1:])
@@ -168,3 +169,58 @@ def test_any_text_is_parsed_or_not_and_never_raises(text: str) -> None:
     parse_expression(text)
     for span in find_expressions("${{" + text):
         parse_expression(span.inner)
+
+
+@pytest.mark.parametrize(
+    ("text", "constant", "computed", "ternary", "substring"),
+    [
+        ("'make'", True, False, False, False),
+        ("format('{0}k', 'ma')", True, False, False, False),
+        ("'${{'", False, False, False, False),
+        ("true", False, False, False, False),
+        ("fromJSON('[1]')", False, False, False, False),
+        ("hashFiles('x')", False, False, False, False),
+        ("secrets[matrix.name]", False, True, False, False),
+        ("secrets['NAME']", False, False, False, False),
+        ("a.b[0]", False, False, False, False),
+        ("x && '' || 'y'", False, False, True, False),
+        ("x && false || y", False, False, True, False),
+        ("x && 'a' || 'y'", False, False, False, False),
+        ("x && y || z", False, False, False, False),
+        ("contains('refs/heads/main refs/heads/dev', github.ref)", False, False, False, True),
+        ("contains(env.NAMES, github.actor)", False, False, False, True),
+        ("contains(fromJSON('[\"a\"]'), github.actor)", False, False, False, False),
+        ("contains(github.event.comment.body, '/x')", False, False, False, False),
+        ("contains('abc', matrix.x)", False, False, False, True),
+    ],
+)
+def test_expressions_that_mislead_are_told(
+    text: str, constant: bool, computed: bool, ternary: bool, substring: bool
+) -> None:
+    parsed = parse_expression(text)
+
+    assert (parsed.constant, parsed.computed) == (constant, computed)
+    assert (parsed.ternary, parsed.substring) == (ternary, substring)
+
+
+def test_functions_are_named_in_lower_case() -> None:
+    assert parse_expression("ToJson(format('{0}', x))").functions == ("tojson", "format")
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("'a'", ["a"]),
+        ("x && 'a' || 'b'", ["a", "b"]),
+        ("fromJSON('[\"a\", \"b\"]')", ["a", "b"]),
+        ("x && fromJSON('[\"a\"]') || 'c'", ["a", "c"]),
+        ("fromJSON('[')", []),
+        ("x", []),
+        ("''", []),
+    ],
+)
+def test_texts_that_an_expression_can_yield_are_found(text: str, values: list[str]) -> None:
+    root = parse_expression(text).root
+
+    assert root is not None
+    assert possible_texts(root) == values

@@ -1,0 +1,115 @@
+"""What follows from the facts of a pipeline once all of them are there, for every CI system alike.
+
+What a stage is for, which purposes come before it, what runs of a checkout or of a downloaded artifact afterwards, and
+whether what a cache holds is released. A front end that knows better says so itself: what it wrote down stays.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Protocol, get_args
+
+from policyd.models.base import JsonPath
+from policyd.models.facts import ArtifactUse, Cache, Checkout, Effect, Purpose, Reference, SecretUse, StageFact
+from policyd.pipeline.needs import purposes_needed
+
+#: Sorts facts of all lists as things happen: one number for each script, setting or component, then the place inside.
+Order = tuple[int, int]
+
+_PURPOSES = frozenset(get_args(Purpose))
+#: Credentials that a system makes for each run.
+_OWN_TOKENS = frozenset(("github_token", "github.token", "ci_job_token", "system.accesstoken", "system_accesstoken"))
+
+
+class Collected(Protocol):
+    """The lists of facts that conclusions are drawn from, and written back to."""
+
+    stages: list[StageFact]
+    effects: list[Effect]
+    references: list[Reference]
+    checkouts: list[Checkout]
+    artifacts: list[ArtifactUse]
+    caches: list[Cache]
+    secrets: list[SecretUse]
+
+
+def conclude(facts: Collected, orders: Mapping[str, Sequence[Order]]) -> None:
+    """Fill in what follows from `facts`; `orders` says for each list when its facts happen."""
+    _conclude_stages(facts)
+    _conclude_caches(facts)
+    ran = _what_runs(facts, orders)
+    facts.checkouts[:] = [
+        checkout.model_copy(update=_after(checkout.at, ran.get(checkout.stage, []), orders)) if not checkout.runs else checkout
+        for checkout in facts.checkouts
+    ]
+    facts.artifacts[:] = [
+        use.model_copy(update=_after(use.at, ran.get(use.stage, []), orders))
+        if use.direction == "download" and not use.runs
+        else use
+        for use in facts.artifacts
+    ]
+
+
+def _conclude_stages(facts: Collected) -> None:
+    """Say of each stage what it is for, which purposes come before it, and whether it has secrets."""
+    found: dict[str, set[Purpose]] = defaultdict(set)
+    for effect in facts.effects:
+        if effect.kind in _PURPOSES:
+            found[effect.stage].add(effect.kind)  # type: ignore[arg-type]  # one of both
+    with_secrets = {secret.stage for secret in facts.secrets if secret.name.lower() not in _OWN_TOKENS}
+    purposes: dict[str, set[Purpose]] = defaultdict(set)
+    needs: dict[str, list[str]] = defaultdict(list)
+    for stage in facts.stages:
+        own: set[Purpose] = {stage.kind} if stage.kind else found[stage.name] | set(stage.purposes)  # type: ignore[arg-type]
+        purposes[stage.name] |= own
+        needs[stage.name] += stage.needs
+    before = purposes_needed(needs, purposes)
+    facts.stages[:] = [
+        stage.model_copy(
+            update={
+                "purposes": sorted(purposes[stage.name]),
+                "needs_kinds": before[stage.name],
+                "has_secrets": stage.has_secrets or stage.name in with_secrets or "" in with_secrets,
+            }
+        )
+        for stage in facts.stages
+    ]
+
+
+def _conclude_caches(facts: Collected) -> None:
+    releasing = {stage.name for stage in facts.stages if not {"publish", "deploy"}.isdisjoint(stage.purposes)}
+    facts.caches[:] = [
+        cache.model_copy(update={"publishes": True}) if cache.stage in releasing and not cache.publishes else cache
+        for cache in facts.caches
+    ]
+
+
+_Run = tuple[Order, str, JsonPath]
+
+
+def _what_runs(facts: Collected, orders: Mapping[str, Sequence[Order]]) -> dict[str, list[_Run]]:
+    """Return for each stage what runs code of the working tree, as it happens."""
+    if not facts.checkouts and not facts.artifacts:
+        return {}
+    ran: dict[str, list[_Run]] = defaultdict(list)
+    for effect in facts.effects:
+        if effect.kind == "runs-workspace":
+            ran[effect.stage].append((_order_of(effect.at, orders), effect.detail, effect.at))
+    for reference in facts.references:
+        if reference.local and reference.kind == "action":
+            ran[reference.stage].append((_order_of(reference.at, orders), reference.text, reference.at))
+    for runs in ran.values():
+        runs.sort()
+    return ran
+
+
+def _order_of(at: JsonPath, orders: Mapping[str, Sequence[Order]]) -> Order:
+    return orders[str(at[0])][int(at[1])]
+
+
+def _after(at: JsonPath, ran: Sequence[_Run], orders: Mapping[str, Sequence[Order]]) -> dict[str, object]:
+    """Return `runs` and `runs_at` of what stands at `at`: the first thing that runs after it."""
+    index = bisect_right(ran, _order_of(at, orders), key=lambda run: run[0])
+    return {"runs": ran[index][1], "runs_at": ran[index][2]} if index < len(ran) else {}

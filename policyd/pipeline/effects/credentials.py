@@ -1,0 +1,129 @@
+"""Passwords, keys and tokens that are written out, and credentials that are left lying."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from policyd.pipeline.effects.found import FoundEffect
+from policyd.pipeline.effects.seen import Seen
+from policyd.pipeline.effects.values import names_secret
+
+#: What issuers made recognisable.
+_FORMATS = (
+    ("a GitHub token", r"gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60}"),
+    ("a GitLab token", r"gl(?:pat|ptt|dt|rt|cbt|soat)-[A-Za-z0-9_-]{20}"),
+    ("an AWS access key", r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])"),
+    ("a Slack token", r"xox[abprs]-[A-Za-z0-9-]{10}"),
+    ("a Slack webhook", r"hooks\.slack\.com/services/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{16}"),
+    ("a Google API key", r"AIza[A-Za-z0-9_-]{35}"),
+    ("a Stripe key", r"[sr]k_live_[A-Za-z0-9]{20}"),
+    ("an npm token", r"npm_[A-Za-z0-9]{36}"),
+    ("a PyPI token", r"pypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{20}"),
+    ("a private key", r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+    ("a Docker Hub token", r"dckr_pat_[A-Za-z0-9_-]{20}"),
+    ("a SendGrid key", r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
+    ("a Databricks token", r"dapi[0-9a-f]{32}"),
+    ("a DigitalOcean token", r"dop_v1_[0-9a-f]{64}"),
+    ("a Hugging Face token", r"hf_[A-Za-z]{34}"),
+    ("an Azure storage key", r"AccountKey=[A-Za-z0-9+/]{80,}={0,2}"),
+)
+_ANY_FORMAT = re.compile("|".join(f"(?P<f{index}>{pattern})" for index, (_, pattern) in enumerate(_FORMATS)))
+_HINT = re.compile(r"gh[pousr]_|github_pat_|gl[a-z]+-|AKIA|ASIA|xox|hooks\.slack|AIza|k_live_|npm_|pypi-A|-----BEGIN|dckr_|SG\.|dapi|dop_v1|hf_|AccountKey")
+_NAMES = re.compile(
+    r"(?:^|[_-])(?:password|passwd|pwd|passphrase|secret|token|api[_-]?key|apikey|(?:secret|private|access|signing|encryption)[_-]?key(?:[_-]id)?)$",
+    re.I,
+)
+_LOOKS_MADE = re.compile(r"[A-Za-z0-9+/=_.:!@#%^*&?-]{8,}\Z")
+_PLACEHOLDER = re.compile(
+    r"test|dummy|example|sample|fake|change-?_?me|placeholder|password|secret|your|xxxx|local|default|postgres|mysql|admin|guest|root"
+    r"|mock|demo|redacted|://|12345|abc123|foobar|\*\*\*|\$\(|\$\{|%[A-Z_]+%|\bnone\b|true|false",
+    re.I,
+)
+_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@'\"$<{]*:([^/\s@'\"]+)@")
+_LITERAL_OPTIONS: dict[str, tuple[str, ...]] = {
+    "docker": ("-p", "--password"),
+    "podman": ("-p", "--password"),
+    "buildah": ("-p", "--password"),
+    "helm": ("--password",),
+    "twine": ("-p", "--password"),
+    "sshpass": ("-p",),
+    "az": ("-p", "--password"),
+    "curl": ("-u", "--user"),
+    "cf": ("-p",),
+    "oc": ("--token", "-p", "--password"),
+    "nuget": ("-ApiKey",),
+    "dotnet": ("--api-key",),
+    "mysql": ("--password",),
+    "argocd": ("--password",),
+}
+
+
+def find_format(text: str) -> str:
+    """Return what a credential in `text` is, if its issuer made it recognisable; "" if there is none."""
+    if _HINT.search(text) is None:
+        return ""
+    found = _ANY_FORMAT.search(text)
+    return _FORMATS[int((found.lastgroup or "f0")[1:])][0] if found else ""
+
+
+def looks_like_credential(name: str, value: str) -> bool:
+    """Say whether a variable's name says that it is secret and its value looks made by a machine."""
+    return (
+        _NAMES.search(name) is not None
+        and _LOOKS_MADE.match(value) is not None
+        and re.search(r"[0-9]", value) is not None
+        and re.search(r"[A-Za-z]", value) is not None
+        and _PLACEHOLDER.search(value) is None
+    )
+
+
+def find_credential(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield credentials that are written out in a command, and those that it leaves lying."""
+    text = seen.command.text
+    known = find_format(text) or (find_format(seen.command.stdin) if seen.command.stdin else "")
+    if known:
+        yield seen.found("literal-credential", known, secret=False)
+    else:
+        yield from _literal(seen)
+    for one in seen.command.sets:
+        if looks_like_credential(one.name, one.value):
+            yield seen.found("literal-credential", one.name, secret=False, confidence="medium")
+    yield from _left_lying(seen)
+
+
+def _literal(seen: Seen) -> Iterator[FoundEffect]:
+    options = _LITERAL_OPTIONS.get(seen.program)
+    if options and (seen.program not in ("docker", "podman", "buildah", "az") or seen.verb in ("login", "acr", "sp")):
+        value = seen.value(*options) or ""
+        if seen.program == "curl":
+            value = value.partition(":")[2]
+        if _is_literal(value):
+            yield seen.found("literal-credential", f"the password of {seen.program}", secret=False)
+            return
+    if "@" in seen.command.text:
+        found = _IN_URL.search(seen.command.text)
+        if found and _is_literal(found[1]) and not _PLACEHOLDER.search(found[1]) and found[1] != "x-oauth-basic":
+            yield seen.found("literal-credential", "a password in an address", secret=False, confidence="medium")
+
+
+def _is_literal(value: str) -> bool:
+    return len(value) > 3 and re.search(r"[$%`{]|\*\*\*|^-", value) is None
+
+
+def _left_lying(seen: Seen) -> Iterator[FoundEffect]:
+    text = seen.command.text
+    has_secret = bool(seen.secrets) or names_secret(text) or names_secret(seen.command.stdin)
+    if seen.program == "git":
+        verb = seen.verb
+        if verb in ("clone", "remote", "config", "push", "submodule") and re.search(r"://[^/\s@'\"]*\$[^/\s@'\"]*@", text):
+            if verb != "push":
+                yield seen.found("persists-credentials", f"git {verb}", secret=True)
+        elif verb == "config" and re.search(r"extraheader\b.*(?:authorization|bearer|basic)", text, re.I) and has_secret:
+            yield seen.found("persists-credentials", "git config", secret=True)
+        elif verb == "config" and re.search(r"credential\.helper[\s=]+[\"']?store", text):
+            yield seen.found("persists-credentials", "git config", secret=has_secret)
+    elif has_secret:
+        for file in seen.command.writes_to:
+            if re.search(r"(?:\.git-credentials|\.netrc|\.npmrc|\.pypirc|\.yarnrc(?:\.yml)?|credentials\.json|\.env)\Z", file):
+                yield seen.found("persists-credentials", file, secret=True, confidence="medium")

@@ -1,0 +1,162 @@
+"""What is fetched and run unverified, and what is fetched without encryption."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from policyd.pipeline.effects.found import FoundEffect
+from policyd.pipeline.effects.hosts import URL, is_near
+from policyd.pipeline.effects.seen import Seen
+from policyd.pipeline.shell import SHELLS, ShellCommand, program_name
+
+FETCHERS = frozenset(
+    ("curl", "wget", "aria2c", "fetch", "http", "https", "axel", "iwr", "irm", "Invoke-WebRequest", "Invoke-RestMethod")
+)
+_RUN_ANYTHING = SHELLS | {"eval", "source", ".", "pwsh", "powershell", "iex", "Invoke-Expression", "$SHELL", "${SHELL}"}
+#: They read documents as often as code, and run it when they are given no program of their own.
+_READ_PROGRAMS = frozenset(("python", "python2", "python3", "perl", "ruby", "node", "php"))
+_VERIFIERS = frozenset(
+    ("cosign", "gpg", "gpgv", "gpg2", "minisign", "rsign", "signify", "slsa-verifier", "sigstore", "rekor-cli", "b2sum")
+)
+_SUMS = re.compile(r"(?:sha\d+|b2|b3|md5)sum|shasum|Get-FileHash|certutil|openssl")
+_INSTALLERS = frozenset(("dpkg", "rpm", "apt", "apt-get", "dnf", "yum", "installer", "msiexec", "apk"))
+_CODE = re.compile(r"\b(?:exec|eval)\s*\(.*(?:urlopen|requests\.get|fetch\()|(?:urlopen|requests\.get).*\b(?:exec|eval)\s*\(", re.S)
+_POWERSHELL_FETCH = re.compile(r"DownloadString|Invoke-WebRequest|\biwr\b|\birm\b|Invoke-RestMethod|\bcurl\b|\bwget\b", re.I)
+#: What keeps what it fetches: packages, code, images.
+_KEEPERS = frozenset(
+    ("wget", "git", "pip", "npm", "pnpm", "yarn", "gem", "go", "cargo", "helm", "aria2c", "uv", "bundle", "composer")
+)
+
+
+def find_download(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield what a command that fetches does with what arrives."""
+    command = seen.command
+    target = _address(seen.args)
+    if command.pipes_to:
+        if command.pipes_to in _RUN_ANYTHING or (command.pipes_to in _READ_PROGRAMS and _reads_program(seen)):
+            yield seen.found("download-run", target)
+        return
+    file = _saved_as(seen)
+    if not file:
+        return
+    how = _how_it_runs(seen, file)
+    if how:
+        yield seen.found("download-run", target, confidence="high" if how == "run" else "medium")
+
+
+def find_inline_download(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield a download that an interpreter's own code makes and runs."""
+    if seen.program in ("iex", "Invoke-Expression"):
+        if _POWERSHELL_FETCH.search(seen.command.text):
+            yield seen.found("download-run", _address([seen.command.text]))
+    elif seen.program == "deno":
+        if seen.verb == "run" and any(word.startswith(("http://", "https://")) for word in seen.args):
+            yield seen.found("download-run", _address(seen.args))
+    elif _CODE.search(" ".join([*seen.args, seen.command.stdin])):
+        yield seen.found("download-run", _address([seen.command.text, seen.command.stdin]))
+
+
+def find_insecure_url(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield addresses without encryption from which a command keeps something."""
+    if "://" not in seen.command.text:
+        return
+    for word in seen.args:
+        for found in URL.finditer(word):
+            if found["scheme"] in ("http", "git", "ftp") and not is_near(found["host"]):
+                if seen.program in _KEEPERS or _keeps(seen):
+                    yield seen.found("insecure-url", found[0])
+                return
+
+
+def _keeps(seen: Seen) -> bool:
+    if seen.program not in FETCHERS:
+        return False
+    if seen.command.pipes_to:
+        return True
+    file = _saved_as(seen)
+    return bool(file) and file not in ("/dev/null", "-", "$null", "NUL")
+
+
+def _address(words: list[str]) -> str:
+    for word in words:
+        found = URL.search(word)
+        if found:
+            return found[0]
+    return next((word for word in words if word[:1] == "$"), "")
+
+
+def _reads_program(seen: Seen) -> bool:
+    for command in seen.after():
+        if command.program == seen.command.pipes_to:
+            return len(command.argv) == 1 or command.argv[1] == "-"
+    return False
+
+
+def _saved_as(seen: Seen) -> str:
+    """Return the file that a download is saved to; "" if it is none."""
+    args = seen.args
+    if seen.program == "wget":
+        file = seen.value("-O", "--output-document")
+        if file is None:
+            file = next((word[2:] for word in args if word.startswith("-O") and len(word) > 2), None)
+        if file is None:
+            file = next((word[-1:] and args[i + 1] for i, word in enumerate(args[:-1]) if re.match(r"-[a-zA-Z]+O\Z", word)), None)
+        if file is None and not any(word.startswith(("--spider", "-i")) for word in args):
+            file = _last_part(_address(args))
+        return "" if file in ("-", None) else file
+    if seen.program == "curl":
+        for index, word in enumerate(args):
+            if word in ("-o", "--output") or re.match(r"-[a-zA-Z#0-9]*o\Z", word):
+                return args[index + 1] if index + 1 < len(args) else ""
+            if word.startswith("--output="):
+                return word.partition("=")[2]
+            if word in ("-O", "--remote-name", "-J") or re.match(r"-[a-zA-Z#]*O[a-zA-Z]*\Z", word):
+                return _last_part(_address(args))
+    if seen.program in ("iwr", "irm", "Invoke-WebRequest", "Invoke-RestMethod"):
+        return seen.value("-OutFile", "-Outfile", "-outfile", "-o") or ""
+    return seen.command.writes_to[0] if seen.command.writes_to and seen.command.saved else ""
+
+
+def _last_part(address: str) -> str:
+    return address.partition("?")[0].rstrip("/").rsplit("/", 1)[-1]
+
+
+def _how_it_runs(seen: Seen, file: str) -> str:
+    """Say how a saved file is run later in the script ("run", "made executable"), "" if it isn't or is verified first."""
+    name = _plain(file)
+    executable = False
+    for command in seen.after():
+        if _verifies(command):
+            return ""
+        argv = command.argv
+        if command.program == "chmod":
+            executable |= any(_plain(word) == name for word in argv[1:]) and any("x" in word or word[:1] == "7" for word in argv[1:2])
+        elif command.program in ("mv", "cp", "install") and any(_plain(word) == name for word in argv[1:-1]):
+            executable |= command.program == "install"
+            name = _plain(argv[-1]) if not argv[-1].endswith(("/", "/bin")) else name
+        elif _plain(argv[0]) == name or (
+            (command.program in _RUN_ANYTHING or program_name(argv[0]) in _READ_PROGRAMS)
+            and any(_plain(word) == name for word in argv[1:3])
+        ):
+            return "run"
+        elif command.program in _INSTALLERS and any(_plain(word) == name for word in argv[1:]):
+            return "run"
+    return "made executable" if executable else ""
+
+
+def _plain(word: str) -> str:
+    word = word.removeprefix("./").removeprefix(".\\")
+    return word.rsplit("/", 1)[-1] if not word.endswith("/") else word
+
+
+def _verifies(command: ShellCommand) -> bool:
+    program, argv = command.program, command.argv
+    if _SUMS.match(program):
+        # A sum that is compared: with a list, or in a test.
+        return command.captured or command.pipes_to != "" or bool({"-c", "--check", "dgst", "-verify"} & set(argv)) or program == "Get-FileHash" or any(
+            word.startswith("-") and not word.startswith("--") and "c" in word for word in argv[1:]
+        )
+    if program in _VERIFIERS:
+        return program != "gpg" or any("verify" in word for word in argv)
+    return program == "gh" and argv[1:2] == ["attestation"] or (program in ("[", "[[") and "sum" in command.text)

@@ -1,0 +1,75 @@
+"""Writes that set variables, the path or outputs of steps.
+
+GitHub's and Tekton's go to files, Azure's and GitHub's withdrawn ones are lines of the log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from policyd.models.facts import EffectKind
+from policyd.pipeline.effects.found import FoundEffect
+from policyd.pipeline.effects.seen import Seen
+
+_FILE = re.compile(r"(?:\$(?:env:)?\{?(?:env:)?|%)(GITHUB_ENV|GITHUB_PATH|GITHUB_OUTPUT|GITHUB_STATE|BASH_ENV)\b", re.I)
+_RESULT = re.compile(r"\$\((?:step\.)?results\.([A-Za-z0-9_.-]+)\.path\)|/tekton/results/([A-Za-z0-9_.-]+)")
+_KINDS: dict[str, EffectKind] = {
+    "GITHUB_ENV": "environment-write",
+    "GITHUB_PATH": "environment-write",
+    "BASH_ENV": "environment-write",
+    "GITHUB_OUTPUT": "output-write",
+    "GITHUB_STATE": "output-write",
+}
+_PRINTS = frozenset(("echo", "printf", "Write-Host", "Write-Output", "write-host", "write-output", "print", "cat", "tee"))
+_WRITES = frozenset(("tee", "Out-File", "Add-Content", "Set-Content", "out-file", "add-content", "set-content", "sed", "cp", "mv", "dd"))
+_IN_CODE = re.compile(r"(?:environ|getenv|env)[\[.(]*\s*['\"]?(GITHUB_ENV|GITHUB_PATH|GITHUB_OUTPUT)\b")
+_AZURE = re.compile(r"##vso\[(task\.setvariable|task\.prependpath)([^\]]*)\]([^'\"\n]*)", re.I)
+_WITHDRAWN = re.compile(r"::(set-env|add-path|set-output|save-state)[ :]")
+
+
+def find_environment_write(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield what a command writes for later steps."""
+    command = seen.command
+    targets = command.writes_to
+    if seen.program in _WRITES:
+        targets = [*targets, *seen.args]
+    for target in targets:
+        found = _FILE.search(target) if "_" in target else None
+        result = None if found else _RESULT.search(target)
+        if found:
+            name = found[1].upper()
+            yield _write(seen, _KINDS[name], name)
+        elif result:
+            yield _write(seen, "output-write", result[1] or result[2])
+    text = command.text if not command.stdin else command.text + "\n" + command.stdin
+    if "##vso[" in text or "##VSO[" in text:
+        yield from _azure(seen, text)
+    if "::" in text and seen.program not in ("grep", "sed"):
+        for withdrawn in dict.fromkeys(found[1] for found in _WITHDRAWN.finditer(text)):
+            yield seen.found("deprecated-command", withdrawn)
+            yield _write(seen, "environment-write" if withdrawn in ("set-env", "add-path") else "output-write", withdrawn)
+    if command.program == seen.shell and command.stdin:
+        for name in dict.fromkeys(found[1] for found in _IN_CODE.finditer(command.stdin)):
+            yield _write(seen, _KINDS[name], name)
+
+
+def _write(seen: Seen, kind: EffectKind, detail: str) -> FoundEffect:
+    command = seen.command
+    # What other programs print is made while they run, and so is what comes down a pipe from them.
+    made = seen.program not in _PRINTS or (seen.program == "cat" and len(command.argv) > 1)
+    made |= command.fed_by != "" and command.fed_by not in _PRINTS
+    received = bool(command.receives & seen.known_tainted)
+    return seen.found(kind, detail, computed=seen.computed or made, untrusted=seen.untrusted or received)
+
+
+def _azure(seen: Seen, text: str) -> Iterator[FoundEffect]:
+    for found in _AZURE.finditer(text):
+        name, settings = found[1].lower(), found[2].lower().replace(" ", "")
+        if name == "task.setvariable" and "isoutput=true" in settings:
+            yield seen.found("output-write", found[1])
+        else:
+            yield seen.found("environment-write", found[1])
+        value = found[3].strip()
+        if "issecret=true" in settings and re.fullmatch(r"[^$%]{4,}", value):
+            yield seen.found("literal-credential", "a value declared a secret", confidence="medium")

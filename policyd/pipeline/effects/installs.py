@@ -1,0 +1,199 @@
+"""Packages and images taken by a name whose meaning can change.
+
+An operating system's signed packages (apt, dnf, apk) are left out: their distribution names and signs the bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from policyd.pipeline.effects.found import FoundEffect
+from policyd.pipeline.effects.seen import Seen
+
+_PYTHON_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[A-Za-z0-9,._ -]*\])?(?:[=<>!~ ].*)?\Z")
+_NODE_PACKAGE = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._-]+)?(?:@[^/]*)?\Z")
+_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
+_REMOTE = re.compile(r"(?:git\+|https?://|git://|github:|ssh://)")
+_COMMIT = re.compile(r"[@#][0-9a-f]{40}\b")
+_PIP_VALUES = frozenset(
+    "-r --requirement -c --constraint -i --index-url --extra-index-url -f --find-links -t --target --prefix --root"
+    " --trusted-host --platform --python-version --proxy --timeout --retries --cache-dir --log --src --upgrade-strategy"
+    " --no-binary --only-binary --progress-bar --python --abi --implementation -e --editable --index --default-index"
+    " --config-settings -C --exclude-newer --with --from --spec --pip-args --group --extra -p".split()
+)
+_NODE_VALUES = frozenset("--prefix --registry --tag -C --dir --filter --cwd --loglevel --omit --workspace -w --cache".split())
+#: Come with the interpreter; their version is the runner's choice anyway.
+_TOOLS_OF_PIP = frozenset(("pip", "setuptools", "wheel"))
+_INSTALL_VERBS = frozenset(("install", "i", "add"))
+
+
+def find_unlocked_install(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield packages that a command installs by name, not from a lock file with hashes."""
+    finder = _FINDERS.get(seen.program)
+    if finder is None and seen.wrapper in ("npx", "bunx"):
+        finder = None
+    if seen.wrapper in ("npx", "bunx"):
+        yield from _run_by_name(seen)
+    if finder:
+        yield from finder(seen)
+
+
+def _run_by_name(seen: Seen) -> Iterator[FoundEffect]:
+    argv = seen.command.argv
+    words = [word for word in argv[1:] if not word.startswith("-")]
+    given = [argv[i + 1] for i, word in enumerate(argv[:-1]) if word in ("-p", "--package")] or words[:1]
+    forced = not {"-y", "--yes", "-p", "--package"}.isdisjoint(argv) or seen.wrapper == "bunx"
+    for word in given:
+        if word.startswith((".", "$")) or _COMMIT.search(word) or "--no-install" in argv:
+            continue
+        if forced or "@" in word[1:]:
+            yield seen.found("unlocked-install", word)
+
+
+def _pip(seen: Seen) -> Iterator[FoundEffect]:
+    operands = seen.operands(_PIP_VALUES)
+    if operands[:1] != ["install"] and operands[:1] != ["download"] and operands[:1] != ["wheel"]:
+        return
+    yield from _python_packages(seen, operands[1:])
+
+
+def _python_packages(seen: Seen, packages: list[str]) -> Iterator[FoundEffect]:
+    if seen.has("--require-hashes", "--no-index"):
+        return
+    for word in packages:
+        if _REMOTE.match(word) or " @ " in word:
+            if not _COMMIT.search(word) and "#sha256=" not in word:
+                yield seen.found("unlocked-install", word)
+        elif _PYTHON_PACKAGE.match(word) and not word.endswith((".whl", ".gz", ".zip")):
+            if re.split(r"[=<>!~\[ ]", word, maxsplit=1)[0].lower() not in _TOOLS_OF_PIP:
+                yield seen.found("unlocked-install", word)
+
+
+def _uv(seen: Seen) -> Iterator[FoundEffect]:
+    operands = seen.operands(_PIP_VALUES)
+    if operands[:2] in (["pip", "install"], ["tool", "install"], ["tool", "run"]):
+        packages = operands[2:] if operands[1] == "install" else operands[2:3]
+        yield from _python_packages(seen, packages)
+
+
+def _first(seen: Seen) -> Iterator[FoundEffect]:
+    operands = seen.operands(_PIP_VALUES)
+    if seen.program == "pipx":
+        if operands[:1] not in (["install"], ["run"], ["inject"]):
+            return
+        operands = operands[1:]
+    chosen = seen.value("--from", "--spec")
+    yield from _python_packages(seen, [chosen] if chosen else operands[:1])
+
+
+def _poetry(seen: Seen) -> Iterator[FoundEffect]:
+    operands = seen.operands()
+    if operands[:1] == ["self"] and operands[1:2] in (["add"], ["install"]):
+        yield from _python_packages(seen, operands[2:])
+
+
+def _conda(seen: Seen) -> Iterator[FoundEffect]:
+    operands = seen.operands(frozenset(("-n", "--name", "-c", "--channel", "-p", "--prefix", "-f", "--file")))
+    if operands[:1] == ["install"] or operands[:1] == ["create"]:
+        for word in operands[1:]:
+            if _PYTHON_PACKAGE.match(word) and word.partition("=")[0] != "python":
+                yield seen.found("unlocked-install", word)
+
+
+def _node(seen: Seen) -> Iterator[FoundEffect]:
+    operands = seen.operands(_NODE_VALUES)
+    verb = operands[:1]
+    if seen.program == "yarn" and verb == ["global"]:
+        operands = operands[1:]
+        verb = operands[:1]
+    if verb in (["dlx"], ["create"]) or (seen.program == "bun" and verb == ["x"]):
+        operands = operands[:2]
+    elif not verb or verb[0] not in _INSTALL_VERBS:
+        return
+    for word in operands[1:]:
+        if _REMOTE.match(word):
+            if not _COMMIT.search(word):
+                yield seen.found("unlocked-install", word)
+        elif _NODE_PACKAGE.match(word) and not word.endswith((".tgz", ".tar.gz")):
+            yield seen.found("unlocked-install", word)
+
+
+def _gem(seen: Seen) -> Iterator[FoundEffect]:
+    operands = seen.operands(frozenset(("-v", "--version", "-s", "--source", "-i", "-n", "-P")))
+    if operands[:1] == ["install"]:
+        for word in operands[1:]:
+            if _PLAIN_NAME.match(word.partition(":")[0]):
+                yield seen.found("unlocked-install", word)
+
+
+def _cargo(seen: Seen) -> Iterator[FoundEffect]:
+    operands = seen.operands(frozenset(("--version", "--root", "--features", "-F", "--git", "--rev", "--tag", "--branch", "--path")))
+    if operands[:1] in (["install"], ["binstall"]) and not seen.has("--locked", "--path"):
+        for word in operands[1:]:
+            if _PLAIN_NAME.match(word.partition("@")[0]):
+                yield seen.found("unlocked-install", word)
+        git = seen.value("--git")
+        if git and not seen.has("--rev"):
+            yield seen.found("unlocked-install", git)
+
+
+def _go(seen: Seen) -> Iterator[FoundEffect]:
+    operands = seen.operands()
+    if operands[:1] in (["install"], ["run"], ["get"]):
+        for word in operands[1:]:
+            if re.search(r"@(?:latest|master|main|HEAD|upgrade)\Z", word):
+                yield seen.found("unlocked-install", word)
+
+
+def _dotnet(seen: Seen) -> Iterator[FoundEffect]:
+    operands = seen.operands(frozenset(("--version", "--tool-path", "--add-source")))
+    if operands[:2] == ["tool", "install"] and not seen.has("--version"):
+        for word in operands[2:3]:
+            yield seen.found("unlocked-install", word)
+
+
+def _composer(seen: Seen) -> Iterator[FoundEffect]:
+    operands = seen.operands(frozenset(("-d", "--working-dir")))
+    if operands[:2] == ["global", "require"] or operands[:1] == ["require"]:
+        for word in operands[2 if operands[0] == "global" else 1 :]:
+            if "/" in word:
+                yield seen.found("unlocked-install", word)
+
+
+def _choco(seen: Seen) -> Iterator[FoundEffect]:
+    operands = seen.operands(frozenset(("--version", "-s", "--source", "--params")))
+    if operands[:1] == ["install"] and not seen.has("--version"):
+        for word in operands[1:]:
+            if _PLAIN_NAME.match(word):
+                yield seen.found("unlocked-install", word, confidence="medium")
+
+
+def _powershell(seen: Seen) -> Iterator[FoundEffect]:
+    if not seen.has("-RequiredVersion"):
+        name = seen.value("-Name") or next((word for word in seen.args if not word.startswith("-")), "")
+        if name:
+            yield seen.found("unlocked-install", name, confidence="medium")
+
+
+_FINDERS = {
+    "pip": _pip,
+    "uv": _uv,
+    "uvx": _first,
+    "pipx": _first,
+    "poetry": _poetry,
+    "conda": _conda,
+    "mamba": _conda,
+    "micromamba": _conda,
+    "npm": _node,
+    "pnpm": _node,
+    "yarn": _node,
+    "bun": _node,
+    "gem": _gem,
+    "cargo": _cargo,
+    "go": _go,
+    "dotnet": _dotnet,
+    "composer": _composer,
+    "choco": _choco,
+    "Install-Module": _powershell,
+}

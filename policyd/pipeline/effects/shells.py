@@ -1,0 +1,151 @@
+"""Text that is run as code, and shells handed to the network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from policyd.pipeline.effects.found import FoundEffect
+from policyd.pipeline.effects.seen import Seen
+from policyd.pipeline.shell import SHELLS, program_name
+
+_VARIABLE = re.compile(
+    r"\$(?:\{[A-Za-z_][A-Za-z0-9_]*\}|[A-Za-z_][A-Za-z0-9_]*|env:[A-Za-z_][A-Za-z0-9_]*|\{env:[A-Za-z_][A-Za-z0-9_]*\}|[@*0-9])\Z", re.I
+)
+_LANGUAGES = frozenset(("python", "perl", "ruby", "node", "php", "pwsh", "powershell", "deno", "bun"))
+_CODE_OPTION = re.compile(r"-[a-zA-Z]*c|-e|-E|-r|--eval|-p|--print|-Command|-command|-EncodedCommand|-enc\Z")
+_EVALUATES = frozenset(("eval", "iex", "Invoke-Expression", "invoke-expression"))
+_RUNS_INPUT = SHELLS | {"python", "python3", "perl", "ruby", "node", "eval", "source", "iex", "Invoke-Expression", "xargs", "parallel", "at"}
+_NETCAT = frozenset(("nc", "ncat", "netcat", "nc.traditional", "nc.openbsd"))
+_SHELL_WORD = re.compile(r"(?:^|[/=:\"'])(?:ba|da|z|k|a|c)?sh\b|^cmd(?:\.exe)?\Z|powershell", re.I)
+_PIPE_SHELL = re.compile(r"sh[ \t]+-[a-z]*i[a-z]*\b.*/dev/(?:tcp|udp)/|/dev/(?:tcp|udp)/\S+.*[0-9]?[<>]&[0-9].*sh(?:\s|\Z)", re.S)
+_SOCKET_SHELL = re.compile(r"dup2|pty\.spawn|exec[ \t(]+[\"']/bin/(?:ba)?sh|spawn\([\"'](?:/bin/)?(?:ba)?sh|TCPClient", re.I)
+_MENTIONS = frozenset(("echo", "printf", "grep", "egrep", "rg", "cat"))
+
+
+def find_evaluation(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield text of variables that a command runs as code."""
+    command, argv = seen.command, seen.command.argv
+    program = seen.program
+    if program in _EVALUATES and len(argv) > 1:
+        text = " ".join(argv[1:])
+        name = text if _VARIABLE.match(text) else ""
+        if name or seen.untrusted or seen.computed:
+            yield from _evaluated(seen, text, is_plain=bool(name))
+    elif program in SHELLS or program in _LANGUAGES:
+        yield from _interpreter(seen)
+    elif command.expands and _VARIABLE.match(argv[0]) and _names(argv[0]) & seen.known_tainted:
+        yield seen.found("evaluates", argv[0])
+    elif seen.shell == "cmd" and seen.tainted:
+        # cmd puts the value in before it looks at the line.
+        yield seen.found("evaluates", f"%{min(seen.tainted)}%")
+    else:
+        yield from _handed_on(seen)
+
+
+def _interpreter(seen: Seen) -> Iterator[FoundEffect]:
+    args = seen.command.argv[1:]
+    for index, word in enumerate(args[:-1]):
+        if _CODE_OPTION.fullmatch(word):
+            code = args[index + 1]
+            if _VARIABLE.match(code):
+                yield from _evaluated(seen, code, is_plain=True)
+            elif _names(code) & seen.known_tainted and _expanded(seen):
+                yield seen.found("evaluates", code[:80], untrusted=True)
+            elif seen.command.untrusted:
+                yield seen.found("evaluates", code[:80], untrusted=True)
+            return
+        if not word.startswith("-"):
+            break
+    stdin = seen.command.stdin
+    if stdin and seen.command.program != seen.shell:
+        tainted = _names(stdin) & seen.known_tainted & seen.command.reads
+        if tainted or seen.command.untrusted:
+            yield seen.found("evaluates", stdin.strip()[:80], untrusted=True)
+        elif _VARIABLE.match(stdin.strip()):
+            yield from _evaluated(seen, stdin.strip(), is_plain=True)
+
+
+def _expanded(seen: Seen) -> bool:
+    return bool(seen.command.expands & seen.known_tainted) or seen.command.captured or not seen.command.expands
+
+
+def _handed_on(seen: Seen) -> Iterator[FoundEffect]:
+    command = seen.command
+    if command.pipes_to in _RUNS_INPUT and seen.program in ("echo", "printf", "cat", "Write-Output"):
+        text = " ".join(command.argv[1:]) or command.stdin
+        if command.pipes_to in ("xargs", "parallel") or "jq" in command.pipes_to:
+            return
+        if command.pipes_to in _LANGUAGES | {"python3"} and not _reads_program(seen):
+            return
+        names = _names(text)
+        if seen.untrusted and (names & seen.known_tainted or command.untrusted):
+            yield seen.found("evaluates", text[:80], untrusted=True)
+        elif _VARIABLE.match(text):
+            yield from _evaluated(seen, text, is_plain=True)
+    elif seen.tainted and seen.program in ("ssh", "su", "script", "parallel", "psexec", "docker", "podman", "kubectl", "watch"):
+        code = command.argv[-1]
+        remote = seen.program in ("ssh", "su") or any(program_name(word) in SHELLS for word in command.argv)
+        if remote and _names(code) & seen.known_tainted:
+            yield seen.found("evaluates", code[:80], untrusted=True)
+
+
+def _reads_program(seen: Seen) -> bool:
+    for other in seen.after():
+        if other.fed_by:
+            return len(other.argv) == 1 or other.argv[1] == "-"
+    return False
+
+
+def _evaluated(seen: Seen, text: str, *, is_plain: bool) -> Iterator[FoundEffect]:
+    names = _names(text)
+    tainted = bool(names & seen.known_tainted) or seen.command.untrusted
+    if names & seen.downloaded:
+        yield seen.found("download-run", text)
+    made = not is_plain and not tainted
+    yield seen.found(
+        "evaluates",
+        text[:80],
+        untrusted=tainted or bool(seen.tainted),
+        computed=made or seen.computed,
+        confidence="high" if tainted or seen.tainted else "low" if made else "medium",
+    )
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\$\{?(?:env:)?([A-Za-z_][A-Za-z0-9_]*)", text))
+
+
+def find_reverse_shell(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield shells whose input and output is a network connection. Waiting for a port (`< /dev/tcp/db/5432`) is none."""
+    command = seen.command
+    if seen.program in _MENTIONS and not command.pipes_to:
+        return
+    text = command.text
+    if "/dev/" in text and _PIPE_SHELL.search(text):
+        yield seen.found("reverse-shell", seen.program)
+    elif seen.program in _NETCAT:
+        runs = any(re.match(r"(?:-[a-z]*[ec]|--exec|--sh-exec)(?:=.*)?\Z", word) for word in seen.args)
+        if runs and any(_SHELL_WORD.search(word) for word in seen.args):
+            yield seen.found("reverse-shell", seen.program)
+        elif command.pipes_to in SHELLS or (command.fed_by in SHELLS):
+            yield seen.found("reverse-shell", seen.program)
+    elif seen.program == "socat":
+        if any(re.match(r"(?:exec|system):", word, re.I) for word in seen.args) and re.search(r"(?:tcp|udp|openssl|ssl)[0-9a-z-]*:", text, re.I):
+            yield seen.found("reverse-shell", seen.program)
+    elif seen.program in _LANGUAGES or seen.program in _EVALUATES:
+        code = text + command.stdin
+        if re.search(r"socket|TCPClient", code, re.I) and _SOCKET_SHELL.search(code) and ("sh" in code or "iex" in code):
+            yield seen.found("reverse-shell", seen.program)
+
+
+def find_trace(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield tracing, which prints every command with its variables filled in."""
+    args = seen.command.argv[1:]
+    if seen.program == "set" and args:
+        if re.match(r"-[a-zA-Z]*x", args[0]) or args[:2] == ["-o", "xtrace"]:
+            yield seen.found("debug", "set -x", secret=bool(seen.known_secrets))
+    elif seen.program in SHELLS and args and re.match(r"-[a-z]*x[a-z]*\Z", args[0]):
+        yield seen.found("debug", f"{seen.program} -x", secret=bool(seen.known_secrets))
+    elif seen.program == "Set-PSDebug" and seen.value("-Trace") not in (None, "0"):
+        yield seen.found("debug", "Set-PSDebug -Trace", secret=bool(seen.known_secrets))

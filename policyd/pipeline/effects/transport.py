@@ -1,0 +1,94 @@
+"""Connections whose other end is not verified."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from policyd.pipeline.effects.found import FoundEffect
+from policyd.pipeline.effects.hosts import hosts_in
+from policyd.pipeline.effects.seen import Seen
+
+#: By program: words that say so by themselves.
+_OPTIONS: dict[str, re.Pattern[str]] = {
+    program: re.compile(rf"(?:{pattern})\Z")
+    for programs, pattern in (
+        # Options without a value may be written together: -fsSLk. What follows an option with a value belongs to it.
+        ("curl", r"--insecure|--proxy-insecure|-[#0-9afgijlnpqsvGILMNORSZ]*k[A-Za-z#0-9]*"),
+        ("wget", r"--no-check-certificate"),
+        ("http https", r"--verify=no|--verify=false"),
+        ("pip uv uvx", r"--trusted-host(?:=.*)?|--allow-insecure-host(?:=.*)?"),
+        (
+            "kubectl helm oc skopeo podman buildah crane oras argocd flux docker nerdctl regctl cosign trivy grype istioctl",
+            r"--insecure-skip-tls-verify(?:=true)?|--insecure-skip-tls-verify-backend|--(?:src-|dest-)?tls-verify=(?:false|0)"
+            r"|--kube-insecure-skip-tls-verify|--insecure|--allow-insecure-registry|--skip-tls-verify|--insecure-registry.*"
+            r"|--kube-insecure-skip-tls-verify|--tls=false|--insecure-policy",
+        ),
+        ("executor kaniko", r"--skip-tls-verify(?:-pull)?|--insecure(?:-pull|-registry)?"),
+        ("aws", r"--no-verify-ssl"),
+        ("gh glab", r"--skip-tls-verify|--insecure"),
+        ("npm yarn pnpm", r"--(?:no-strict-ssl|strict-ssl=false)"),
+        ("mvn mvnw", r"-Dmaven\.wagon\.http\.ssl\.(?:insecure|allowall)=true"),
+        ("ansible-galaxy", r"-c|--ignore-certs"),
+        ("svn", r"--trust-server-cert(?:-failures=.*)?"),
+        ("lftp", r".*verify-certificate\s+(?:no|off|false).*"),
+        ("terraform", r"-insecure"),
+        ("vault consul nomad", r"-tls-skip-verify|-http-ssl-verify=false"),
+        ("sonar-scanner newman", r"--insecure|-k"),
+        ("Invoke-WebRequest Invoke-RestMethod iwr irm", r"-SkipCertificateCheck"),
+    )
+    for program in programs.split()
+}
+#: By program: a pattern of the whole text.
+_TEXTS: dict[str, re.Pattern[str]] = {
+    "git": re.compile(r"http(?:\.\S*)?\.sslVerify[\s=]+[\"']?(?:false|0|no|off)\b", re.I),
+    "npm": re.compile(r"\bset\s+[\"']?strict-ssl[\s=]+[\"']?(?:false|0)\b"),
+    "yarn": re.compile(r"\bset\s+(?:strict-ssl|enableStrictSsl)\s+[\"']?(?:false|0)\b"),
+    "pnpm": re.compile(r"\bset\s+strict-ssl[\s=]+[\"']?(?:false|0)\b"),
+    "conda": re.compile(r"--set\s+ssl_verify\s+(?:false|no|off)\b", re.I),
+    "composer": re.compile(r"\b(?:disable-tls\s+(?:true|1)|secure-http\s+(?:false|0))\b"),
+    "bundle": re.compile(r"ssl_verify_mode[\s=]+[\"']?0\b"),
+    "go": re.compile(r"\benv\s+-w\s+.*GOINSECURE=[^\s]"),
+    "pip": re.compile(r"\bconfig\s+set\s+\S*trusted-host\s+\S"),
+    "gcloud": re.compile(r"\bset\s+auth/disable_ssl_validation\s+true", re.I),
+    "ssh": re.compile(r"StrictHostKeyChecking[=\s]+[\"']?(?:no|off)\b", re.I),
+}
+_SSH = frozenset(("ssh", "scp", "sftp", "rsync", "ssh-copy-id"))
+_IN_CODE = re.compile(
+    r"_create_unverified_context|verify\s*=\s*False|rejectUnauthorized['\"]?\s*:\s*false|CURLOPT_SSL_VERIFYPEER\s*,\s*(?:0|false)"
+    r"|InsecureSkipVerify:\s*true|ServerCertificateValidationCallback\s*=\s*\{\s*\$true|TrustAllCertsPolicy|VERIFY_NONE"
+)
+
+
+def find_tls_off(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield what tells a program not to verify who it talks to. Only talking to this machine is left out."""
+    options = _OPTIONS.get(seen.program)
+    if options is not None:
+        for word in seen.args:
+            if word[:1] == "-" and options.match(word):
+                if not _stays_near(seen, word):
+                    yield seen.found("tls-off", word)
+                break
+    pattern = _TEXTS.get("ssh" if seen.program in _SSH else seen.program)
+    if pattern is not None:
+        found = pattern.search(seen.command.text)
+        if found:
+            yield seen.found("tls-off", found[0], confidence="low" if seen.program in _SSH else "high")
+
+
+def find_tls_off_in_code(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield where inline code of an interpreter, or PowerShell, switches verification off."""
+    found = _IN_CODE.search(seen.command.text) or _IN_CODE.search(seen.command.stdin)
+    if found:
+        yield seen.found("tls-off", found[0])
+
+
+def _stays_near(seen: Seen, word: str) -> bool:
+    if seen.program in ("pip", "uv", "uvx"):
+        host = word.partition("=")[2] or seen.value("--trusted-host", "--allow-insecure-host") or ""
+        return bool(re.match(r"localhost|127\.|\[?::1", host))
+    hosts = hosts_in(seen.args)
+    if not hosts:
+        hosts = [arg.partition("/")[0].partition(":")[0] for arg in seen.args if re.match(r"(?:localhost|127\.)[:/0-9.]*", arg)]
+    # A private network is not enough here: that is where such certificates are used, and where others listen too.
+    return bool(hosts) and all(re.match(r"localhost\Z|127\.|0\.0\.0\.0|\[::1|host\.docker\.internal", host) for host in hosts)

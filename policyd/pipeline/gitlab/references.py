@@ -1,0 +1,109 @@
+"""How GitLab names what comes from elsewhere: images, included files, components, projects."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
+
+_DIGEST_LENGTHS = {"sha256": 64, "sha512": 128}
+_HEX = frozenset("0123456789abcdefABCDEF")
+#: Beginnings of image names that name a registry and no image, so that what follows is known all the same.
+_REGISTRIES = re.compile(
+    r"^\$\{?(?:CI_DEPENDENCY_PROXY_(?:DIRECT_)?GROUP_IMAGE_PREFIX|CI_REGISTRY|CI_TEMPLATE_REGISTRY_HOST|CI_SERVER_FQDN"
+    r"|CI_SERVER_HOST)\}?/"
+)
+_OWN_IMAGE = re.compile(r"^\$\{?CI_REGISTRY_IMAGE\}?")
+#: Tags that name what this very pipeline built.
+_OWN_TAG = re.compile(r"\$\{?(?:CI_COMMIT_SHA|CI_COMMIT_SHORT_SHA|CI_PIPELINE_ID|CI_PIPELINE_IID|CI_JOB_ID)\}?")
+_OWN_PROJECT = re.compile(r"^\$\{?(?:CI_SERVER_FQDN|CI_SERVER_HOST)\}?/\$\{?CI_PROJECT_PATH\}?/")
+_COMMIT_IN_URL = re.compile(r"(?:^|/)([0-9a-f]{40}|[0-9a-f]{64})(?:/|$)")
+
+ReferenceKind = Literal["image", "include", "template", "component", "repository"]
+
+
+class ParsedReference(NamedTuple):
+    """A reference taken apart, as `models.facts.Reference` wants it."""
+
+    kind: ReferenceKind
+    owner: str
+    name: str
+    ref: str
+    local: bool
+    pinned: bool
+    computed: bool = False
+
+
+def parse_image(text: str) -> ParsedReference:
+    """Return what an image names; pinned means by digest.
+
+    An image that this pipeline has just built (`$CI_REGISTRY_IMAGE:$CI_COMMIT_SHA`) is the repository's own.
+    """
+    known = _REGISTRIES.sub("", text)
+    own = _OWN_IMAGE.match(text) is not None
+    path, _, digest = known.partition("@")
+    head, slash, last = path.rpartition("/")
+    name, _, tag = last.partition(":")
+    algorithm, _, hexadecimal = digest.partition(":")
+    pinned = len(hexadecimal) == _DIGEST_LENGTHS.get(algorithm) and _HEX.issuperset(hexadecimal)
+    local = own and _OWN_TAG.fullmatch(tag) is not None
+    computed = not local and not pinned and _is_computed(_OWN_IMAGE.sub("", known))
+    return ParsedReference("image", head if slash else "", name, digest or tag, local, pinned, computed)
+
+
+def parse_remote(url: str, integrity: str) -> ParsedReference:
+    """Return what `include: remote` names; pinned by `integrity` or by a commit in its path."""
+    parts = urlsplit(url) if url.isascii() and "[" not in url else None
+    host, path = (parts.netloc, parts.path.strip("/")) if parts is not None else ("", url)
+    commit = _COMMIT_IN_URL.search(path)
+    pinned = integrity.startswith("sha256-") or commit is not None
+    ref = integrity or (commit[1] if commit else "")
+    return ParsedReference("include", host, path, ref, local=False, pinned=pinned, computed=_is_computed(url))
+
+
+def parse_project(project: str, file: str, ref: str) -> ParsedReference:
+    """Return what `include: project` names: a file of another project at `ref`, its default branch without one."""
+    owner, name = _split(project)
+    full = f"{name}:{file}" if file else name
+    own = project in ("$CI_PROJECT_PATH", "${CI_PROJECT_PATH}")
+    local = own and ref in ("$CI_COMMIT_SHA", "${CI_COMMIT_SHA}")
+    pinned = is_commit(ref)
+    computed = not local and _is_computed(project + file + ("" if pinned else ref))
+    return ParsedReference("include", owner, full, ref, local, pinned, computed)
+
+
+def parse_template(name: str) -> ParsedReference:
+    """Return what `include: template` names: a file that comes with GitLab itself, so it has no version of its own."""
+    return ParsedReference("template", "gitlab", name, "", local=True, pinned=False)
+
+
+def parse_component(text: str) -> ParsedReference:
+    """Return what `include: component` names: `host/group/project/component@version`."""
+    address, _, ref = text.rpartition("@") if "@" in text else (text, "", "")
+    local = _OWN_PROJECT.match(address) is not None and ref in ("$CI_COMMIT_SHA", "${CI_COMMIT_SHA}")
+    known = _REGISTRIES.sub("", address)
+    path = known if known != address else known.partition("/")[2] or known
+    owner, name = _split(path)
+    pinned = is_commit(ref)
+    computed = not local and _is_computed(path + ("" if pinned else ref))
+    return ParsedReference("component", owner, name, ref, local, pinned, computed)
+
+
+def parse_downstream(project: str, branch: str) -> ParsedReference:
+    """Return the project whose pipeline a job starts. It runs there, from a branch."""
+    owner, name = _split(project)
+    return ParsedReference("repository", owner, name, branch, local=False, pinned=False, computed=_is_computed(project))
+
+
+def is_commit(ref: str) -> bool:
+    """Say whether a ref is a whole commit id."""
+    return len(ref) in (40, 64) and _HEX.issuperset(ref)
+
+
+def _split(path: str) -> tuple[str, str]:
+    owner, _, name = path.strip("/").rpartition("/")
+    return owner, name
+
+
+def _is_computed(text: str) -> bool:
+    return "$" in text
