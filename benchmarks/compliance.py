@@ -79,9 +79,7 @@ def find_cases() -> Path | None:
 
 def read_cases(folder: Path) -> list[Mapping[str, Any]]:
     """Return every case below `folder`, in the order of the files."""
-    return [
-        case for path in sorted(folder.rglob("*.yaml")) for case in yaml.load(path.read_bytes(), _Loader)["cases"]
-    ]
+    return [case for path in sorted(folder.rglob("*.yaml")) for case in yaml.load(path.read_bytes(), _Loader)["cases"]]
 
 
 def run_cases(cases: Iterable[Mapping[str, Any]]) -> Iterator[Outcome]:

@@ -50,6 +50,10 @@ class PolicydError(Exception):
         super().__init__(cause)
         self.cause, self.where, self.fix = cause, where, fix
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let an error travel between processes with all it says."""
+        return _revive, (type(self), self.__dict__)
+
 
 class UsageError(PolicydError):
     """The request can't be used: a wrong option, a path that is not there."""
@@ -138,6 +142,18 @@ class KeyUnusable(SettingsError):
     """A key is missing, can't be opened, or may not be used for this."""
 
 
+class SigningFailed(PolicydError):
+    """The signing process died or does not answer: nothing was signed."""
+
+
+class SigningRefused(SigningFailed):
+    """The runner's keys do not sign what they were asked to: it does not belong to the run they are bound to."""
+
+
+class TimestampError(PolicydError):
+    """A timestamp was asked for and could not be had: nothing was written without it."""
+
+
 class VerificationFailed(PolicydError):
     """Verification was done and the evidence does not suffice: a refusal, not a doubt."""
 
@@ -174,3 +190,9 @@ class EvidenceMissing(PolicydError):
 
 class ClockBehind(PolicydError):
     """The clock lies before the newest entry of the record or before evidence: no gate can say what holds now."""
+
+
+def _revive(kind: type[PolicydError], said: dict[str, object]) -> PolicydError:
+    error = kind.__new__(kind, said["cause"])
+    error.__dict__.update(said)
+    return error

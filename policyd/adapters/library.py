@@ -10,7 +10,6 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from policyd.adapters.beneath import opened_folder, opened_folder_beneath
 from policyd.errors import PolicyError
 from policyd.policy.policy_files import is_example, rule_beside
 from policyd.policy.subset import Builtins
@@ -77,6 +76,9 @@ def read_policies_beneath(root: Path, folder: str) -> dict[str, bytes]:
 
     As `read_policy_folder`, with a lower bound, and no part of the way to the folder is a link either.
     """
+    # Imported here: `policyd --version` names the library, and no model is needed for that.
+    from policyd.adapters.beneath import opened_folder, opened_folder_beneath
+
     parts = folder.split("/")
     if any(part in ("", ".", "..") or "\0" in part for part in parts):
         raise PolicyError(

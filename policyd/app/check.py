@@ -21,6 +21,7 @@ from policyd.models.base import rfc3339
 from policyd.models.baseline import Baseline
 from policyd.models.decision import Severity, Verdict
 from policyd.models.strict_json import read_model
+from policyd.pipeline.linking import link
 from policyd.pipeline.reading import ReadPipeline, read_pipeline
 from policyd.policy.baseline import compare, make_baseline
 from policyd.policy.catalogue import Catalogue
@@ -196,9 +197,9 @@ def judge_all(
     """Return the decision on each pipeline, with the files nobody could read.
 
     `files` has the path of each from the project's root, where they were read by other ones. `recording` takes each
-    decision.
+    decision. What passes between the files is put together first, of all that was read.
     """
-    repository = make_repository(read)
+    repository, read = make_repository(read), link(read)
     named = files or [pipeline.ref.path for pipeline in read]
     judged = []
     for pipeline, file in zip(read, named, strict=True):

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from policyd.adapters import clock
 from policyd.adapters.settings import Authority
+from policyd.adapters.signers.process import start_signing
 from policyd.adapters.stores.store import Store, open_store
 from policyd.app.judging import Judge
-from policyd.app.provisions import load_signers
 from policyd.app.record import log_keys, require_clock
 from policyd.app.recorded_decisions import files_of, policy_sets_of, store_decision, store_policy_sets
 from policyd.app.waivers import used_by
 from policyd.attestation.policy_sets import require_listed
-from policyd.attestation.signing import Signer
+from policyd.attestation.signing import DecisionSigner
 from policyd.errors import SettingsError
 from policyd.models.base import Sha256
 from policyd.models.decision import Decision
@@ -34,7 +34,7 @@ class CheckRecord:
 
     now: datetime  # the time of the check, which does not lie before what is recorded already
     _store: Store
-    _decider: Signer
+    _decider: DecisionSigner
     _authority: Authority
     _events: list[Event] = field(default_factory=list)
 
@@ -81,7 +81,14 @@ def open_check_record(authority: Authority | None, password: Callable[[], str]) 
             where="policyd check --record",
             fix="run `policyd init` once, or name settings with --settings FILE",
         )
-    signers = load_signers(authority, password)
-    with open_store(Path(authority.settings.store), Path(authority.settings.state), signers.log) as store:
+    with (
+        start_signing(authority, password) as signing,
+        open_store(
+            Path(authority.settings.store),
+            Path(authority.settings.state),
+            signing.log,
+            earlier=log_keys(authority.trust),
+        ) as store,
+    ):
         now = require_clock(store, log_keys(authority.trust), clock.now)
-        yield CheckRecord(now, store, signers.decider, authority)
+        yield CheckRecord(now, store, signing, authority)

@@ -348,7 +348,9 @@ def open_engine(name: str, layer: Layer, authority: Authority | None) -> Iterato
 
             engines.append(stack.enter_context(EmbeddedEngine(policy_set)))
         if name != "embedded":
-            engines.append(stack.enter_context(_open_opa(policy_set, authority)))
+            opa = _make_opa(policy_set, authority)
+            stack.callback(opa.close)
+            engines.append(opa)
         if name == "both":
             from policyd.adapters.engines.both import BothEngines
 
@@ -356,7 +358,7 @@ def open_engine(name: str, layer: Layer, authority: Authority | None) -> Iterato
         yield engines[0]
 
 
-def _open_opa(policy_set: PolicySet, authority: Authority | None) -> OpaEngine | GivenOpaEngine:
+def _make_opa(policy_set: PolicySet, authority: Authority | None) -> OpaEngine | GivenOpaEngine:
     if authority is not None and authority.settings.opa_server is not None:
         from policyd.adapters.engines.given_opa import GivenOpaEngine
 

@@ -49,7 +49,7 @@ def load_named_set(name: str, authority: Authority | None, *, now: datetime) -> 
 
 def with_time(content: bytes, moment: datetime) -> bytes:
     """Return the input with `moment` as the time at which it is judged."""
-    document = json.loads(content)
+    document = json.loads(content or b"{}")
     document["evaluated_at"] = rfc3339(moment)
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -58,7 +58,15 @@ def find_dialect(gate: Gate, content: bytes) -> str | None:
     """Return the dialect of the pipeline in an input of the gate `pipeline`; None for other gates."""
     if gate is not Gate.PIPELINE:
         return None
-    dialect: str = json.loads(content)["pipeline"]["dialect"]
+    try:
+        dialect: str = json.loads(content)["pipeline"]["dialect"]
+    except (ValueError, LookupError, TypeError) as error:
+        # Recorded where policyd itself had made an input that could not be judged: there is nothing to ask about.
+        raise PolicyError(
+            "the input is not one that rules could be asked about",
+            where="input.pipeline",
+            fix="judge the pipeline anew",
+        ) from error
     return dialect
 
 

@@ -1,16 +1,51 @@
-"""Making keys, and knowing which keys are taken: a key with a role signs nothing that a person asks for."""
+"""Making and showing keys, and knowing which keys are taken: a key with a role signs nothing that a person asks for."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from policyd.adapters.settings import find_authority
-from policyd.adapters.signers.keyfile import Algorithm, GeneratedKey, KeyFileSigner, generate_key, load_key
-from policyd.attestation.trust import role_keys
+from policyd.adapters.signers.keyfile import Algorithm, GeneratedKey, generate_key
+from policyd.adapters.signers.loading import load_signer, read_any_key
+from policyd.attestation.keys import PublicKey
+from policyd.attestation.signing import OwnSigner
+from policyd.attestation.trust import find_listed, role_keys, why_not_in_force
 from policyd.errors import KeyUnusable, UsageError
 from policyd.models.base import Sha256
-from policyd.models.trust import Role
+from policyd.models.trust import Role, TrustedKey
+
+
+@dataclass(frozen=True, slots=True)
+class ShownKey:
+    """A key, and what the operator's trust policy says of it: nothing, where there is no operator or it isn't listed."""
+
+    key: PublicKey
+    role: Role | None
+    listed: TrustedKey | None
+    problem: str | None  # why it does not count now, though it is listed
+
+    @property
+    def hint(self) -> str:
+        """What Sigstore bundles name the key by."""
+        return base64.b64encode(bytes.fromhex(self.key.sha256)).decode()
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as `--format json` prints it."""
+        return {
+            "schema": "policyd.key/v1",
+            "kind": self.key.describe(),
+            "sha256": self.key.sha256,
+            "hint": self.hint,
+            "role": self.role.value if self.role else None,
+            "person": self.listed.person if self.listed else None,
+            "in_force": None if self.listed is None else self.problem is None,
+            "problem": self.problem,
+            "public_key": self.key.pem,
+        }
 
 
 def make_key_pair(name: Path, *, algorithm: Algorithm, password: Callable[[], str]) -> GeneratedKey:
@@ -28,6 +63,19 @@ def make_key_pair(name: Path, *, algorithm: Algorithm, password: Callable[[], st
     return generate_key(private_key, algorithm=algorithm, password=password())
 
 
+def show_key(
+    name: str | Path, *, password: Callable[[], str], settings: Path | None, now: datetime
+) -> ShownKey:
+    """Return what is known of a public or private key file or of a key URI."""
+    key = read_any_key(name, password=password)
+    authority = find_authority(settings, repository=None)
+    found = None if authority is None else find_listed(authority.trust, key.sha256)
+    if found is None:
+        return ShownKey(key, None, None, None)
+    role, listed = found
+    return ShownKey(key, role, listed, why_not_in_force(listed, now))
+
+
 def find_role_keys(settings: Path | None) -> Mapping[Sha256, Role]:
     """Return the keys the operator's trust policy gives a role, by fingerprint; none where there is no operator.
 
@@ -37,13 +85,13 @@ def find_role_keys(settings: Path | None) -> Mapping[Sha256, Role]:
     return {} if authority is None else role_keys(authority.trust)
 
 
-def load_free_key(path: Path, *, password: Callable[[], str], taken: Mapping[Sha256, Role]) -> KeyFileSigner:
+def load_free_key(name: str | Path, *, password: Callable[[], str], taken: Mapping[Sha256, Role]) -> OwnSigner:
     """Return the signer for a key that holds no role; `KeyUnusable` if it has one (docs/threats.md, T36)."""
-    signer = load_key(path, password=password)
+    signer = load_signer(name, password=password)
     if (role := taken.get(signer.key_sha256)) is not None:
         raise KeyUnusable(
             f"this key has the role {role}: what it signs would count as the {role}'s word",
-            where=str(path),
-            fix="sign with a key of your own: policyd keygen --out NAME",
+            where=str(name),
+            fix="sign with a key of your own: policyd key new --out NAME",
         )
     return signer

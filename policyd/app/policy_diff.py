@@ -25,6 +25,7 @@ from policyd.errors import DocumentError, ExitCode, PolicydError, PolicyError
 from policyd.models.canonical import sha256_hex
 from policyd.models.decision import Decision, Gate
 from policyd.models.strict_json import read_json
+from policyd.pipeline.linking import link
 from policyd.pipeline.reading import ReadPipeline, read_pipeline
 from policyd.policy.changes import Change, Judgements, SetChanges, Unjudged, compare_decisions, compare_sets
 from policyd.policy.deciding import Subject
@@ -134,7 +135,7 @@ def _compare_all(pair: _Pair, inputs: Path) -> Iterator[Change | Unjudged | None
         pipelines, _ = read_paths([inputs])
     else:
         yield from _read_pipelines(inputs, pipelines)
-    for pipeline in pipelines:
+    for pipeline in link(pipelines):
         yield pair.compare_pipeline(pipeline, pipelines)
     if not inputs.is_dir():
         return

@@ -35,7 +35,7 @@ from policyd.attestation.waivers import MAX_WAIVER_BYTES
 from policyd.errors import ExitCode, PolicydError, UsageError
 from policyd.models.base import JsonPath, rfc3339
 from policyd.models.canonical import sha256_hex
-from policyd.models.decision import Decision, Place
+from policyd.models.decision import Decision, Place, Violation
 from policyd.models.records import Event
 from policyd.pipeline.reading import read_pipeline
 from policyd.pipeline.source_map import SourceMap
@@ -217,8 +217,29 @@ def _decide_again(again: _Again, content: ContentStore, recall: _Recall, bench: 
         decision = _waive_again(decision, recorded, layers, content, document, moment)
     # What was read is named as it was: the bytes that places were found in are those.
     return decision.model_copy(
-        update={"source_sha256": recorded.source_sha256, "included": recorded.included, "file": recorded.file}
+        update={
+            "violations": _with_related_places(decision, recorded),
+            "source_sha256": recorded.source_sha256,
+            "included": recorded.included,
+            "file": recorded.file,
+        }
     )
+
+
+def _with_related_places(decision: Decision, recorded: Decision) -> tuple[Violation, ...]:
+    """Return the violations, with related places as recorded where they were recorded of the same violation.
+
+    A related part may be one that only all files of the repository together show, and those are not kept.
+    """
+    known = {_with_related(found): found.related for found in recorded.violations if found.related}
+    return tuple(
+        found.model_copy(update={"related": known[_with_related(found)]}) if _with_related(found) in known else found
+        for found in decision.violations
+    )
+
+
+def _with_related(violation: Violation) -> tuple[object, ...]:
+    return violation.rule, violation.at, violation.message, tuple(one.message for one in violation.related)
 
 
 def _waive_again(
@@ -321,14 +342,21 @@ class _Bench:
 
 
 class _Places:
-    """Where parts of a recorded input stand: the pipeline file is only read where a violation wants to know."""
+    """Where parts of a recorded input stand.
+
+    Of a part that was violated then, the decision says it. The pipeline file is only read for others: parsing it takes
+    longer than judging it.
+    """
 
     def __init__(self, content: ContentStore, decision: Decision) -> None:
         self._content = content
         self._decision = decision
+        self._known = {violation.at: violation.place for violation in decision.violations}
         self._map: SourceMap | None = None
 
     def __call__(self, at: JsonPath) -> Place | None:
+        if at in self._known:
+            return self._known[at]
         if self._decision.source_sha256 is None:
             return None
         if self._map is None:

@@ -1,60 +1,23 @@
-"""What a run needs besides the plan: the runner's keys, the tools of its stages, the folders of its targets.
+"""What a run needs besides the plan: the tools of its stages, the folders of its targets.
 
 All of it is looked at before anything is recorded, so that a run does not begin what it can't end.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from policyd.adapters.sandboxes.mountable import require_mountable, require_reachable
 from policyd.adapters.settings import Authority
-from policyd.adapters.signers.keyfile import KeyFileSigner, load_key
 from policyd.adapters.sources.tools import FetchedTool, fetch_tool, folder_tool
 from policyd.adapters.stores.store import Store
-from policyd.app.stages import RunSigners
-from policyd.attestation.trust import role_keys
-from policyd.errors import KeyUnusable, SettingsError, ToolError
+from policyd.errors import SettingsError, ToolError
 from policyd.models.pipeline import StageKind
 from policyd.models.plan import Plan
-from policyd.models.trust import Role
 from policyd.run.ports import Sandbox
 
 MAX_LOCK_BYTES = 16 * 1024 * 1024
-
-
-def load_signers(authority: Authority, password: Callable[[], str]) -> RunSigners:
-    """Return the runner's keys, each of the role that the trust policy gives it; `password` is asked where needed.
-
-    Looked at before anything runs: what another key signed would be refused when it has all been done.
-    """
-    known = role_keys(authority.trust)
-
-    def load(role: Role, path: str) -> KeyFileSigner:
-        if not os.path.lexists(path):
-            raise KeyUnusable(
-                f"the {role} key is not there",
-                where=path,
-                fix=f"put it back, or correct keys.{role} in {authority.path}; a new key is a new identity",
-            )
-        signer = load_key(Path(path), password=password)
-        if known.get(signer.key_sha256) is not role:
-            raise KeyUnusable(
-                f"the trust policy does not list this key as {role}",
-                where=path,
-                fix=f"put the right key there, or correct keys.{role} in {authority.path}",
-            )
-        return signer
-
-    keys = authority.settings.keys
-    return RunSigners(
-        decider=load(Role.DECIDER, keys.decider),
-        builder=load(Role.BUILDER, keys.builder),
-        verifier=load(Role.VERIFIER, keys.verifier),
-        log=load(Role.LOG, keys.log),
-    )
 
 
 def fetch_tools(

@@ -15,8 +15,7 @@ from policyd.adapters.library import MAX_FOLDER_BYTES
 from policyd.adapters.stores.content import ContentStore
 from policyd.adapters.stores.store import Store
 from policyd.app.evidence import MAX_BUNDLE_BYTES
-from policyd.attestation.signing import Signer
-from policyd.attestation.statements import decision_statement, sign_statement
+from policyd.attestation.signing import DecisionSigner
 from policyd.attestation.trust import verify_bundle
 from policyd.errors import PolicyError, VerificationFailed
 from policyd.models.base import Sha256
@@ -41,13 +40,16 @@ class RecordedDecision:
     statement: bytes  # as signed
 
 
-def store_decision(content: ContentStore, decision: Decision, signer: Signer, *documents: bytes) -> tuple[Sha256, ...]:
+def store_decision(
+    content: ContentStore, decision: Decision, signing: DecisionSigner, *documents: bytes
+) -> tuple[Sha256, ...]:
     """Sign `decision` and store it together with what was judged, durable on return.
 
     Returns the digests that its entry in the record names as evidence: the decision first, then `documents`.
     """
+    bundle = signing.sign_decision(decision)
     with content.batch() as batch:
-        sha256 = batch.put(sign_statement(decision_statement(decision), signer))
+        sha256 = batch.put(bundle)
         return (sha256, *(batch.put(document) for document in documents))
 
 
@@ -93,10 +95,7 @@ def find_decisions(store: Store, *, since: datetime | None = None, run: str | No
     With `run` (an id or its beginning), those of one run and the one of the check gate that let it start. Raises
     `UsageError` where there is no such run.
     """
-    if run is None:
-        decisions = (event for _, event in _entries(store) if event.kind is EventKind.DECISION)
-    else:
-        decisions = _of_run(store, run)
+    decisions = _of_run(store, run) if run is not None else _decisions(store)
     return (event for event in decisions if since is None or datetime.fromisoformat(event.at) >= since)
 
 
@@ -125,6 +124,10 @@ def read_decision(content: ContentStore, event: Event, trust: TrustPolicy) -> Re
             fix="find out why the record names something else as a decision",
         )
     return RecordedDecision(sha256, verified.read_predicate(Decision, where=where), verified.payload)
+
+
+def _decisions(store: Store) -> Iterator[Event]:
+    return (event for _, event in _entries(store) if event.kind is EventKind.DECISION)
 
 
 def _of_run(store: Store, run: str) -> Iterator[Event]:

@@ -19,8 +19,7 @@ from policyd.app.recorded_decisions import store_decision
 from policyd.app.stages import RunState
 from policyd.app.waivers import used_by
 from policyd.attestation.release_chain import Check, ManifestLog, ReleaseEvidence, verify_release
-from policyd.attestation.statements import sign_statement
-from policyd.attestation.summary import summary_statement
+from policyd.attestation.summary import summarise
 from policyd.attestation.waived import describe_waived
 from policyd.errors import ExitCode, PolicydError
 from policyd.models.base import Sha256, rfc3339
@@ -116,7 +115,6 @@ def release_products(
     manifest_sha256: Sha256,
     targets: Mapping[str, Target],
     log: ManifestLog,
-    verifier_id: str,
 ) -> tuple[Released, ...]:
     """Decide on every product that the plan sends to a target, and sign each answer as a decision and a summary.
 
@@ -142,7 +140,7 @@ def release_products(
             now=now,
             keep=documents.append,
         )
-        released.append(_record(state, answer, documents, targets[target].uri, verifier_id))
+        released.append(_record(state, answer, documents, targets[target].uri))
     return tuple(released)
 
 
@@ -160,11 +158,11 @@ def _find_candidates(state: RunState) -> list[tuple[Product, str]]:
     return [(product, target) for (_, target), product in found.items()]
 
 
-def _record(state: RunState, answer: Released, documents: list[bytes], target_uri: str, verifier_id: str) -> Released:
+def _record(state: RunState, answer: Released, documents: list[bytes], target_uri: str) -> Released:
     if answer.decision is None or answer.evidence is None:
         return answer
     now = rfc3339(clock.now())
-    kept = store_decision(state.store.content, answer.decision, state.signers.decider, *documents)
+    kept = store_decision(state.store.content, answer.decision, state.signing, *documents)
     state.append(
         Event(
             kind=EventKind.DECISION,
@@ -176,16 +174,14 @@ def _record(state: RunState, answer: Released, documents: list[bytes], target_ur
             detail=f"release {answer.name} to {answer.target}",
         )
     )
-    summary = summary_statement(
-        answer.evidence,
-        answer.decision,
+    summary = state.signing.sign_summary(
+        summarise(answer.evidence),
         decision_sha256=kept[0],
-        verifier_id=verifier_id,
         target_uri=target_uri,
         checkpoint=state.store.record.checkpoint(),
         time_verified=now,
     )
-    summary_sha256 = state.store.content.put(sign_statement(summary, state.signers.verifier))
+    summary_sha256 = state.store.content.put(summary)
     state.append(
         Event(
             kind=EventKind.SUMMARY,

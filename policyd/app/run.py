@@ -17,21 +17,23 @@ from policyd.adapters import clock
 from policyd.adapters.output import read_input
 from policyd.adapters.sandboxes import open_sandbox
 from policyd.adapters.settings import Authority, require_authority
+from policyd.adapters.signers.process import SigningProcess, start_signing
+from policyd.adapters.signers.spawn import Worker
 from policyd.adapters.stores.store import Store, open_store
 from policyd.app.check import EXIT_OF_VERDICT
+from policyd.app.evidence import MAX_BUNDLE_BYTES
 from policyd.app.judging import make_repository
 from policyd.app.preparing import Prepared, prepare
 from policyd.app.projects import find_root
-from policyd.app.provisions import fetch_tools, find_targets, load_signers
+from policyd.app.provisions import fetch_tools, find_targets
 from policyd.app.record import log_keys, mark_interrupted_runs, require_clock
 from policyd.app.recorded import RecordedManifests
 from policyd.app.recorded_decisions import files_of, policy_sets_of, store_decision, store_policy_sets
 from policyd.app.release import Released, release_products
-from policyd.app.stages import ATTEMPT, Listener, RunSigners, RunState, live
+from policyd.app.stages import ATTEMPT, Listener, RunState, live
 from policyd.app.waivers import remember_revocations, used_by
 from policyd.attestation.bound_run import BoundRun
 from policyd.attestation.policy_sets import require_listed
-from policyd.attestation.statements import manifest_statement, sign_statement
 from policyd.errors import (
     ExitCode,
     PlanChanged,
@@ -139,17 +141,28 @@ def run_pipeline(
     jobs: int,
     password: Callable[[], str],
     listener: RunListener,
+    worker: Worker | None = None,
 ) -> RunOutcome:
     """Run the pipeline at `path`, or exactly the plan that `plan` names (a file or `sha256:…`).
 
     Raises `PlanChanged` where an approved plan is not what would run now, naming what changed; `IdentityNotTrusted`
     where the policy set is not one whose decisions count; `ClockBehind` where the record knows a later time.
+    `worker` is a signing process that was started before; without it, one is started.
     """
     root = find_root(path or Path("."))
     authority = require_authority(settings, repository=root)
     isolation = open_sandbox(sandbox, authority.settings)
-    signers = load_signers(authority, functools.cache(password))
-    with open_store(Path(authority.settings.store), Path(authority.settings.state), signers.log) as store:
+    with ExitStack() as stack:
+        # Before anything of the pipeline is read.
+        signing = stack.enter_context(start_signing(authority, functools.cache(password), worker))
+        store = stack.enter_context(
+            open_store(
+                Path(authority.settings.store),
+                Path(authority.settings.state),
+                signing.log,
+                earlier=log_keys(authority.trust),
+            )
+        )
         started = require_clock(store, log_keys(authority.trust), clock.now)
         for run in mark_interrupted_runs(store, at=rfc3339(started)):
             listener.on_interrupted(run.run_id)
@@ -168,13 +181,13 @@ def run_pipeline(
         ) as prepared:
             if approved is not None:
                 _require_same_plan(approved, prepared.plan)
-            return _run(prepared, store, signers, isolation, authority, jobs, listener)
+            return _run(prepared, store, signing, isolation, authority, jobs, listener)
 
 
 def _run(
     prepared: Prepared,
     store: Store,
-    signers: RunSigners,
+    signing: SigningProcess,
     sandbox: Sandbox,
     authority: Authority,
     jobs: int,
@@ -191,7 +204,7 @@ def _run(
         for content in (waivers.files or {}).values():
             batch.put(content)
     check_sha256, *judged = store_decision(
-        store.content, decision, signers.decider, plan.to_json(), prepared.document, *files_of(prepared.pipeline)
+        store.content, decision, signing, plan.to_json(), prepared.document, *files_of(prepared.pipeline)
     )
     checked = Event(
         kind=EventKind.DECISION,
@@ -213,12 +226,13 @@ def _run(
         tools = fetch_tools(plan, store, authority, sandbox, listener.on_tool)
         stack.enter_context(store.lock_run(run_id))
         stop = stack.enter_context(_stop_on_signals())
+        signing.bind(plan, run_id, store.content.get(check_sha256, max_bytes=MAX_BUNDLE_BYTES), now=clock.now())
         store.record.append([_run_event(EventKind.RUN_STARTED, plan, run_id)])
         listener.on_run_started(run_id, plan)
         state = RunState(
             bound=BoundRun(plan, plan.sha256, run_id, check_sha256),
             store=store,
-            signers=signers,
+            signing=signing,
             trust=authority.trust,
             judge=prepared.judge,
             sandbox=sandbox,
@@ -249,7 +263,6 @@ def _run(
             manifest_sha256,
             authority.settings.targets,
             RecordedManifests(store, authority.trust),
-            authority.settings.verifier_id,
         )
         for one in released:
             listener.on_released(one)
@@ -350,7 +363,7 @@ def _finish(state: RunState, started_at: str) -> tuple[Manifest, Sha256]:
         waivers=tuple(sorted(state.waivers | _find_release_waivers(state, records, now))),
         checkpoint=state.store.record.checkpoint(),
     )
-    sha256 = state.store.content.put(sign_statement(manifest_statement(manifest), state.signers.builder))
+    sha256 = state.store.content.put(state.signing.sign_manifest(manifest))
     state.append(_run_event(EventKind.MANIFEST, state.plan, state.run_id, evidence=(sha256,)))
     return manifest, sha256
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from policyd.adapters import clock
 from policyd.adapters.sandboxes.collect import collect_products
 from policyd.adapters.sandboxes.workspace import Workspace, open_workspace
-from policyd.adapters.signers.keyfile import KeyFileSigner
+from policyd.adapters.signers.process import SigningProcess
 from policyd.adapters.sources.tools import FetchedTool
 from policyd.adapters.sources.tree import materialise
 from policyd.adapters.stores.store import Store
@@ -26,7 +26,7 @@ from policyd.app.recorded_decisions import store_decision
 from policyd.app.waivers import used_by
 from policyd.attestation.bound_run import BoundRun
 from policyd.attestation.evidence import Evidence
-from policyd.attestation.stage import Sbom, attest_stage, verify_stage
+from policyd.attestation.stage import Sbom, verify_stage
 from policyd.attestation.statements import Named
 from policyd.errors import CollectError, InputTooLarge, PolicydError
 from policyd.models.base import RunId, Sha256, rfc3339
@@ -59,23 +59,13 @@ class Listener(Protocol):
         """A stage ended and that is recorded; `decision` is what admitted or denied it."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunSigners:
-    """The keys a run signs with. A stage can reach none of them."""
-
-    decider: KeyFileSigner
-    builder: KeyFileSigner
-    verifier: KeyFileSigner
-    log: KeyFileSigner
-
-
 @dataclass(slots=True)
 class RunState:
     """What the stages of one run share. Written under `lock` only."""
 
     bound: BoundRun
     store: Store
-    signers: RunSigners
+    signing: SigningProcess  # in a process of its own: neither this one nor a stage has a key
     trust: TrustPolicy
     judge: Judge
     sandbox: Sandbox
@@ -174,7 +164,7 @@ def _admit(run: RunState, stage: PlannedStage) -> tuple[Decision, tuple[Sha256, 
     decision = run.judge.judge_stage(document, now=now, weakened=run.weakened, keep=documents.append)
     with run.lock:
         run.waivers.update(used_by(decision))
-    return decision, store_decision(run.store.content, decision, run.signers.decider, *documents)
+    return decision, store_decision(run.store.content, decision, run.signing, *documents)
 
 
 def _because(decision: Decision) -> str:
@@ -294,13 +284,10 @@ def _attest(run: RunState, stage: PlannedStage, record: StageRecord, results: Se
     assert record.decision is not None
     inputs = run.products_of(stage.products)
     now = clock.now()
-    bundles = attest_stage(
+    bundles = run.signing.attest_stage(
         record,
-        run=run.bound,
         admit_bundle=run.store.content.get(record.decision, max_bytes=MAX_BUNDLE_BYTES),
         inputs=inputs,
-        trust=run.trust,
-        signer=run.signers.builder,
         now=now,
         sboms=[
             Sbom(predicate_type, read.document)

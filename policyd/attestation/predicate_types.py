@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from policyd.errors import UsageError
-from policyd.models.statement import CYCLONEDX, LINK_V03, PROVENANCE_V1, SPDX, TEST_RESULT_V01
+from policyd.models.statement import CYCLONEDX, LINK_V03, PROVENANCE_V1, SPDX, TEST_RESULT_V01, VSA_V1
 
 #: The same words as cosign's `--type`, where cosign has one. `link` is in-toto's current version.
 SHORT_NAMES = {
@@ -42,3 +42,25 @@ def require_predicate_type(text: str) -> str:
             "this is no predicate type", where=where, fix=f"use one of {', '.join(SHORT_NAMES)}, or an https:// URI"
         )
     return text
+
+
+#: Names that only a person who verifies uses: older versions that policyd reads and does not write. As cosign's.
+_READ_NAMES = {
+    "slsaprovenance": "https://slsa.dev/provenance/v0.2",
+    "slsaprovenance02": "https://slsa.dev/provenance/v0.2",
+    "spdxjson": SPDX,
+    "openvex": "https://openvex.dev/ns",
+    "vsa": VSA_V1,
+    "pypi-publish": "https://docs.pypi.org/attestations/publish/v1",
+    "npm-publish": "https://github.com/npm/attestation/tree/main/specs/publish/v0.1",
+}
+
+
+def read_asked_type(text: str) -> str:
+    """Return the predicate type that somebody who verifies asks for, by a short name or a URI; else `UsageError`.
+
+    A run's own types may be asked for, though nobody may make them by hand.
+    """
+    if text in _READ_NAMES:
+        return _READ_NAMES[text]
+    return text if text.startswith(RUNNER_PREFIX) and len(text) <= MAX_URI else require_predicate_type(text)

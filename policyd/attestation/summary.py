@@ -22,6 +22,7 @@ from policyd.attestation.trust import VerifiedStatement, verify_bundle
 from policyd.errors import IdentityNotTrusted, SubjectMismatch, VerificationFailed
 from policyd.models.base import Model, RunId, Sha256
 from policyd.models.decision import Decision, Gate
+from policyd.models.plan import PolicySetRef
 from policyd.models.statement import VSA_V1, ResourceDescriptor
 from policyd.models.trust import Role, TrustPolicy
 
@@ -76,13 +77,42 @@ class VerifiedSummary:
     build_level: int
 
 
+class Summarised(Model):
+    """What a summary says of a release, without the evidence behind it: made of verified evidence by `summarise`."""
+
+    artifact: str
+    artifact_sha256: Sha256
+    target: str
+    run_id: RunId
+    plan_sha256: Sha256
+    manifest_sha256: Sha256
+    policy_set: PolicySetRef
+    input_sha256s: tuple[Sha256, ...]  # every bundle it rests on, the manifest first
+    max_level: int
+
+
+def summarise(release: ReleaseEvidence) -> Summarised:
+    """Return what a summary says of a release that was verified."""
+    return Summarised(
+        artifact=release.artifact.name,
+        artifact_sha256=release.artifact.sha256,
+        target=release.target,
+        run_id=release.manifest.run_id,
+        plan_sha256=release.plan_sha256,
+        manifest_sha256=release.manifest_sha256,
+        policy_set=release.plan.policy_set,
+        input_sha256s=release.input_sha256s,
+        max_level=release.max_level,
+    )
+
+
 def resource_uri(target_uri: str, artifact_name: str) -> str:
     """Return where the artifact is expected: the target's URI with the artifact's name as its last segment."""
     return f"{target_uri.rstrip('/')}/{quote(artifact_name, safe='')}"
 
 
 def summary_statement(
-    release: ReleaseEvidence,
+    release: Summarised,
     decision: Decision,
     *,
     decision_sha256: Sha256,
@@ -106,11 +136,11 @@ def summary_statement(
     )
     if about != (
         Gate.RELEASE,
-        release.artifact.sha256,
+        release.artifact_sha256,
         release.plan_sha256,
-        release.manifest.run_id,
+        release.run_id,
         release.target,
-        release.plan.policy_set,
+        release.policy_set,
     ):
         raise SubjectMismatch(
             "the decision is not the release decision on this artifact of this run for this target",
@@ -120,7 +150,7 @@ def summary_statement(
     inputs = [*release.input_sha256s, decision_sha256]
     binding = ReleaseBinding(
         target=release.target,
-        run_id=release.manifest.run_id,
+        run_id=release.run_id,
         plan_sha256=release.plan_sha256,
         manifest_sha256=release.manifest_sha256,
         checkpoint=checkpoint,
@@ -128,7 +158,7 @@ def summary_statement(
     predicate = {
         "verifier": {"id": verifier_id, "version": {"policyd": __version__}},
         "timeVerified": time_verified,
-        "resourceUri": resource_uri(target_uri, release.artifact.name),
+        "resourceUri": resource_uri(target_uri, release.artifact),
         "policy": {
             "uri": POLICY_URI + quote(decision.policy_set.name, safe=""),
             "digest": {"sha256": decision.policy_set.sha256},
@@ -139,7 +169,7 @@ def summary_statement(
         "slsaVersion": SLSA_VERSION,
         RELEASE_EXTENSION: binding.model_dump(mode="json"),
     }
-    return render_statement([Named(release.artifact.name, release.artifact.sha256)], VSA_V1, predicate)
+    return render_statement([Named(release.artifact, release.artifact_sha256)], VSA_V1, predicate)
 
 
 def verify_summary(

@@ -4,8 +4,9 @@ Whose signature counts is decided by role. For an envelope of a role every signa
 role; key ids and hints are never asked. Keys map to persons, and a threshold counts persons. Where nothing is listed,
 nothing is trusted.
 
-A managed key has no trusted time stamp, so its window and revocation are judged at `now`: whoever holds a revoked key
-can write any date into what they sign.
+A managed key has no time of its own, so its window and revocation are judged at `now`: whoever holds a revoked key can
+write any date into what they sign. Where a timestamp by an authority of the trust policy shows that a signature existed
+earlier, while its key was in force, that counts too (`timestamps`).
 
 Source: DSSE v1.0.2, protocol.md, "Multi-signature Verification"; in-toto Attestation Framework v1.2.0, validation.
 """
@@ -14,14 +15,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from policyd.attestation.bundle import MessageSignature, read_attestation, read_bundle
+from policyd.attestation.bundle import read_attestation, read_bundle, require_attestation
 from policyd.attestation.dsse import MAX_ENVELOPE_BYTES, Envelope
-from policyd.attestation.keys import PublicKey, is_digest_signed_by, is_signed_by, read_public_key
+from policyd.attestation.keys import PublicKey, is_signed_by, read_public_key
+from policyd.attestation.timestamps import find_times, read_chain
 from policyd.errors import (
     DocumentError,
     IdentityNotTrusted,
@@ -85,7 +87,7 @@ def read_trust_policy(content: bytes, *, where: str) -> TrustPolicy:
 
 
 def check_trust_policy(trust: TrustPolicy, *, where: str = "trust policy") -> None:
-    """Raise `SettingsError` where a key can't be used, is listed twice, or has two roles."""
+    """Raise `SettingsError` where a key or certificate can't be used, or a key is listed twice or has two roles."""
     seen: dict[Sha256, Role] = {}
     for role, policy in trust.roles.items():
         for number, listed in enumerate(policy.keys, 1):
@@ -101,9 +103,11 @@ def check_trust_policy(trust: TrustPolicy, *, where: str = "trust policy") -> No
                     if other is role
                     else f"the key sha256:{key.sha256} has two roles, {other} and {role}",
                     where=place,
-                    fix="make a key of its own for each role and person: policyd keygen",
+                    fix="make a key of its own for each role and person: policyd key new",
                 )
             seen[key.sha256] = role
+    for authority in trust.timestamp_authorities:
+        read_chain(authority.certificate_chain, where=f"{where}, timestamp_authorities, {authority.name}")
 
 
 def role_keys(trust: TrustPolicy) -> Mapping[Sha256, Role]:
@@ -117,14 +121,24 @@ def role_keys(trust: TrustPolicy) -> Mapping[Sha256, Role]:
 
 def verify_bundle(content: bytes, trust: TrustPolicy, *, role: Role, now: datetime, where: str) -> VerifiedStatement:
     """Read an attestation (bundle or bare envelope) and verify it: `read_attestation`, then `verify_envelope`."""
-    return verify_envelope(read_attestation(content, where=where), trust, role=role, now=now, where=where)
+    bundle = read_bundle(content, where=where)
+    return verify_envelope(
+        require_attestation(bundle, where=where), trust, role=role, now=now, where=where, timestamps=bundle.timestamps
+    )
 
 
 def verify_envelope(
-    envelope: Envelope, trust: TrustPolicy, *, role: Role, now: datetime, where: str
+    envelope: Envelope,
+    trust: TrustPolicy,
+    *,
+    role: Role,
+    now: datetime,
+    where: str,
+    timestamps: Sequence[bytes] = (),
 ) -> VerifiedStatement:
     """Return the statement in `envelope` if `role` may have made it, as of `now` (with time zone).
 
+    `timestamps` are RFC 3161 responses over the one signature of a Sigstore bundle.
     Raises `SettingsError` for a trust policy that can't be used, `SignatureInvalid`, `IdentityNotTrusted` or
     `ThresholdNotMet` by what is wrong with the signatures, and `VerificationFailed` or `SubjectMismatch` for signed
     bytes that are no statement of this role.
@@ -140,8 +154,10 @@ def verify_envelope(
     keys = [read_public_key(entry.public_key, where="trust policy") for entry in policy.keys]
     signed_by = _find_signers(envelope, keys)
 
-    # 4. Only keys that are in force now.
-    problems = {key: _why_not_in_force(listed[key], now) for key in signed_by}
+    # 4. Only keys that are in force now, or were when a timestamp shows that the signature was there.
+    problems = {key: why_not_in_force(listed[key], now) for key in signed_by}
+    if timestamps and any(problems.values()):
+        problems = _judge_by_timestamps(problems, listed, envelope, timestamps, trust, now)
     in_force = frozenset(key for key, problem in problems.items() if problem is None)
 
     # 5. The threshold. One key under two key ids, or two keys of one person, count once: sets of fingerprints, then of
@@ -196,7 +212,7 @@ def require_key_in_force(
             fix="it was changed or signed by somebody else, or the trust policy lacks the key that signed it",
         )
     # 3. Only a key that is in force now.
-    problem = _why_not_in_force(signed[0], now)
+    problem = why_not_in_force(signed[0], now)
     if problem is not None:
         raise IdentityNotTrusted(
             problem, where=where, fix=f"have it signed by a key that is in force for the role {role}"
@@ -226,28 +242,6 @@ def verify_with_key(content: bytes, public_key_pem: str, *, where: str) -> Verif
     )
 
 
-def verify_blob(content: bytes, public_key_pem: str, sha256: Sha256, *, where: str) -> None:
-    """Verify that a bundle holds the given key's (ECDSA P-256) signature of the file with this SHA-256, else raise."""
-    signed = read_bundle(content, where=where).content
-    if not isinstance(signed, MessageSignature):
-        raise DocumentError(
-            "the bundle holds an attestation, not the signature of a file",
-            where=where,
-            fix="verify it as an attestation",
-        )
-    key = read_public_key(public_key_pem, where="the public key given")
-    if signed.sha256 != sha256:
-        raise SubjectMismatch(
-            f"the bundle is for the file sha256:{signed.sha256}, not sha256:{sha256}",
-            where=where,
-            fix="give the file that was signed",
-        )
-    if not is_digest_signed_by(key, signed.signature, sha256):
-        raise SignatureInvalid(
-            f"not signed by the key sha256:{key.sha256}", where=where, fix="check that this is the signer's key"
-        )
-
-
 def _require_role(trust: TrustPolicy, role: Role, now: datetime, where: str) -> RolePolicy:
     """Return what the trust policy, in force and without a key in two roles, says of `role`."""
     if trust.expires_at is not None and now >= trust.expires_at:
@@ -275,7 +269,10 @@ def _require_in_toto(envelope: Envelope, where: str) -> None:
 def _find_signers(envelope: Envelope, keys: Iterable[PublicKey]) -> frozenset[Sha256]:
     message = envelope.signed_bytes()
     return frozenset(
-        key.sha256 for key in keys for signature in envelope.signatures if is_signed_by(key, signature.value, message)
+        key.sha256
+        for key in keys
+        for signature in envelope.signatures
+        if is_signed_by(key, signature.value, message, or_prehashed=True)
     )
 
 
@@ -292,15 +289,25 @@ def find_person(trust: TrustPolicy, role: Role, key_sha256: Sha256, *, now: date
     return None
 
 
+def find_listed(trust: TrustPolicy, key_sha256: Sha256) -> tuple[Role, TrustedKey] | None:
+    """Return the role of a key and the trust policy's entry for it; None if it isn't listed."""
+    for role, policy in trust.roles.items():
+        for listed in policy.keys:
+            if read_public_key(listed.public_key, where="trust policy").sha256 == key_sha256:
+                return role, listed
+    return None
+
+
 def keys_in_force(trust: TrustPolicy, role: Role, *, now: datetime) -> tuple[TrustedKey, ...]:
     """Return the keys of `role` that count at `now`; none under a trust policy that has expired."""
     policy = trust.roles.get(role)
     if policy is None or (trust.expires_at is not None and now >= trust.expires_at):
         return ()
-    return tuple(key for key in policy.keys if _why_not_in_force(key, now) is None)
+    return tuple(key for key in policy.keys if why_not_in_force(key, now) is None)
 
 
-def _why_not_in_force(key: TrustedKey, now: datetime) -> str | None:
+def why_not_in_force(key: TrustedKey, now: datetime) -> str | None:
+    """Return why a listed key does not count at `now`, in words; None where it does."""
     if key.revoked_at is not None and now >= key.revoked_at:
         return f"the key of {key.person} was revoked at {key.revoked_at.isoformat()}"
     if key.valid_from is not None and now < key.valid_from:
@@ -308,6 +315,30 @@ def _why_not_in_force(key: TrustedKey, now: datetime) -> str | None:
     if key.valid_until is not None and now >= key.valid_until:
         return f"the key of {key.person} was valid until {key.valid_until.isoformat()}"
     return None
+
+
+def _judge_by_timestamps(
+    problems: Mapping[Sha256, str | None],
+    listed: Mapping[Sha256, TrustedKey],
+    envelope: Envelope,
+    timestamps: Sequence[bytes],
+    trust: TrustPolicy,
+    now: datetime,
+) -> dict[Sha256, str | None]:
+    """Return `problems` without those that do not stand at a time when the signature verifiably existed."""
+    # With several signatures nothing would say whose of them a timestamp is; a Sigstore bundle has one.
+    if len(envelope.signatures) != 1:
+        return dict(problems)
+    times = find_times(timestamps, envelope.signatures[0].value, trust.timestamp_authorities, now=now)
+    judged: dict[Sha256, str | None] = {}
+    for key, problem in problems.items():
+        then = [why_not_in_force(listed[key], time.moment) for time in times.verified]
+        if problem is None or None in then:
+            judged[key] = None
+        else:
+            why = (*times.problems, *(f"at its timestamp {reason}" for reason in then if reason))
+            judged[key] = f"{problem} ({'; '.join(why)})" if why else problem
+    return judged
 
 
 def _explain_no_signer(envelope: Envelope, trust: TrustPolicy, role: Role, where: str) -> VerificationFailed:

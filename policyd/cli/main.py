@@ -28,6 +28,7 @@ COMMANDS = {
     "audit": "audit",
     "policy": "policy",
     "waiver": "waiver",
+    "key": "key",
     "keygen": "keygen",
     "sign": "sign",
     "attest": "attest",

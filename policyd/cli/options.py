@@ -56,6 +56,23 @@ def password_from_environment_or_prompt(prompt: str, *, confirm: bool = False) -
     return ""
 
 
+def timestamp_options(command: F) -> F:
+    """`--timestamp-url` and `--timestamp-chain`: have an RFC 3161 authority say when the signature was there."""
+    url = click.option(
+        "--timestamp-url",
+        metavar="URL",
+        envvar="POLICYD_TIMESTAMP_URL",
+        show_envvar=True,
+        help="Ask this RFC 3161 authority for a timestamp; else `timestamp` in operator settings, else none.",
+    )
+    chain = click.option(
+        "--timestamp-chain",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The authority's certificates (PEM); else those that the trust policy pins.",
+    )
+    return url(chain(command))
+
+
 def read_time(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
     """Return the time an option names: RFC 3339 with its offset, or a date, which begins at 00:00 UTC."""
     from datetime import UTC, date, datetime, time

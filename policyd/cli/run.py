@@ -40,25 +40,29 @@ def run_command(
     With --plan, runs what `policyd plan --out` wrote and nothing else. Ends with the run's manifest; `policyd show`,
     `policyd logs` and `policyd verify` take it from there.
     """
-    from policyd.app.run import run_pipeline
-    from policyd.cli.progress import open_progress
-    from policyd.report.decision_text import render_decision
-    from policyd.report.run_text import render_run_summary
-    from policyd.report.text import show
+    from policyd.app.early import spawn_worker
 
     if (pipeline is None) == (plan is None):
         raise click.UsageError("Name a PIPELINE or a --plan, one of the two.")
-    with open_progress() as progress:
-        outcome = run_pipeline(
-            pipeline,
-            plan=plan,
-            settings=settings,
-            sandbox="none" if sandbox == "none" else "bwrap",
-            engine=engine,
-            jobs=jobs,
-            password=lambda: password_from_environment_or_prompt("Passphrase of the runner's keys"),
-            listener=progress,
-        )
+    with spawn_worker() as worker:
+        from policyd.app.run import run_pipeline
+        from policyd.cli.progress import open_progress
+        from policyd.report.decision_text import render_decision
+        from policyd.report.run_text import render_run_summary
+        from policyd.report.text import show
+
+        with open_progress() as progress:
+            outcome = run_pipeline(
+                pipeline,
+                plan=plan,
+                settings=settings,
+                sandbox="none" if sandbox == "none" else "bwrap",
+                engine=engine,
+                jobs=jobs,
+                password=lambda: password_from_environment_or_prompt("Passphrase of the runner's keys"),
+                listener=progress,
+                worker=worker,
+            )
     style, width = terminal_style()
     if output_format == "json":
         from policyd.report.json_text import render_json

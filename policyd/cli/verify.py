@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from policyd.cli.options import engine_option, format_option, settings_option, terminal_style
+
+if TYPE_CHECKING:
+    from policyd.attestation.direct import IdentityTrust, KeyTrust
 
 
 @click.command("verify")
@@ -17,7 +21,53 @@ from policyd.cli.options import engine_option, format_option, settings_option, t
     "bundles",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Evidence to verify instead of the store's: a summary, or a manifest with all it lists. Repeatable.",
+    help="Evidence to verify instead of the store's: a summary, or a manifest with all it lists. With --key or "
+    "--cert-identity: a Sigstore bundle; else those beside the artifact (NAME.sigstore.json). Repeatable.",
+)
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Trust who has this key (public, PEM), and nothing else: no settings, no store.",
+)
+@click.option(
+    "--trusted-root",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The Sigstore instance to trust: its trusted_root.json, pinned by you. Nothing is fetched.",
+)
+@click.option(
+    "--cert-identity",
+    "--certificate-identity",
+    "identity",
+    metavar="NAME",
+    help="Trust who signed keyless with this identity, exactly: an address, or a workflow's URI.",
+)
+@click.option(
+    "--cert-identity-regexp",
+    "--certificate-identity-regexp",
+    "pattern",
+    metavar="REGEXP",
+    help="As --cert-identity, for identities that match as a whole. One that takes anybody in is refused.",
+)
+@click.option(
+    "--cert-oidc-issuer",
+    "--certificate-oidc-issuer",
+    "issuer",
+    metavar="URL",
+    help="The identity provider that vouched for the identity, exactly.",
+)
+@click.option(
+    "--type",
+    "predicate_type",
+    metavar="TYPE",
+    help="The attestation asked for: slsaprovenance1, cyclonedx, spdx, vsa, \u2026, a predicate type's URI, or `any`. "
+    "Without it, the signature of a file.",
+)
+@click.option(
+    "--min-bundle-version",
+    type=click.Choice(["0.1", "0.2", "0.3"]),
+    default="0.1",
+    show_default=True,
+    help="The oldest Sigstore bundle that counts. v0.1 may come without an inclusion proof.",
 )
 @format_option("text", "json")
 @engine_option
@@ -26,6 +76,13 @@ def verify_command(
     artifact: Path,
     target: str | None,
     bundles: tuple[Path, ...],
+    key: Path | None,
+    trusted_root: Path | None,
+    identity: str | None,
+    pattern: str | None,
+    issuer: str | None,
+    predicate_type: str | None,
+    min_bundle_version: str,
     output_format: str,
     engine: str | None,
     settings: Path | None,
@@ -33,7 +90,24 @@ def verify_command(
     """Verify that ARTIFACT may leave for its target: made by an approved run, by its digest, unbroken to the plan.
 
     Trust comes from operator settings; nothing beside the artifact adds to it. Uses no network.
+
+    With --key, or with --trusted-root, --cert-identity and --cert-oidc-issuer, trust is what these name, and nothing
+    else: settings and store are not read. ARTIFACT is then a file, a folder (each file of it needs a bundle) or a
+    digest (sha256:HEX), and the exit code is 0 verified, 1 refused, 2 a request or bundle that can't be used.
     """
+    direct = {
+        "--key": key,
+        "--trusted-root": trusted_root,
+        "--cert-identity": identity,
+        "--cert-identity-regexp": pattern,
+        "--cert-oidc-issuer": issuer,
+        "--type": predicate_type,
+    }
+    if any(value is not None for value in direct.values()):
+        _refuse_mixture()
+        trust = _read_trust(key, trusted_root, identity, pattern, issuer)
+        return _verify_directly(artifact, bundles, trust, predicate_type, min_bundle_version, output_format)
+
     from policyd.adapters import clock
     from policyd.app.verify import verify_artifact
 
@@ -53,3 +127,91 @@ def verify_command(
         if verified.error is not None:
             raise verified.error
     return int(verified.exit_code)
+
+
+def _verify_directly(
+    artifact: Path,
+    bundles: tuple[Path, ...],
+    trust: KeyTrust | IdentityTrust,
+    predicate_type: str | None,
+    min_bundle_version: str,
+    output_format: str,
+) -> int:
+    from policyd.adapters import clock
+    from policyd.app.verify_direct import verify_directly
+    from policyd.attestation.direct import Asked
+    from policyd.attestation.material import BundleVersion
+    from policyd.attestation.predicate_types import read_asked_type
+
+    asked = Asked(
+        trust=trust,
+        predicate_type=None
+        if predicate_type is None
+        else ("" if predicate_type == "any" else read_asked_type(predicate_type)),
+        oldest=BundleVersion(int(min_bundle_version.removeprefix("0."))),
+    )
+    answer = verify_directly(str(artifact), bundles=bundles, asked=asked, now=clock.now)
+    if output_format == "json":
+        from policyd.report.json_text import render_json
+
+        click.echo(render_json(answer.to_json()), nl=False)
+    else:
+        from policyd.report.direct_text import render_direct
+
+        style, width = terminal_style()
+        text = render_direct(
+            answer.artifact, answer.bundles, answer.checks, verified=answer.verified, style=style, width=width
+        )
+        click.echo(text, nl=False)
+        if answer.first_error is not None:
+            raise answer.first_error
+    return int(answer.exit_code)
+
+
+def _read_trust(
+    key: Path | None, trusted_root: Path | None, identity: str | None, pattern: str | None, issuer: str | None
+) -> KeyTrust | IdentityTrust:
+    """Return the trust that the options name; it must be one of the two kinds, and whole."""
+    from policyd.errors import UsageError
+
+    asks_identity = identity is not None or pattern is not None or issuer is not None
+    if key is not None and asks_identity:
+        raise UsageError(
+            "trust is a key or an identity, one of the two",
+            where="--key with --cert-identity or --cert-oidc-issuer",
+            fix="leave one out: a bundle has one signer",
+        )
+    if key is not None:
+        from policyd.app.verify_direct import read_key_trust
+
+        return read_key_trust(key, trusted_root)
+    if trusted_root is None or issuer is None or (identity is None and pattern is None):
+        raise UsageError(
+            "whom to trust is not said in full",
+            where="the options of direct trust",
+            fix="give --key FILE; or --trusted-root FILE, --cert-identity NAME and --cert-oidc-issuer URL",
+        )
+    from policyd.app.verify_direct import read_identity_trust
+    from policyd.attestation.keyless.identity import AskedIdentity
+
+    return read_identity_trust(AskedIdentity(issuer=issuer, exact=identity, pattern=pattern), trusted_root)
+
+
+def _refuse_mixture() -> None:
+    """Raise `UsageError` for options of the other kind: they would look as if they counted."""
+    from click.core import ParameterSource
+
+    from policyd.errors import UsageError
+
+    context = click.get_current_context()
+    given = [
+        f"--{name}"
+        for name in ("target", "engine", "settings")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise UsageError(
+            f"{' and '.join(given)} and trust given directly exclude each other",
+            where="the options of `policyd verify`",
+            fix="leave out either: direct trust uses no settings and decides for no target",
+        )

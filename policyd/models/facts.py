@@ -106,6 +106,7 @@ class StageFact(Model):
     outputs: list[str]
     results: list[str]  # kinds of result files
     has_source: bool
+    runs_twice: bool = False  # one push starts it twice: for the branch, and for the request to merge it
 
 
 class Trigger(Fact):
@@ -185,6 +186,7 @@ class Expression(Fact):
     ternary: bool = False  # `a && b || c` where b counts as false
     constant: bool = False  # reads nothing: always the same text, which need not be computed
     computed: bool = False  # what it reads is named by a value, as in `secrets[matrix.name]`
+    open: bool = False  # whoever starts or calls this chooses any text for it; no outsider is known to
 
 
 class Checkout(Fact):
@@ -236,6 +238,7 @@ class Flow(Fact):
     into: str  # the stage or file where it lands
     sink: Sink
     place: str  # `file:line` of where it lands
+    lands: JsonPath = ()  # the expression it lands in, where that is a fact of this pipeline
 
 
 class Permission(Fact):

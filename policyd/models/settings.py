@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from policyd.models.base import Model, Name, RuleId, Sha256
 from policyd.models.decision import Level, Severity
 
 #: A word that Rego packages of a layer begin with.
 Prefix = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-#: A value of a rule's setting; which one fits, the rule says.
-SettingValue = bool | int | str | tuple[str, ...]
-#: Rule id → name of a setting → its value.
-RuleSettings = dict[RuleId, dict[str, SettingValue]]
+#: Rule id → name of a setting → its value. Which value fits, the rule says (`policy.rule_settings`).
+RuleSettings = dict[RuleId, dict[str, JsonValue]]
 
 
 class PinnedFile(Model):
@@ -25,7 +23,7 @@ class PinnedFile(Model):
 
 
 class RoleKeys(Model):
-    """Absolute paths of the private keys policyd signs with, one a role."""
+    """The private keys policyd signs with, one a role: absolute paths, or URIs of keys in a device or service."""
 
     decider: str
     builder: str
@@ -38,6 +36,12 @@ class Target(Model):
 
     uri: Annotated[str, Field(min_length=1)]
     folder: str | None = None
+
+
+class Timestamping(Model):
+    """An RFC 3161 authority that is asked for a timestamp of every signature; the trust policy pins whose are taken."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
 
 
 class Helpers(Model):
@@ -104,6 +108,9 @@ class OperatorSettings(Model):
     builder_id: Annotated[str, Field(min_length=8)]  # URI prefix; policyd appends the isolation that applied
     verifier_id: Annotated[str, Field(min_length=8)]  # URI that verification summaries name; the trust policy lists it
     keys: RoleKeys
+    #: A program and its arguments that print the passphrase or PIN of the key in POLICYD_KEY; the program absolute.
+    password_command: tuple[str, ...] = ()
+    timestamp: Timestamping | None = None
     engine: Literal["embedded", "opa", "both"] = "embedded"
     opa_server: OpaServer | None = None  # asked by `opa` and `both` in place of one that policyd starts
     targets: dict[Name, Target] = {}

@@ -57,6 +57,15 @@ class TrustedVerifier(Model):
     key_sha256: Sha256
 
 
+class TimestampAuthority(Model):
+    """An RFC 3161 authority whose word on time counts, for times within its window."""
+
+    name: Name
+    certificate_chain: str  # PEM: the signer's certificate (may be left out), those between, the root
+    valid_from: AwareDatetime | None = None
+    valid_until: AwareDatetime | None = None
+
+
 class TrustPolicy(Model):
     """Roles, builders, verifiers and the policy sets whose decisions count. An empty list of anything means refuse."""
 
@@ -68,3 +77,4 @@ class TrustPolicy(Model):
     builders: tuple[TrustedBuilder, ...]
     verifiers: tuple[TrustedVerifier, ...] = ()
     policy_sets: tuple[Sha256, ...]
+    timestamp_authorities: tuple[TimestampAuthority, ...] = ()

@@ -20,7 +20,18 @@ Order = tuple[int, int]
 
 _PURPOSES = frozenset(get_args(Purpose))
 #: Credentials that a system makes for each run.
-_OWN_TOKENS = frozenset(("github_token", "github.token", "ci_job_token", "system.accesstoken", "system_accesstoken"))
+_OWN_TOKENS = frozenset(
+    (
+        "github_token",
+        "github.token",
+        "ci_build_token",
+        "ci_dependency_proxy_password",
+        "ci_job_token",
+        "ci_registry_password",
+        "system.accesstoken",
+        "system_accesstoken",
+    )
+)
 
 
 class Collected(Protocol):
@@ -41,7 +52,9 @@ def conclude(facts: Collected, orders: Mapping[str, Sequence[Order]]) -> None:
     _conclude_caches(facts)
     ran = _what_runs(facts, orders)
     facts.checkouts[:] = [
-        checkout.model_copy(update=_after(checkout.at, ran.get(checkout.stage, []), orders)) if not checkout.runs else checkout
+        checkout.model_copy(update=_after(checkout.at, ran.get(checkout.stage, []), orders))
+        if not checkout.runs
+        else checkout
         for checkout in facts.checkouts
     ]
     facts.artifacts[:] = [

@@ -6,9 +6,10 @@ does, what a stage is for and what runs of a checkout is worked out here, once f
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from policyd.errors import InputTooLarge
@@ -35,6 +36,7 @@ from policyd.models.facts import (
 from policyd.pipeline.conclusions import Order, conclude
 from policyd.pipeline.effects import (
     FoundEffect,
+    find_address_effects,
     find_component_effects,
     find_container_effects,
     find_script_effects,
@@ -83,6 +85,7 @@ class FactBook:
         self._count = 0
         self._scripts: dict[tuple[int, JsonPath], int] = {}
         self._guards: dict[JsonPath, tuple[Guard, ...]] = {}
+        self._settled: set[JsonPath] = set()  # containers whose effects are written down
         self.stages: list[StageFact] = []
         self.triggers: list[Trigger] = []
         self.references: list[Reference] = []
@@ -128,14 +131,26 @@ class FactBook:
 
         Return their commands with the place of each.
         """
-        commands: list[ShellCommand] = []
-        spots: list[Spot] = []
-        for text, spot, opaque in scripts:
+        pieces: list[Script] = list(scripts)
+        starts: list[int] = []
+        replaced: list[Opaque] = []
+        length = 0
+        for text, spot, opaque in pieces:
             self._count += 1
             self._scripts[id(spot.source), spot.path] = self._count
-            found = split_script(text, opaque, shell=around.shell, max_commands=MAX_FACTS)
-            commands += found
-            spots += (spot._replace(start=command.start, end=command.end) for command in found)
+            starts.append(length)
+            replaced += (replace(span, start=span.start + length, end=span.end + length) for span in opaque)
+            length += len(text) + 1
+        joined = "\n".join(piece.text for piece in pieces)
+        commands = split_script(joined, replaced, shell=around.shell, max_commands=MAX_FACTS)
+        if any(span.secret for span in replaced):
+            _name_secrets(commands, joined, [span for span in replaced if span.secret])
+        spots: list[Spot] = []
+        for command in commands:
+            index = bisect_right(starts, command.start) - 1
+            text, spot, _ = pieces[index]
+            start = command.start - starts[index]
+            spots.append(spot._replace(start=start, end=min(command.end - starts[index], len(text))))
         self._commands(commands, spots, around)
         return list(zip(commands, spots, strict=True))
 
@@ -178,7 +193,21 @@ class FactBook:
     def variable(self, variable: Variable, spot: Spot, around: Around) -> None:
         """Write down a variable (its `at` is given here) and what setting it does."""
         self.variables.append(variable.model_copy(update={"at": self.at("variables", spot)}))
-        self._effects(find_variable_effects(variable.name, variable.value), spot, around)
+        self._effects(
+            find_variable_effects(variable.name, variable.value, variable.origin, literal=variable.literal),
+            spot,
+            around,
+        )
+
+    def container(
+        self, container: Container, spot: Spot, around: Around, powers: Iterable[tuple[FoundEffect, Spot]]
+    ) -> None:
+        """Write down a container (its `at` is given here) whose powers are written in places of their own."""
+        at = self.at("containers", spot)
+        self.containers.append(container.model_copy(update={"at": at}))
+        self._settled.add(at)
+        for found, place in powers:
+            self._effects([found], place, around)
 
     def effect(self, found: FoundEffect, spot: Spot, around: Around) -> None:
         """Write down something that a component, container or setting does."""
@@ -230,7 +259,10 @@ class FactBook:
         for reference in self.references:
             found = find_component_effects(reference.kind, reference.owner, reference.name, reference.inputs)
             self._effects_of(reference.at, reference.stage, found)
+            self._effects_of(reference.at, reference.stage, find_address_effects(reference.text))
         for container in self.containers:
+            if container.at in self._settled:
+                continue
             found = find_container_effects(container.options, container.volumes, privileged=container.privileged)
             self._effects_of(container.at, container.stage, found)
 
@@ -240,3 +272,16 @@ class FactBook:
         for one in found:
             self._effects([one], spot, Around(stage, guards=self._guards.get(at, ())))
             self._orders["effects"][-1] = order
+
+
+def _name_secrets(commands: Sequence[ShellCommand], script: str, spans: Sequence[Opaque]) -> None:
+    """Say of commands, and of variables that are set, that they read the secrets put into their text."""
+    starts = [span.start for span in spans]
+    texts = {script[span.start : span.end]: span.secret for span in spans}
+    for command in commands:
+        first, last = bisect_left(starts, command.start), bisect_left(starts, command.end)
+        command.reads |= {span.secret for span in spans[first:last]}
+        command.sets = [
+            one._replace(reads=one.reads | {name for text, name in texts.items() if text in one.value})
+            for one in command.sets
+        ]

@@ -36,7 +36,7 @@ def link(pipelines: Sequence[ReadPipeline]) -> list[ReadPipeline]:
 
 @dataclass(frozen=True, slots=True)
 class _Lent:
-    """What the callers of a file that a stranger can start bring along: the guards all of them ask for, any's powers."""
+    """What those callers of a file that a stranger can start bring along: guards that all ask for, powers of any."""
 
     guards: frozenset[Guard] = frozenset()
     secrets: bool = False
@@ -48,6 +48,12 @@ class _Linker:
     def __init__(self, pipelines: Sequence[ReadPipeline]) -> None:
         self.pipelines = pipelines
         self.by_path = {(pipeline.ref.dialect, pipeline.ref.path): index for index, pipeline in enumerate(pipelines)}
+        self.by_name: dict[tuple[str, str], int | None] = {}
+        for index, pipeline in enumerate(pipelines):
+            for name in dict.fromkeys(pipeline.links.provides):
+                key = (pipeline.ref.dialect, name)
+                # Of two that have the same name nobody knows which is meant.
+                self.by_name[key] = None if key in self.by_name else index
         self.flows: dict[int, list[tuple[Flow, Spot]]] = defaultdict(list)
         self.checkouts: dict[int, set[int]] = defaultdict(set)
         self.stages: dict[int, list[StageFact]] = {}
@@ -71,7 +77,7 @@ class _Linker:
             found = self.by_path.get((pipeline.ref.dialect, (pipeline.links.root + name).removeprefix("/")))
             if found is not None:
                 return found
-        return None
+        return self.by_name.get((pipeline.ref.dialect, path))
 
     # Values.
 
@@ -231,9 +237,7 @@ class _Linker:
 def _started_by_callers(stage: StageFact, lent: _Lent) -> StageFact:
     powers = lent.inside or (stage.has_secrets and lent.secrets) or (stage.writes and lent.writes)
     guards = stage.guards if stage.untrusted else sorted({*stage.guards, *lent.guards})
-    return stage.model_copy(
-        update={"untrusted": True, "privileged": stage.privileged or powers, "guards": guards}
-    )
+    return stage.model_copy(update={"untrusted": True, "privileged": stage.privileged or powers, "guards": guards})
 
 
 def _untrusted(facts: Facts, indices: set[int]) -> list[Checkout]:

@@ -80,6 +80,7 @@ class Links:
     arguments: tuple[Argument, ...] = ()
     calls: tuple[Call, ...] = ()
     files: tuple[HandedFiles, ...] = ()
+    provides: tuple[str, ...] = ()  # names by which others call parts of this file, where they don't call it by path
 
 
 NO_LINKS = Links()

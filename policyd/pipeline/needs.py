@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 def all_needs(needs: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Return for each stage the stages it needs, directly or not, as a bit set in the order of `needs`.
 
-    Bit sets, so that thousands of stages in a row cost little. Names that `needs` doesn't hold are left out. A stage in a
-    circle, which no CI system would run, has at least what it names itself.
+    Bit sets, so that thousands of stages in a row cost little. Names that `needs` doesn't hold are left out. A stage in
+    a circle, which no CI system would run, has at least what it names itself.
     """
     bits = {name: 1 << index for index, name in enumerate(needs)}
     known = {name: [other for other in others if other in bits] for name, others in needs.items()}

@@ -11,6 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import cast
 
+from policyd.errors import InputTooLarge
 from policyd.models.facts import Facts
 from policyd.models.input import Dialect, PipelineKind, PipelineRef
 from policyd.models.pipeline import PipelineFile
@@ -20,7 +21,7 @@ from policyd.pipeline.source_map import SourceMap
 
 #: In the order in which they are asked; what is told by path comes before what is told by content.
 DIALECTS: tuple[Dialect, ...] = ("policyd", "github", "gitlab", "azure", "tekton")
-MAX_ROUNDS = 16  # of includes that include
+MAX_ROUNDS = 24  # of includes that include; Azure takes 20
 MAX_INCLUDED = 256
 
 
@@ -52,10 +53,18 @@ def read_pipeline(
     included: dict[str, bytes | None] = {}
     for _ in range(MAX_ROUNDS):
         read = cast("FrontEndRead", front_end.read(path, content, kind, included))
-        wanted = [name for name in read.missing if name not in included][: MAX_INCLUDED - len(included)]
+        wanted = [name for name in read.missing if name not in included]
         if not wanted:
             break
+        if len(included) + len(wanted) > MAX_INCLUDED:
+            raise InputTooLarge(
+                f"the pipeline includes more than {MAX_INCLUDED} files", where=path, fix="split the pipeline"
+            )
         included.update((name, find_file(name)) for name in wanted)
+    else:
+        raise InputTooLarge(
+            f"files are included more than {MAX_ROUNDS} deep in each other", where=path, fix="include less"
+        )
     return ReadPipeline(
         ref=PipelineRef(path=path, dialect=dialect, kind=kind, name=read.name or path),
         facts=read.facts,
@@ -96,11 +105,6 @@ def find_kind_by_content(path: str, content: bytes) -> tuple[Dialect, PipelineKi
         if kind is not None:
             return dialect, kind
     return None
-
-
-def begins_as_native(content: bytes) -> bool:
-    """Say whether the first key is `policyd` and names a pipeline format. Looks at the beginning only."""
-    return _front_end("policyd").kind_by_content("", content) is not None
 
 
 def _front_end(dialect: Dialect) -> ModuleType:

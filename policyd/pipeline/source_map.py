@@ -95,6 +95,10 @@ class SourceMap:
         """Return the same map with more facts at the end of the list `kind`."""
         return self.with_facts({**self._facts, kind: [*self._facts.get(kind, ()), *spots]})
 
+    def with_text(self, text: str) -> SourceMap:
+        """Return the same map over another text of the same length: what the file says where a reader saw stand-ins."""
+        return SourceMap(self.file, text, self._root, self._facts)
+
     def spot(self, at: JsonPath) -> Spot | None:
         """Return the part of the document that a path into `input` speaks of, or `None` where it names none."""
         if not at:
@@ -204,6 +208,13 @@ class SourceMap:
             end_line=end_line,
             end_column=end - self._line_starts[end_line - 1] + 1,
         )
+
+
+def join_documents(file: str, maps: Sequence[SourceMap]) -> SourceMap:
+    """Return one map of several documents of a file: a path begins with the number of the document, from 0 on."""
+    root = SequenceNode(0, 0)
+    root.items = [one._root for one in maps]
+    return SourceMap(file, maps[0].text if maps else "", root)
 
 
 def _offsets_of(node: ScalarNode, text: str) -> list[int]:

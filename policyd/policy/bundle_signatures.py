@@ -5,7 +5,7 @@ key's type; the token's `alg` has to say the same and is looked at for nothing e
 the public key can't be chosen by whoever wrote the token.
 
 Source: OPA 1.22, docs "Bundles", sections "Signing" and "Signature Format", and v1/bundle/{sign,verify,hash}.go for how
-JSON is hashed; RFC 7515 sections 3.1, 5.2 and 7.1; RFC 7518 sections 3.1 and 3.4; RFC 8037 section 3.1.
+JSON is hashed; RFC 7515 sections 3.1, 5.2 and 7.1; RFC 7518 sections 3.1, 3.3 and 3.4; RFC 8037 section 3.1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
-from policyd.attestation.keys import PublicKey, is_signed_by, read_public_key
+from policyd.attestation.keys import KeyKind, PublicKey, is_signed_by, read_public_key
 from policyd.attestation.signing import Signer
 from policyd.attestation.trust import require_key_in_force
 from policyd.errors import DocumentError, SignatureInvalid, VerificationFailed
@@ -29,7 +29,14 @@ from policyd.policy.bundle_files import SIGNATURES
 HASH_ALGORITHM = "SHA-256"
 MAX_SIGNATURES_BYTES = 512 * MAX_BUNDLE_FILES  # a path, a hash and base64 around them
 _MAX_DEPTH = 6
-_COORDINATE_BYTES: Final = {"ES256": 32, "ES384": 48}
+_COORDINATE_BYTES: Final = {"ES256": 32, "ES384": 48, "ES512": 66}
+_ALGORITHMS: Final = {
+    KeyKind.P256: "ES256",
+    KeyKind.P384: "ES384",
+    KeyKind.P521: "ES512",
+    KeyKind.ED25519: "EdDSA",
+    KeyKind.RSA: "RS256",
+}
 
 
 def render_signatures(files: Mapping[str, bytes], signer: Signer) -> bytes:
@@ -70,7 +77,7 @@ def verify_signatures(files: Mapping[str, bytes], trust: TrustPolicy, *, now: da
     if not isinstance(header, dict) or not header.keys() <= {"alg", "kid", "typ"}:
         raise _refused("the token's header has fields that policyd does not know", place)
     algorithm = header.get("alg")
-    if algorithm not in ("ES256", "ES384", "EdDSA"):
+    if algorithm not in _ALGORITHMS.values():
         raise SignatureInvalid(
             f"the token's algorithm is {algorithm!r}", where=place, fix="sign with a key of policyd: ES256 or EdDSA"
         )
@@ -125,11 +132,7 @@ def _list_files(files: Mapping[str, bytes]) -> Iterator[dict[str, str]]:
 
 def _algorithm(key: PublicKey) -> str:
     """Return the JWS name of the one algorithm that `key` signs with."""
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    if isinstance(key.key, ec.EllipticCurvePublicKey):
-        return "ES384" if isinstance(key.key.curve, ec.SECP384R1) else "ES256"
-    return "EdDSA"
+    return _ALGORITHMS[key.kind]
 
 
 def _to_jws(signature: bytes, algorithm: str) -> bytes:

@@ -22,6 +22,14 @@ from policyd.models.input import PipelineInput, ReleaseInput, StageInput
 Node = Mapping[str, object]
 
 
+class _Collected:
+    """Something with members, of whatever kind."""
+
+
+class _CollectedSet(_Collected):
+    """A set."""
+
+
 class Signed(int):
     """A whole number that may be below zero."""
 
@@ -32,6 +40,7 @@ _TEXT = frozenset({"concat", "sprintf", "replace", "substring", "type_name", "fo
 _CALLS: Mapping[str, Any] = dict.fromkeys(_TEXT, str) | {
     "count": int,
     "indexof": Signed,
+    **dict.fromkeys(("union", "intersection"), _CollectedSet),
     "split": list[str],
     "regex.find_n": list[str],
     "regex.find_all_string_submatch_n": list[list[str]],
@@ -68,6 +77,25 @@ class KnownValues:
         """Say whether it is a whole number and not below zero. The integers of the input are sizes and counts."""
         return _plain(self._kind_of(node)) is int
 
+    def is_field(self, node: object) -> bool:
+        """Say whether a path of names leads to a field that the published input models promise."""
+        return self._kind_of(node) is not None
+
+    def is_collection(self, node: object) -> bool:
+        """Say whether it has members, so that counting it counts no characters."""
+        kind = self._kind_of(node)
+        return kind in (_Collected, _CollectedSet) or _member(kind) is not None
+
+    def is_set(self, node: object) -> bool:
+        """Say whether it is known to be a set."""
+        return self._kind_of(node) is _CollectedSet
+
+    def is_named_like_a_list(self, node: object) -> bool:
+        """Say whether it is a field whose name stands for a list in all there is in the input but documents."""
+        name, inner = _named(node)
+        field = inner.get("field") if name == "RefDot" else None
+        return isinstance(field, list) and str(field[1]) in _list_fields()
+
     def _bound(self, value: tuple[str, object] | None) -> Any:
         if value is None:
             return None
@@ -99,6 +127,12 @@ class KnownValues:
                 return _CALLS.get(_dotted(inner.get("fcn")))
             case "ArithExpr" if inner.get("op") in ("Add", "Sub", "Mul", "Mod"):
                 return Signed if all(self.is_whole(inner.get(side)) for side in ("lhs", "rhs")) else None
+            case "Set" | "SetCompr":
+                return _CollectedSet
+            case "BinExpr":
+                return _CollectedSet  # the union or intersection of two
+            case "Array" | "ArrayCompr" | "Object" | "ObjectCompr":
+                return _Collected
             case "Number" if str(inner.get("value")).startswith("-"):
                 return Signed if isinstance(inner.get("value"), int) else None
             case "Number":
@@ -123,6 +157,22 @@ def _may_hold_fractions(kind: Any, above: tuple[Any, ...]) -> bool:
     if get_origin(kind) is not None:
         return any(_may_hold_fractions(below, above) for below in get_args(kind) if below is not Ellipsis)
     return not (kind is None or (isinstance(kind, type) and issubclass(kind, str | int | Enum | types.NoneType)))
+
+
+@functools.cache
+def _list_fields() -> frozenset[str]:
+    kinds: dict[str, list[Any]] = {}
+    seen: set[type[BaseModel]] = set()
+    waiting: list[Any] = [PipelineInput, StageInput, ReleaseInput]
+    while waiting:
+        kind = _plain(waiting.pop())
+        waiting.extend(below for below in get_args(kind) if below is not Ellipsis)
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in seen:
+            seen.add(kind)
+            for name, below in _fields(kind).items():
+                kinds.setdefault(name, []).append(below)
+                waiting.append(below)
+    return frozenset(name for name, found in kinds.items() if all(_member(kind) is not None for kind in found))
 
 
 class _AnyGate:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from policyd.models.base import JsonPath, Sha256
 from policyd.models.canonical import canonical_json, sha256_hex
+from policyd.policy.input_subset import find_number
 
 
 def part_sha256(document: object, at: JsonPath) -> Sha256 | None:
@@ -44,6 +47,17 @@ def _digest(part: object, at: JsonPath) -> Sha256 | None:
     if isinstance(part, dict) and part.get("at") == list(at):
         part = {name: value for name, value in part.items() if name != "at"}
     try:
-        return sha256_hex(canonical_json(part))
+        return sha256_hex(_plain_json(part) or canonical_json(part))
     except ValueError:  # a number beyond 2**53 has no canonical form; no waiver can then name this part
         return None
+
+
+def _plain_json(part: object) -> bytes | None:
+    """Return the canonical bytes of a parsed JSON value where they are plain, None where only RFC 8785 knows them.
+
+    A tenth of the cost, for the many parts that hold nothing but ASCII and short whole numbers: then sorting by code
+    point is sorting by UTF-16, and no number has two spellings.
+    """
+    text = json.dumps(part, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    content = text.encode()
+    return content if content.isascii() and find_number(content) is None else None

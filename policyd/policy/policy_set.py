@@ -172,7 +172,7 @@ def read_policy_list(content: bytes, *, where: str) -> dict[str, Sha256]:
 
 
 def find_prefix(files: Mapping[str, bytes]) -> str:
-    """Return the word that the packages of all modules begin with, for tools of authors; `policyd` where they differ.
+    """Return the word before the ids of all rules in their packages, for tools of authors; `policyd` where they differ.
 
     A gate never asks: there the operator's settings say which word it has to be.
     """
@@ -180,9 +180,12 @@ def find_prefix(files: Mapping[str, bytes]) -> str:
     for path, content in files.items():
         if kind_of(path) is FileKind.MODULE:
             try:
-                found.add(read_package(path, read_module(path, content))[0].partition(".")[0])
+                text = read_module(path, content)
+                prefix, _, rule_id = read_package(path, text)[0].partition(".")
             except PolicyError:
                 continue  # it is named when the set is read
+            if f"id: {rule_id}\n" in text:
+                found.add(prefix)
     return found.pop() if len(found) == 1 else "policyd"
 
 

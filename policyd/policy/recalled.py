@@ -75,7 +75,7 @@ def recall_site(decision: Decision, content: bytes) -> Site:
     document = json.loads(content)
     if decision.gate is Gate.STAGE:
         return Site.of(decision, file=document["pipeline"]["path"])
-    targets = frozenset(stage["target"] for stage in document["stages"] if stage["target"])
+    targets = frozenset(target for stage in document["stages"] if (target := stage.get("target")))
     return Site(Gate.PIPELINE, decision.file or decision.subject, targets=targets)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from policyd.errors import PolicyError
-from policyd.policy.json_numbers import Kind
+from policyd.policy.input_subset import Kind, holds_wide_characters
 from policyd.policy.regex_subset import find_regex_difference
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ _NAMESPACES = frozenset(
 _SCALARS = frozenset({"String", "RawString", "Number", "Bool", "Null"})
 #: Builtins whose first argument is a regular expression.
 _PATTERN_FIRST = frozenset({"regex.match", "regex.find_n", "regex.find_all_string_submatch_n"})
+#: Builtins whose second argument may not be empty: for `indexof` an error and 0, for `replace` other places.
+_NOT_EMPTY = frozenset({"indexof", "replace"})
 #: Builtins whose answer depends on how numbers are held, and the first argument that counts.
 _CALCULATING = {"numbers.range": 0, "sum": 0, "array.slice": 1, "substring": 1}
 #: Numbers as both engines read and print them.
@@ -55,13 +57,15 @@ class Builtins:
 
 
 @dataclass(slots=True)
-class NumberUse:
-    """What modules do with numbers that may be no plain whole ones (policyd.policy.json_numbers)."""
+class ValueUse:
+    """What modules do with values that the engines may carry differently (policyd.policy.input_subset)."""
 
     sees: bool = False  # reads a part of the input that may hold any number
     calculates: bool = False
     prints: bool = False
     fractions: bool = False  # holds one itself, and not only to compare with
+    counts: bool = False  # what may be text
+    counts_fields: bool = False  # what is a list but in documents
 
     @property
     def bearable(self) -> Kind:
@@ -70,27 +74,34 @@ class NumberUse:
             return Kind.LARGE
         return Kind.PLAIN if self.calculates else Kind.FRACTION if self.prints else Kind.ODD
 
+    @property
+    def counts_characters(self) -> bool:
+        """Whether it may count characters: one beyond U+FFFF counts as two in regorus."""
+        return self.counts or (self.counts_fields and self.sees)
 
-def unite_uses(uses: Iterable[NumberUse]) -> NumberUse:
+
+def unite_uses(uses: Iterable[ValueUse]) -> ValueUse:
     """Return what modules do together: one may hand a number that it sees to another that calculates."""
     all_uses = list(uses)
-    return NumberUse(
+    return ValueUse(
         sees=any(use.sees for use in all_uses),
         calculates=any(use.calculates for use in all_uses),
         prints=any(use.prints for use in all_uses),
         fractions=any(use.fractions for use in all_uses),
+        counts=any(use.counts for use in all_uses),
+        counts_fields=any(use.counts_fields for use in all_uses),
     )
 
 
 def require_subset(
     file_asts: Sequence[Node], packages: Mapping[str, str], builtins: Builtins
-) -> Mapping[str, NumberUse]:
+) -> Mapping[str, ValueUse]:
     """Raise `PolicyError` with file and line for the first thing that policies may not use.
 
     `file_asts` are the entries of `get_ast_as_json`, all modules that are loaded together; `packages` is the package
     that each file was read to declare. Returns what each file does with numbers, which only the input can decide on.
     """
-    uses: dict[str, NumberUse] = {}
+    uses: dict[str, ValueUse] = {}
     defined: dict[str, set[str]] = {}
     maybe_undefined: dict[str, set[str]] = {}
     values: dict[str, set[str]] = {}
@@ -116,7 +127,7 @@ def require_subset(
                 file_ast, f"the engine reads the package as {package!r}", "write a plain package clause first"
             )
         module.check()
-        uses[module.path] = module.numbers
+        uses[module.path] = module.use
     return uses
 
 
@@ -139,7 +150,7 @@ class _Module:
         uneven: frozenset[str],
     ) -> None:
         self.path = str(_get(file_ast, "source", "file"))
-        self.numbers = NumberUse()
+        self.use = ValueUse()
         self._fraction: object = None  # one that is not only compared with
         self._ast = file_ast
         self._source = str(_get(file_ast, "source", "contents")).encode()
@@ -153,6 +164,7 @@ class _Module:
         self._known: KnownValues | None = None
         self._aliases = frozenset(self._import_alias(item) for item in _list(_get(file_ast, "ast", "imports")))
         self._compared: set[int] = set()  # by `id`, what is compared where it stands
+        self._operands: set[int] = set()  # by `id`, what is calculated with
         self._typed: set[int] = set()  # by `id`, each `input` of which only a part without fractions is read
         self._not_walked: set[int] = set()  # by `id`, the literals that stand where nothing walks through their members
 
@@ -166,14 +178,19 @@ class _Module:
                 self.refuse(item, "the import is called like builtins are", "add `as` with another name")
             root, _, field = (_dotted(_get(item, "refr")) or "input").partition(".")
             if root == "input" and not _is_typed(field.partition(".")[0]):
-                self.numbers.sees = True
+                self.use.sees = True
 
         # 2. Every call, wherever it stands, every `not`, every `with`.
         for rule in _list(_get(self._ast, "ast", "rules")):
             self._rule, self._known = rule, None
             self._check_head(rule)
+            self._check_head_values(rule)
             self._check_rule(rule)
-        if self.numbers.fractions and self.numbers.calculates:
+        if self.use.counts and holds_wide_characters(self._source):
+            self.refuse(
+                self._ast, "the engines count characters beyond U+FFFF differently", "take them out of the module"
+            )
+        if self.use.fractions and self.use.calculates:
             self.refuse(
                 self._fraction, "the engines round fractions differently", f"calculate in whole numbers, {_USE_OPA}"
             )
@@ -191,6 +208,50 @@ class _Module:
                 "the engines build an object of objects or sets differently",
                 f"make it with a comprehension (`p := {{k: v | …}}`), {_USE_OPA}",
             )
+
+    def _check_head_values(self, rule: object) -> None:
+        # `deny contains x.name if some x in xs`: once a name is not there, regorus forgets those found before.
+        kind, head = _kind(_get(_kind(rule)[1], "head"))
+        if kind not in ("Compr", "Set"):
+            return
+        bodies = _list(_get(_kind(rule)[1], "bodies"))
+        named = [_get(head, "key"), _get(head, "assign", "value"), *_indexes(_get(head, "refr"))]
+        for number, body in enumerate(bodies):
+            if not _iterates(_get(body, "query")):
+                continue
+            for value in named if number == 0 else [_get(body, "assign", "value")]:
+                if value is not None and not self._is_defined(value):
+                    self.refuse(
+                        value,
+                        "where a part of a head is undefined for one solution, regorus forgets the others",
+                        f"bind it in the body (`x := …` on a line before) and use `x` in the head, {_USE_OPA}",
+                    )
+
+    def _is_defined(self, node: object) -> bool:
+        """Say whether a value is there whenever the variables in it are bound."""
+        kind, inner = _kind(node)
+        match kind:
+            case "Var":
+                # The name of a rule or an import stands for a reference, which may be undefined.
+                references = (self._rules - self._always_defined) | self._aliases | {"_", "input", "data"}
+                return _get(inner, "value") not in references
+            case "RefDot":
+                # A field of a fact is always there: what lacks it never reaches a rule.
+                return _is_plain_path(node) and self._known_values.is_field(node)
+            case "Array" | "Set":
+                return all(self._is_defined(item) for item in _list(_get(inner, "items")))
+            case "Object":
+                fields = [field for field in _list(_get(inner, "fields")) if isinstance(field, list)]
+                return all(self._is_defined(part) for field in fields for part in field[1:])
+            case "Call":
+                # Whatever else they can't answer is an error, which is loud.
+                called = _dotted(_get(inner, "fcn")) or ""
+                builtin = called in self._builtins.alike and called not in self._rules and called not in ("max", "min")
+                return builtin and all(self._is_defined(each) for each in _list(_get(inner, "params")))
+            case "ArithExpr" | "BinExpr" | "BoolExpr" | "Membership":
+                sides = (_get(inner, side) for side in ("lhs", "rhs", "key", "value", "collection"))
+                return all(self._is_defined(side) for side in sides if side is not None)
+        return kind in _SCALARS or kind in ("ArrayCompr", "SetCompr", "ObjectCompr")
 
     def _check_rule(self, rule: object) -> None:
         for kind, node in _nodes([rule]):
@@ -222,7 +283,7 @@ class _Module:
                 case "Var":
                     # `input` as a whole; `input.commands` is looked at where the dot is.
                     if _get(node, "value") == "input" and id(node) not in self._typed:
-                        self.numbers.sees = True
+                        self.use.sees = True
                 case "RefDot":
                     kind, base = _kind(_get(node, "refr"))
                     if kind == "Var" and _get(base, "value") == "input" and _is_typed(_field_name(node)):
@@ -245,7 +306,7 @@ class _Module:
                 case "Number":
                     self._check_number(node)
                     if "." in self._text(node) and id(node) not in self._compared:
-                        self.numbers.fractions, self._fraction = True, node
+                        self.use.fractions, self._fraction = True, node
                 case "ArithExpr":
                     self._note_not_walked(_get(node, "lhs"), _get(node, "rhs"))
                     self._check_arithmetic(node)
@@ -285,6 +346,14 @@ class _Module:
             self._check_format(call, params)
             kind, values = _kind(params[1]) if len(params) == 2 else ("", {})
             self._note_printed(*(_list(_get(values, "items")) if kind == "Array" else [None]))
+        if name == "count" and len(params) == 1:
+            self._note_counted(params[0])
+        if name in _NOT_EMPTY and not _literal(params[1] if len(params) > 1 else None):
+            return self.refuse(
+                call,
+                f"the second argument of {name} is not sure to be some text, and the engines differ for an empty one",
+                f"write it in place, {_USE_OPA}",
+            )
         if name in _CALCULATING:
             self._note_calculated(*params[_CALCULATING[name] :])
         return None
@@ -292,17 +361,21 @@ class _Module:
     def _fits(self, verb: str, node: object) -> bool:
         if _literal(node) is not None:
             return verb == "s"
+        match verb:
+            case "s":
+                return self._known_values.is_text(node)
+            case "d":
+                return self._known_values.is_natural(node)
+        return self._known_values.is_whole(node)
+
+    @property
+    def _known_values(self) -> KnownValues:
         from policyd.policy.known_values import KnownValues
 
         # Variables live in one rule: what a name is bound to in another says nothing here.
         if self._known is None:
             self._known = KnownValues(self._rule, self._values | self._aliases, self._source)
-        match verb:
-            case "s":
-                return self._known.is_text(node)
-            case "d":
-                return self._known.is_natural(node)
-        return self._known.is_whole(node)
+        return self._known
 
     def _check_pattern(self, call: Node, params: list[object]) -> None:
         pattern = _literal(params[0]) if params else None
@@ -332,6 +405,12 @@ class _Module:
         if kind == "Array" and len(items) != len(verbs):
             return self.refuse(call, "sprintf has not one value for each verb", "make them as many")
         for number, verb in enumerate(verbs):
+            if verb[:1] == "v" and kind == "Array" and self._is_set(items[number]):
+                return self.refuse(
+                    call,
+                    f"value {number + 1} of sprintf is a set, which the engines print differently where it is empty",
+                    f'print `concat(", ", values)`, or its members one by one, {_USE_OPA}',
+                )
             if verb[:1] != "v" and not (kind == "Array" and self._fits(verb[:1], items[number])):
                 # Where it doesn't, OPA prints `%!s(int64=2)` or `%!d(string=a)`, and regorus `2`, nothing or `--2`.
                 fitting = "text" if verb[:1] == "s" else "a whole number from 0 up"
@@ -411,8 +490,14 @@ class _Module:
                 self.refuse(
                     expression, "the engines round fractions differently", f"calculate in whole numbers, {_USE_OPA}"
                 )
+        self._operands |= {id(_kind(side)[1]) for side in sides}
         match _get(expression, "op"):
             case "Div" if id(expression) not in self._compared:
+                if all(_kind(side)[0] == "Number" for side in sides) and id(expression) not in self._operands:
+                    whole, divisor = (int(self._text(_kind(side)[1])) for side in sides)
+                    if divisor and whole % divisor:
+                        self.use.fractions, self._fraction = True, expression
+                    return
                 self.refuse(
                     expression,
                     "the engines round fractions differently",
@@ -433,13 +518,25 @@ class _Module:
             name == "ArithExpr" and _get(node, "op") == "Mul" for name, node in _nodes(sides)
         )
 
+    def _is_set(self, value: object) -> bool:
+        kind, inner = _kind(value)
+        return (kind == "Var" and _get(inner, "value") in self._sets) or self._known_values.is_set(value)
+
+    def _note_counted(self, value: object) -> None:
+        if self._is_set(value) or self._known_values.is_collection(value):
+            return
+        if self._known_values.is_named_like_a_list(value):
+            self.use.counts_fields = True
+        else:
+            self.use.counts = True
+
     def _note_calculated(self, *values: object) -> None:
-        if not self.numbers.calculates:
-            self.numbers.calculates = not all(self._fits("whole", value) for value in values)
+        if not self.use.calculates:
+            self.use.calculates = not all(self._fits("whole", value) for value in values)
 
     def _note_printed(self, *values: object) -> None:
-        if not self.numbers.prints:
-            self.numbers.prints = not all(self._fits("s", value) or self._fits("whole", value) for value in values)
+        if not self.use.prints:
+            self.use.prints = not all(self._fits("s", value) or self._fits("whole", value) for value in values)
 
     def _text(self, node: object) -> str:
         """Return the source of a node."""
@@ -556,6 +653,32 @@ def _field_name(reference: Node) -> object:
 def _item_key(field: object) -> object:
     """Return the key of a field of an object as it is written: its place, key and value."""
     return field[1] if isinstance(field, list) and len(field) == 3 else None
+
+
+def _indexes(node: object) -> list[object]:
+    """Return what stands in the brackets of a reference."""
+    found = []
+    kind, inner = _kind(node)
+    while kind in ("RefDot", "RefBrack"):
+        if kind == "RefBrack":
+            found.append(_get(inner, "index"))
+        kind, inner = _kind(_get(inner, "refr"))
+    return found
+
+
+def _is_plain_path(node: object) -> bool:
+    kind, inner = _kind(node)
+    while kind == "RefDot":
+        kind, inner = _kind(_get(inner, "refr"))
+    return kind == "Var"
+
+
+def _iterates(query: object) -> bool:
+    """Say whether a body may have more than one solution."""
+    return any(
+        kind in ("SomeIn", "SomeVars") or (kind == "RefBrack" and _kind(_get(node, "index"))[0] not in _SCALARS)
+        for kind, node in _nodes([query])
+    )
 
 
 def _computed_steps(node: object) -> list[bool]:

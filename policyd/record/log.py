@@ -55,11 +55,22 @@ class InclusionProof:
 
 
 class Log:
-    """One log. `sign` is None for those who only read it."""
+    """One log. `sign` is None for those who only read it.
 
-    def __init__(self, storage: LogStorage, key: NoteKey, sign: Callable[[bytes], bytes] | None = None) -> None:
+    `earlier` are keys that signed this log before `key` did: what they signed last is still held to.
+    """
+
+    def __init__(
+        self,
+        storage: LogStorage,
+        key: NoteKey,
+        sign: Callable[[bytes], bytes] | None = None,
+        *,
+        earlier: Sequence[NoteKey] = (),
+    ) -> None:
         self._storage = storage
         self._key = key
+        self._keys = (key, *earlier)
         self._sign = sign
         self._seen: VerifiedCheckpoint | None = None
 
@@ -103,7 +114,7 @@ class Log:
         if self._seen is not None and head.note == self._seen.note:
             signed = self._seen
         else:
-            signed = _verify_own(head.note, self._key)
+            signed = _verify_own(head.note, self._keys)
         where = f"record of {head.size} entries, checkpoint at {signed.size}"
         if signed.size != head.size:
             raise _contradiction("the record does not end where its checkpoint does", where)
@@ -135,9 +146,9 @@ class Log:
             ) from error
 
 
-def _verify_own(note: str, key: NoteKey) -> VerifiedCheckpoint:
+def _verify_own(note: str, keys: Sequence[NoteKey]) -> VerifiedCheckpoint:
     try:
-        return verify_checkpoint(note, [key])
+        return verify_checkpoint(note, keys)
     except (DocumentError, SignatureInvalid) as error:
         raise _contradiction(f"the record's checkpoint is not the log key's: {error.cause}", error.where) from error
 

@@ -81,7 +81,7 @@ def render_pages(
 ) -> dict[str, str]:
     """Return file name → text: the index and a page for each of `rules`.
 
-    `examples` holds for a rule's id its example files, name → text; those called `bad…` break it, `good…` keep it. A name like
+    `examples` holds for a rule's id its example files, name → text; those called `bad…` break it, `good…` keep it, `with…` lie beside them. A name like
     `bad-gitlab.yml` says which system the example is for.
     """
     pages = {INDEX: _index(rules, name)}
@@ -119,7 +119,7 @@ def _page(rule: RulePage, reads: Sequence[str], collections: Sequence[str], exam
     lines += ["", "## What it does not see", ""]
     lines.append(_text(unseen) if unseen else "Its METADATA names nothing.")
     lines += ["", "## What to do", "", _text(rule.remediation)]
-    for title, prefix in (("Denied", "bad"), ("Fine", "good")):
+    for title, prefix in (("Denied", "bad"), ("Fine", "good"), ("In another file", "with")):
         for name, text in sorted(examples.items()):
             if name.startswith(prefix):
                 lines += ["", f"## {title}{_system(name)}", "", *_code(name, text)]

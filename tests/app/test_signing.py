@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner
 
-from policyd.adapters.signers.keyfile import generate_key
+from policyd.adapters.hashed_file import read_hashed
+from policyd.adapters.signers.keyfile import Algorithm, generate_key, load_key
 from policyd.app.keys import find_role_keys, load_free_key, make_key_pair
-from policyd.app.signing import attest_file, sign_file
+from policyd.app.signing import Stamping, attest_file, find_stamping, sign_file
 from policyd.attestation.dsse import pae
-from policyd.attestation.trust import verify_blob, verify_with_key
+from policyd.attestation.keys import read_public_key
+from policyd.attestation.blobs import read_blob_signature, verify_blob
+from policyd.attestation.bundle import read_bundle, signature_of
+from policyd.attestation.timestamps import verify_timestamp
+from policyd.attestation.trust import verify_with_key
 from policyd.cli.attest import attest_command
 from policyd.cli.keygen import keygen_command
 from policyd.cli.sign import sign_command
-from policyd.errors import DocumentError, InputTooLarge, KeyUnusable, PolicydError, SettingsError, UsageError
+from policyd.errors import (
+    DocumentError,
+    InputTooLarge,
+    KeyUnusable,
+    PolicydError,
+    SettingsError,
+    SignatureInvalid,
+    SubjectMismatch,
+    TimestampError,
+    UsageError,
+)
 from policyd.models.canonical import sha256_hex
 from policyd.models.statement import DECISION_V1, MANIFEST_V1, PROVENANCE_V1
 from policyd.models.trust import Role
+from tests.timestamping import make_authority, serving
 
 PREDICATE = {
     "buildDefinition": {"buildType": "https://example.com/make/v1", "externalParameters": {}},
@@ -60,6 +78,11 @@ class Desk:
         attest_file(self.file, **arguments)  # type: ignore[arg-type]
 
 
+def _verify(bundle: Path, public_key: str, file: Path) -> None:
+    blob = read_blob_signature(bundle.read_bytes(), public_key, where=str(bundle))
+    verify_blob(blob, read_hashed(file, blob.digests, keep_content=blob.needs_content), where=str(bundle))
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     made = generate_key(tmp_path / "k.key")
@@ -74,7 +97,7 @@ def desk(tmp_path: Path) -> Desk:
 def test_a_signed_file_verifies(desk: Desk) -> None:
     desk.sign()
 
-    verify_blob(desk.bundle.read_bytes(), desk.public_key, sha256_hex(b"hello\n"), where="bundle.json")
+    _verify(desk.bundle, desk.public_key, desk.file)
 
 
 def test_an_attested_file_verifies(desk: Desk) -> None:
@@ -87,41 +110,103 @@ def test_an_attested_file_verifies(desk: Desk) -> None:
     assert verified.subject_sha256s() == {sha256_hex(b"hello\n")}
 
 
-@pytest.mark.parametrize("algorithm", ["ecdsa-p256", "ed25519"])
-def test_cosign_accepts_what_is_signed_and_attested(tmp_path: Path, cosign: Path, algorithm: str) -> None:
-    made = make_key_pair(tmp_path / "k", algorithm="ed25519" if algorithm == "ed25519" else "ecdsa-p256", password=str)
-    file, predicate = tmp_path / "file", tmp_path / "predicate.json"
-    file.write_bytes(b"hello\n")
-    predicate.write_text(json.dumps(PREDICATE))
-    sign_file(file, key=made.private_key, bundle=tmp_path / "s.json", password=str, taken={})
-    attest_file(
-        file,
-        predicate_type="slsaprovenance1",
-        predicate=predicate,
-        key=made.private_key,
-        bundle=tmp_path / "a.json",
-        password=str,
-        taken={},
+def _cosign(cosign: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(cosign), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={"HOME": str(folder), "PATH": os.defpath, "COSIGN_PASSWORD": "of cosign"},
     )
 
-    def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(cosign), *arguments, "--key", str(made.public_key), "--insecure-ignore-tlog", str(file)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-            env={"HOME": str(tmp_path), "PATH": os.defpath},
-        )
 
-    attested = ("verify-blob-attestation", "--bundle", str(tmp_path / "a.json"), "--type", "slsaprovenance1")
-    signed = ("verify-blob", "--bundle", str(tmp_path / "s.json"))
+#: cosign 3.1.3 verifies every key's signatures with SHA-256, its own with P-384 and P-521 keys too.
+@pytest.mark.parametrize("algorithm", ["ecdsa-p256", "ed25519", "rsa-3072"])
+def test_cosign_accepts_what_is_signed_and_attested(desk: Desk, cosign: Path, algorithm: Algorithm) -> None:
+    made = make_key_pair(desk.folder / "k2", algorithm=algorithm, password=str)
+    desk.sign(key=made.private_key, bundle=desk.folder / "s.json")
+    desk.attest(key=made.private_key, bundle=desk.folder / "a.json")
+
+    def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return _cosign(cosign, desk.folder, *arguments, "--key", "k2.pub", "--insecure-ignore-tlog", "file")
+
+    attested = ("verify-blob-attestation", "--bundle", "a.json", "--type", "slsaprovenance1")
+    signed = ("verify-blob", "--bundle", "s.json")
     for command in (attested, signed):
         accepted = ask(*command)
         assert accepted.returncode == 0, accepted.stderr
-    file.write_bytes(b"changed\n")
+    desk.file.write_bytes(b"changed\n")
     for command in (attested, signed):
         assert ask(*command).returncode != 0
+
+
+@pytest.mark.parametrize("algorithm", get_args(Algorithm))
+def test_what_cosign_signs_and_attests_verifies(desk: Desk, cosign: Path, algorithm: Algorithm) -> None:
+    """Also with the keys whose bundles cosign itself refuses, and with the key file that it encrypted."""
+    made = make_key_pair(desk.folder / "k2", algorithm=algorithm, password=str)
+    common = ("--key", "c.key", "--tlog-upload=false", "--use-signing-config=false", "--yes")
+    kind = ("--type", "slsaprovenance1", "--predicate", desk.predicate.name)
+    for command in (
+        ("import-key-pair", "--key", "k2.key", "--output-key-prefix", "c"),
+        ("sign-blob", *common, "--bundle", "s.json", "file"),
+        ("attest-blob", *common, "--bundle", "a.json", *kind, "file"),
+    ):
+        done = _cosign(cosign, desk.folder, *command)
+        assert done.returncode == 0, done.stderr
+
+    _verify(desk.folder / "s.json", made.public_key_pem, desk.file)
+    verified = verify_with_key((desk.folder / "a.json").read_bytes(), made.public_key_pem, where="a.json")
+    assert verified.subject_sha256s() == {sha256_hex(b"hello\n")}
+    assert load_key(desk.folder / "c.key", password="of cosign").key_sha256 == made.key_sha256
+    with pytest.raises(KeyUnusable, match="passphrase"):
+        load_key(desk.folder / "c.key", password="another")
+
+    desk.file.write_bytes(b"changed\n")
+    with pytest.raises((SubjectMismatch, SignatureInvalid)):
+        _verify(desk.folder / "s.json", made.public_key_pem, desk.file)
+
+
+@pytest.mark.parametrize("algorithm", get_args(Algorithm))
+def test_a_file_is_signed_and_attested_with_every_kind_of_key(desk: Desk, algorithm: Algorithm) -> None:
+    made = make_key_pair(desk.folder / "k2", algorithm=algorithm, password=str)
+    digest = read_public_key(made.public_key_pem, where="x").kind.digest or "sha256"
+    desk.sign(key=made.private_key)
+    desk.attest(key=made.private_key, bundle=desk.folder / "a.json")
+
+    _verify(desk.bundle, made.public_key_pem, desk.file)
+    assert verify_with_key((desk.folder / "a.json").read_bytes(), made.public_key_pem, where="a.json")
+    message = json.loads(desk.bundle.read_bytes())["messageSignature"]["messageDigest"]
+    assert message["algorithm"] == f"SHA2_{digest.removeprefix('sha')}"
+    desk.file.write_bytes(b"changed\n")
+    with pytest.raises(SubjectMismatch):
+        _verify(desk.bundle, made.public_key_pem, desk.file)
+
+
+@pytest.mark.parametrize("algorithm", ["ecdsa-p256", "ecdsa-p384", "rsa-3072"])
+def test_only_an_ed25519_bundle_may_leave_out_which_file_it_is_for(desk: Desk, algorithm: Algorithm) -> None:
+    made = make_key_pair(desk.folder / "k2", algorithm=algorithm, password=str)
+    desk.sign(key=made.private_key)
+    value = json.loads(desk.bundle.read_bytes())
+    value["messageSignature"]["messageDigest"] = {}
+    desk.bundle.write_text(json.dumps(value))
+
+    with pytest.raises(DocumentError, match="no digest"):
+        _verify(desk.bundle, made.public_key_pem, desk.file)
+
+
+def test_the_digest_in_a_bundle_is_not_what_is_verified(desk: Desk) -> None:
+    """A bundle whose digest was exchanged for that of another file is not one of that file."""
+    desk.sign()
+    desk.file.write_bytes(b"other\n")
+    value = json.loads(desk.bundle.read_bytes())
+    digest = base64.b64encode(bytes.fromhex(sha256_hex(b"other\n"))).decode()
+    value["messageSignature"]["messageDigest"]["digest"] = digest
+    desk.bundle.write_text(json.dumps(value))
+
+    with pytest.raises(SignatureInvalid):
+        _verify(desk.bundle, desk.public_key, desk.file)
 
 
 def test_content_that_is_an_attestations_encoding_is_not_signed(desk: Desk) -> None:
@@ -152,7 +237,7 @@ def test_other_content_is_signed(desk: Desk, content: bytes) -> None:
 
     desk.sign()
 
-    verify_blob(desk.bundle.read_bytes(), desk.public_key, sha256_hex(content), where="bundle.json")
+    _verify(desk.bundle, desk.public_key, desk.file)
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -227,11 +312,52 @@ def test_a_large_file_is_signed_in_constant_memory(desk: Desk) -> None:
 
 
 def test_an_ed25519_key_refuses_a_file_that_does_not_fit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("policyd.app.signing.MAX_ED25519_FILE_BYTES", 5)
+    monkeypatch.setattr("policyd.adapters.hashed_file.MAX_KEPT_BYTES", 5)
     made = generate_key(desk.folder / "e.key", algorithm="ed25519")
 
     with pytest.raises(InputTooLarge):
         desk.sign(key=made.private_key)
+
+
+# --- timestamps ---
+
+
+def test_what_is_signed_and_attested_may_have_a_timestamp(desk: Desk, cosign: Path) -> None:
+    with serving(make_authority(desk.folder / "tsa")) as authority:
+        (desk.folder / "chain.pem").write_text(authority.chain)
+        stamping = find_stamping(authority.url, desk.folder / "chain.pem", None)
+        desk.sign(stamping=stamping)
+        desk.attest(stamping=stamping, bundle=desk.folder / "a.json")
+
+    for name in ("bundle.json", "a.json"):
+        bundle = read_bundle((desk.folder / name).read_bytes(), where=name)
+        assert verify_timestamp(bundle.timestamps[0], signature_of(bundle), [authority.trusted()])
+    _verify(desk.bundle, desk.public_key, desk.file)
+    seen = _cosign(
+        cosign,
+        desk.folder,
+        *("verify-blob", "--key", "k.pub", "--bundle", "bundle.json", "--insecure-ignore-tlog", "file"),
+    )
+    assert seen.returncode == 0, seen.stderr
+
+
+def test_no_bundle_is_written_without_the_timestamp_that_was_asked_for(desk: Desk) -> None:
+    other = make_authority(desk.folder / "other")
+    with serving(make_authority(desk.folder / "tsa")) as authority:
+        url = authority.url
+        with pytest.raises(TimestampError):
+            desk.sign(stamping=Stamping(url, (other.trusted(),)))
+        with pytest.raises(TimestampError, match="pins no"):
+            desk.sign(stamping=Stamping(url, ()))
+    with pytest.raises(TimestampError, match="reached"):
+        desk.sign(stamping=Stamping(url, (authority.trusted(),)))
+
+    assert not desk.bundle.exists()
+
+
+def test_a_chain_without_an_authority_to_ask_is_a_wrong_request(desk: Desk) -> None:
+    with pytest.raises(UsageError):
+        find_stamping(None, desk.file, None)
 
 
 def test_broken_settings_are_no_reason_to_use_a_key_with_a_role(tmp_path: Path) -> None:
@@ -274,7 +400,7 @@ def test_the_commands_make_a_key_sign_with_it_and_attest(tmp_path: Path, monkeyp
     )
 
     public_key = Path("k.pub").read_text()
-    verify_blob(Path("s.json").read_bytes(), public_key, sha256_hex(b"hello\n"), where="s.json")
+    _verify(Path("s.json"), public_key, Path("file"))
     assert verify_with_key(Path("a.json").read_bytes(), public_key, where="a.json")
     fingerprint = made.splitlines()[-1].split("sha256:")[1]
     assert fingerprint in signed

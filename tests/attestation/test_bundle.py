@@ -21,7 +21,7 @@ from policyd.errors import DocumentError, PolicydError
 from tests.attestation.made_run import sha256
 
 ENVELOPE = Envelope(b'{"a":1}', "application/vnd.in-toto+json", (Signature(b"signature"),))
-MESSAGE = MessageSignature(sha256=sha256("file"), signature=b"signature")
+MESSAGE = MessageSignature(digest=bytes.fromhex(sha256("file")), signature=b"signature")
 
 
 @pytest.mark.parametrize("content", [ENVELOPE, MESSAGE], ids=["attestation", "file"])
@@ -89,7 +89,7 @@ def _without(field: str) -> dict[str, object]:
         _value(ENVELOPE) | {"dsseEnvelope": None},
         _value(MESSAGE) | {"messageSignature": None},
         _value(MESSAGE) | {"messageSignature": {"signature": "AAAA"}},
-        _value(MESSAGE) | {"messageSignature": {"messageDigest": {"algorithm": "SHA2_512", "digest": "AAAA"}}},
+        _value(MESSAGE) | {"messageSignature": {"messageDigest": {"algorithm": "SHA1", "digest": "AAAA"}, "signature": "AAAA"}},
         _value(MESSAGE)
         | {"messageSignature": {"messageDigest": {"algorithm": "SHA2_256", "digest": "AAAA"}, "signature": "AAAA"}},
     ],

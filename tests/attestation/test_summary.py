@@ -10,6 +10,7 @@ from policyd.attestation.summary import (
     RELEASE_EXTENSION,
     VerifiedSummary,
     resource_uri,
+    summarise,
     summary_statement,
     verify_summary,
 )
@@ -51,7 +52,7 @@ def _summary(run: MadeRun, decision: Decision) -> bytes:
     release = run.release()
     bundle = sign_statement(decision_statement(decision), key("decider"))
     return summary_statement(
-        release,
+        summarise(release),
         decision,
         decision_sha256=run.put(bundle),
         verifier_id=VERIFIER_ID,

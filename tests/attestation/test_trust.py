@@ -12,11 +12,11 @@ from policyd import errors
 from policyd.attestation import trust as trust_module
 from policyd.attestation.dsse import Envelope, Signature, read_envelope
 from policyd.attestation.statements import Named, render_statement, sign_statement
+from policyd.attestation.blobs import HashedFile, read_blob_signature, verify_blob
 from policyd.attestation.trust import (
     check_trust_policy,
     read_trust_policy,
     role_keys,
-    verify_blob,
     verify_bundle,
     verify_envelope,
     verify_with_key,
@@ -255,7 +255,12 @@ def test_what_cosign_signs_verifies_with_its_key() -> None:
     content = (COSIGN / "signature.sigstore.json").read_bytes()
     artifact_sha256 = sha256_hex((COSIGN / "artifact").read_bytes())
 
-    verify_blob(content, (COSIGN / "cosign.pub").read_text(), artifact_sha256, where="cosign")
+    _verify_blob(content, (COSIGN / "cosign.pub").read_text(), artifact_sha256)
+
+
+def _verify_blob(content: bytes, public_key: str, artifact_sha256: str) -> None:
+    blob = read_blob_signature(content, public_key, where="x")
+    verify_blob(blob, HashedFile({"sha256": bytes.fromhex(artifact_sha256)}), where="x")
 
 
 def test_a_signature_of_another_file_or_key_is_refused() -> None:
@@ -266,20 +271,18 @@ def test_a_signature_of_another_file_or_key_is_refused() -> None:
     moved["messageSignature"]["messageDigest"]["digest"] = make_vectors.b64(bytes.fromhex(sha256("another")))
 
     with pytest.raises(SubjectMismatch):
-        verify_blob(content, public_key, sha256("another"), where="x")
+        _verify_blob(content, public_key, sha256("another"))
     with pytest.raises(SignatureInvalid):
-        verify_blob(json.dumps(moved).encode(), public_key, sha256("another"), where="x")
+        _verify_blob(json.dumps(moved).encode(), public_key, sha256("another"))
     with pytest.raises(SignatureInvalid):
-        verify_blob(content, key("a").public_key_pem, artifact_sha256, where="x")
+        _verify_blob(content, key("a").public_key_pem, artifact_sha256)
     with pytest.raises(KeyUnusable):
-        verify_blob(content, ed25519_key("a").public_key_pem, artifact_sha256, where="x")
+        _verify_blob(content, ed25519_key("a").public_key_pem, artifact_sha256)
 
 
 def test_an_attestation_is_no_signature_of_a_file() -> None:
     with pytest.raises(DocumentError):
-        verify_blob(
-            sign_statement(_statement(), key("a")), key("a").public_key_pem, sha256("a"), where="attestation.json"
-        )
+        _verify_blob(sign_statement(_statement(), key("a")), key("a").public_key_pem, sha256("a"))
 
 
 def test_another_key_does_not_verify() -> None:

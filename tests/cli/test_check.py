@@ -23,7 +23,7 @@ jobs:
     runs-on: ubuntu-latest
     timeout-minutes: 5
     steps:
-      - run: echo "${{ github.event.issue.title }}"
+      - run: echo "${{ github.event.pull_request.title }}"
 """
 
 

@@ -420,3 +420,28 @@ def test_nothing_runs_under_a_team_whose_policy_set_is_not_listed(house: House, 
         "the policy set paint", "not one that the trust policy allows"
     )
     house.shop.call("verify", house.shop.project / "data.txt").require_error("not one that the trust policy allows")
+
+
+@pytest.mark.parametrize("value", ["5.5", "null", "{a: 1}", "[[a]]", "true", "'x'", "-1"])
+def test_a_value_of_another_kind_says_what_fits(house: House, value: str) -> None:
+    house.project(f"rule_settings: {{hygiene.missing_timeout: {{max_minutes: {value}}}}}\n")
+
+    house.refused("does not fit", "integer: How many minutes", "policyd.yaml")
+
+
+@pytest.mark.parametrize(("folder", "rules"), [("project", "10 rules"), ("elsewhere", "9 rules")])
+def test_an_artifact_is_verified_by_the_teams_that_its_plan_names(
+    house: House, bwrap: Path, folder: str, rules: str
+) -> None:
+    house.team(
+        "paint",
+        f'projects: ["{house.shop.home}/{folder}"]',
+        ours=rule("ours", FINE, prefix="team_paint", gate="release"),
+    )
+    house.shop.write(RELEASING)
+    artifact = house.shop.places.targets / "local" / "greeting"
+
+    house.shop.call("run", "pipeline.yaml").require(0)
+    checks = house.shop.call("verify", artifact, "--format", "json").require(0).json["checks"]
+
+    assert checks[-1]["detail"].startswith(rules)

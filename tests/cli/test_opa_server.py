@@ -48,7 +48,9 @@ def require_undecided(said: Said, words: str) -> None:
     assert any(words in problem["message"] for problem in decision["problems"]), decision["problems"]
 
 
-def test_the_server_is_asked_alone_and_beside_the_embedded_engine(shop: Workshop, library: PolicySet, opa: Path) -> None:
+def test_the_server_is_asked_alone_and_beside_the_embedded_engine(
+    shop: Workshop, library: PolicySet, opa: Path
+) -> None:
     with open_opa_server(opa, held(library)) as server, named(shop, server):
         alone = shop.call("check", "--engine", "opa", "--format", "json").require(0).json
         both = shop.call("check", "--engine", "both", "--format", "json").require(0).json
@@ -86,9 +88,7 @@ def test_a_server_that_is_down_leaves_it_undecided(shop: Workshop, library: Poli
     ],
     ids=["HTML", "an old OPA", "slow"],
 )
-def test_what_is_no_opa_leaves_it_undecided(
-    shop: Workshop, answer: Callable[[bytes, Any], None], words: str
-) -> None:
+def test_what_is_no_opa_leaves_it_undecided(shop: Workshop, answer: Callable[[bytes, Any], None], words: str) -> None:
     with open_stub(answer) as stub, named(shop, stub, timeout_seconds=1 if words == "took too long" else 60):
         require_undecided(shop.call("check", "--engine", "opa", "--format", "json"), words)
 

@@ -130,6 +130,22 @@ def test_what_is_missing_or_was_tampered_with_is_named_and_never_judged(runs: Wo
         assert "not judged  build" in runs.call("policy", "replay").require(3).out
 
 
+def test_a_new_violation_whose_place_can_not_be_found_is_not_judged(runs: Workshop, new_set: Path) -> None:
+    """What the decision says of places is enough for the same set; another one may look at other lines."""
+    change_rule(new_set, TLS, '"at": ', '"related": [{"message": "here", "at": ["document", "name"]}], "at": ')
+    entry = next(entry for entry in recorded(runs) if entry.get("detail") == "check of bad.pipeline.yaml")
+    source = sha256_hex((runs.project / "bad.pipeline.yaml").read_bytes())
+    with put_back(runs.object(source)) as file:
+        file.unlink()
+
+        assert replay(runs, 0)["judged"] == 8
+        said = replay(runs, 3, "--set", new_set)
+
+        assert [one["name"] for one in said["unjudged"]] == [entry["evidence"][0]]
+        assert source in said["unjudged"][0]["cause"]
+    assert replay(runs, 1, "--set", new_set)["changes"][0]["weighed"][0]["new"]["related"][0]["place"]["line"] == 2
+
+
 def test_a_policy_set_with_a_file_missing_judges_nothing(runs: Workshop) -> None:
     library = (library_folder() / "integrity/tls_verification_disabled/tls_verification_disabled.rego").read_bytes()
     with put_back(runs.object(sha256_hex(library))) as file:

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policyd.errors import DocumentError, InputTooLarge
-from policyd.pipeline.yaml_reader import YamlLimits, read_yaml, read_yaml_documents, read_yaml_with_places
+from policyd.pipeline.yaml_reader import (
+    TaggedList,
+    YamlDialect,
+    YamlDocument,
+    YamlLimits,
+    read_yaml,
+    read_yaml_documents,
+    read_yaml_documents_with_places,
+    read_yaml_with_places,
+)
 
 
 def _value(text: str) -> object:
@@ -204,6 +213,67 @@ def test_an_anchor_ends_with_its_document() -> None:
 def test_directives_between_documents_are_refused() -> None:
     with pytest.raises(DocumentError, match="directive"):
         read_yaml_documents(b"a: 1\n...\n%TAG ! x\n---\nb: 2\n", where="f.yaml")
+
+
+_GITLAB = YamlDialect(merge_keys=True, list_tags=frozenset(("!reference",)))
+
+
+def _in_dialect(text: str) -> YamlDocument:
+    return read_yaml_with_places(text.encode(), file="f.yaml", dialect=_GITLAB)
+
+
+def test_several_documents_keep_their_places() -> None:
+    first, second = read_yaml_documents_with_places(b"a: 1\n---\n---\nb:\n  c: 2\n", file="f.yaml")
+
+    assert (first.value, second.value) == ({"a": 1}, {"b": {"c": 2}})
+    assert second.source_map.place_of(("b", "c")).line == 5
+
+
+def test_a_merge_key_counts_where_it_stands() -> None:
+    read = _in_dialect("a: &a {x: 1, y: 2}\nb:\n  x: 3\n  <<: *a\n  y: 4\nc:\n  <<: [*a, {x: 5, z: 6}]\n")
+
+    assert read.value == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 4}, "c": {"x": 1, "y": 2, "z": 6}}
+    assert read.source_map.place_of(("b", "x")).line == 1
+    assert read.source_map.place_of(("b", "y")).line == 5
+    assert read.source_map.place_of(("c", "z")).line == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("a: &a {x: 1}\nb:\n  <<: *a\n  x: 2\n  x: 3\n", "stands twice"),
+        ("a: &a {x: 1}\nb:\n  x: 2\n  <<: *a\n  x: 3\n", "stands twice"),
+        ("b:\n  <<: 7\n", "not a mapping"),
+        ("b:\n  <<: [7]\n", "not a mapping"),
+        ("b: !other [a]\n", "tag"),
+        ("b: !reference {a: b}\n", "tag"),
+        ("b: !reference a\n", "tag"),
+    ],
+)
+def test_what_a_dialect_does_not_take_is_refused(text: str, cause: str) -> None:
+    with pytest.raises(DocumentError, match=cause):
+        _in_dialect(text)
+
+
+def test_merge_keys_are_counted_as_what_they_bring() -> None:
+    levels = "".join(f"l{n}: &l{n}\n  a{n}: {{<<: *l{n - 1}}}\n  b{n}: {{<<: *l{n - 1}}}\n" for n in range(1, 30))
+
+    with pytest.raises(InputTooLarge):
+        _in_dialect("l0: &l0 {x: 1}\n" + levels)
+
+
+def test_a_tagged_list_is_a_list_that_knows_its_tag() -> None:
+    value = _in_dialect("a: !reference [b, c]\n").value
+
+    assert isinstance(value, dict)
+    assert isinstance(value["a"], TaggedList)
+    assert (value["a"], value["a"].tag) == (["b", "c"], "!reference")
+    assert json.dumps(value) == '{"a": ["b", "c"]}'
+
+
+def test_without_a_dialect_neither_is_taken() -> None:
+    assert "merge keys" in _refusal("a: {<<: {b: c}}").cause
+    assert "tag" in _refusal("a: !reference [b]").cause
 
 
 _JSON = st.recursive(

@@ -17,8 +17,8 @@ from policyd.adapters.engines.embedded import RuleProcess
 from policyd.adapters.library import library_builtins
 from policyd.errors import EngineError
 from policyd.policy.engine import Answer
-from policyd.policy.json_numbers import Kind, find_number
-from policyd.policy.subset import require_subset
+from policyd.policy.input_subset import find_number, holds_wide_characters
+from policyd.policy.subset import ValueUse, require_subset
 
 SECONDS = 5.0
 MODULES_A_PROCESS = 200  # the rule process keeps every module it was given
@@ -34,7 +34,7 @@ class Embedded:
     def __init__(self) -> None:
         self._process: RuleProcess | None = None
         self._loaded = 0
-        self._bearable: dict[str, Kind] = {}
+        self._uses: dict[str, ValueUse] = {}
 
     def load(self, text: str, package: str) -> str:
         """Return the key to ask this module by. Raises `PolicyError` where it may not be used."""
@@ -44,13 +44,15 @@ class Embedded:
         self._loaded += 1
         key, path = f"m{self._loaded}", "made.rego"
         asts = self._process.load(key, {path: text}, {}, time.monotonic() + SECONDS)
-        self._bearable[key] = require_subset(asts, {path: package}, library_builtins())[path].bearable
+        self._uses[key] = require_subset(asts, {path: package}, library_builtins())[path]
         return key
 
     def bears(self, key: str, document: bytes) -> bool:
-        """Say whether the module may be asked about this input: the numbers in it are none that it minds."""
-        found = find_number(document)
-        return found is None or found.kind <= self._bearable[key]
+        """Say whether the module may be asked about this input: it holds no number or character that it minds."""
+        found, use = find_number(document), self._uses[key]
+        if use.counts_characters and holds_wide_characters(document):
+            return False
+        return found is None or found.kind <= use.bearable
 
     def ask(self, key: str, entrypoints: Sequence[str], document: bytes) -> Mapping[str, Answer]:
         """Answer the entry points."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from policyd.errors import PolicyError
-from policyd.policy.policy_set import MAX_FILES, read_policy_set
+from policyd.policy.policy_set import MAX_FILES, find_prefix, read_policy_set
 
 Files = Callable[..., dict[str, bytes]]
 
@@ -43,7 +43,7 @@ def test_the_digest_covers_rules_libraries_collections_and_settings(files: Files
         **files("red"),
         "lib/paint.rego": HELPER,
         "collections/all.json": b'["colours.red"]',
-        "settings/colours.json": b'{}',
+        "settings/colours.json": b"{}",
     }
     original = read_policy_set(given, "x").sha256
 
@@ -189,3 +189,16 @@ def test_reading_does_not_depend_on_the_order_of_files(files: Files) -> None:
 
     assert read_policy_set(given, "x").sha256 == read_policy_set(backwards, "x").sha256
     assert json.dumps(list(read_policy_set(backwards, "x").modules)) == json.dumps(sorted(given))
+
+
+def test_an_authors_tools_find_the_prefix_of_a_layer(files: Files) -> None:
+    moved = {path: content.replace(b"package policyd.", b"package project.") for path, content in files("red").items()}
+
+    assert find_prefix(files("red", "blue")) == "policyd"
+    assert find_prefix({**moved, "lib/paint.rego": HELPER, "broken.rego": b"x"}) == "project"
+    assert find_prefix({**moved, **files("blue")}) == "policyd"
+    assert find_prefix({}) == "policyd"
+    assert (
+        find_prefix({"a.rego": moved["colours/red/red.rego"].replace(b"id: colours.red", b"id: colours.rad")})
+        == "policyd"
+    )

@@ -8,8 +8,8 @@ import pytest
 import regorus
 
 from policyd.errors import PolicyError
-from policyd.policy.json_numbers import Kind
-from policyd.policy.subset import Builtins, NumberUse, require_subset, unite_uses
+from policyd.policy.input_subset import Kind
+from policyd.policy.subset import Builtins, ValueUse, require_subset, unite_uses
 
 ALIKE = frozenset({"startswith", "contains", "count", "sprintf", "regex.match", "concat", "upper_bound"})
 BUILTINS = Builtins(pure=ALIKE | {"lower", "walk", "time.parse_rfc3339_ns"}, alike=ALIKE)
@@ -75,6 +75,7 @@ def check(body: str, *, head: str = "", package: str = "policyd.a.b", declared: 
         "input.a / input.b > 2",
         "input.a * 100 / input.b >= 33.5",
         "x := input.a * 1000",
+        "x := 6 / 2",
         "x := 1.5; x > input.a",
         "input.list[i]; input.list[i + 1]",
     ],
@@ -147,6 +148,8 @@ def test_what_both_engines_read_alike_may_be_used(body: str) -> None:
         ("x := 2.5 * input.x", "round fractions"),
         ("x := input.a / 2", "round fractions"),
         ("x := [input.a / 2]", "round fractions"),
+        ("x := 1 / 3 * 3", "round fractions"),
+        ("x := 1 / 3; y := x * 3", "round fractions"),
         ("helper(input.a / 2)", "round fractions"),
         ("x := input.a * input.b", "large products"),
         ("x := input.a * 1001", "large products"),
@@ -155,6 +158,9 @@ def test_what_both_engines_read_alike_may_be_used(body: str) -> None:
         ('sprintf("%d", [-1])', "a whole number from 0 up"),
         ('sprintf("%d", [count(input.x) - 1])', "a whole number from 0 up"),
         ('sprintf("%d", [indexof(input.x, "a")])', "a whole number from 0 up"),
+        ('sprintf("%v", [{x | some x in input.x}])', "is a set"),
+        ('sprintf("%v %v", [1, seen])', "is a set"),
+        ('y := {1} | input.x; sprintf("%v", [y])', "is a set"),
         ("some y in {input.a, 2}", "order members"),
         ("x := {input.a, 2}", "order members"),
         ("every y in {input.a, 2} { y }", "order members"),
@@ -250,6 +256,54 @@ def test_a_forbidden_builtin_is_found_in_every_part_of_a_rule(head: str) -> None
 @pytest.mark.parametrize(
     "head",
     [
+        "p contains x if some x in input.x",
+        'p contains {"message": sprintf("%v", [x]), "at": [x, 1]} if some x in input.x',
+        'p contains {"message": c.text, "at": c.at} if some c in input.commands',
+        "p contains {x | some x in input.x} if some y in input.x",
+        "p contains input.x if input.y",
+        "p := input.x if input.y",
+        "p := y if { some x in input.x; y := x.name }",
+        "p[x] := count(x) if some x in input.x",
+        "p(x) := x.name if some y in x",
+    ],
+)
+def test_a_head_may_hold_what_its_body_has_bound(head: str) -> None:
+    check("input.x", head=head)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "p contains x.name if some x in input.x",
+        'p contains {"message": x.name, "at": []} if some x in input.x',
+        "p contains [[x.name]] if some x in input.x",
+        "p contains input.names[x] if some x in input.x",
+        "p contains c.argv[1] if some c in input.commands",
+        "p contains c.nothing if some c in input.commands",
+        "p contains x.name if input.x[x]",
+        "p contains x.name if { some x; input.x[x] }",
+        "p contains max(x) if some x in input.x",
+        "p contains f(x) if some x in input.x",
+        "p contains maybe if some x in input.x",
+        "p contains input if some x in input.x",
+        "p := x.name if some x in input.x",
+        "p := 1 if { input.y } else := x.name if { some x in input.x }",
+        "p[x.name] := 1 if some x in input.x",
+        "p[x] := x.name if some x in input.x",
+        "p.a := x.name if some x in input.x",
+        'p contains sprintf("%v", [x.name]) if some x in input.x',
+        "p contains x.size + 1 if some x in input.x",
+    ],
+)
+def test_a_head_may_not_be_undefined_for_one_of_several_solutions(head: str) -> None:
+    """`deny contains x.name if some x in xs`: one `x` without a name would silence the rule for all others."""
+    with pytest.raises(PolicyError, match="a part of a head"):
+        check("input.x", head=f"f(x) := 1 if x\nmaybe := 1 if input.y\n{head}")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
         "p[x] := 1 if some x in input.x",
         'p[x] := 1 if some x in input.x\np.c := 2\np["d"] := 3',
         "p.a.b := 1\np.a.c := 2\np.d contains 3",
@@ -285,9 +339,7 @@ def test_heads_of_another_module_of_the_package_count() -> None:
     engine.add_policy("b.rego", "package policyd.a\n\np.c.d := 1\n")
 
     with pytest.raises(PolicyError, match="object of objects"):
-        require_subset(
-            json.loads(engine.get_ast_as_json()), {"a.rego": "policyd.a", "b.rego": "policyd.a"}, BUILTINS
-        )
+        require_subset(json.loads(engine.get_ast_as_json()), {"a.rego": "policyd.a", "b.rego": "policyd.a"}, BUILTINS)
 
 
 @pytest.mark.parametrize(
@@ -326,8 +378,8 @@ def test_what_is_done_with_numbers_says_which_the_input_may_hold(body: str, bear
 
 
 def test_a_number_that_one_module_sees_and_another_calculates_with_counts() -> None:
-    sees, calculates = NumberUse(sees=True), NumberUse(calculates=True)
+    sees, calculates = ValueUse(sees=True), ValueUse(calculates=True)
 
     assert unite_uses([sees, calculates]).bearable is Kind.PLAIN
-    assert unite_uses([NumberUse(), calculates]).bearable is Kind.LARGE
+    assert unite_uses([ValueUse(), calculates]).bearable is Kind.LARGE
     assert unite_uses([]).bearable is Kind.LARGE

@@ -63,6 +63,15 @@ def _require_system_python() -> None:
 
 
 @pytest.mark.xdist_group("sample-python-package")
+def test_every_decision_of_the_python_package_is_replayed_to_the_same_bytes(python_package: Sample) -> None:
+    python_package.run.require(0)
+
+    replayed = python_package.bench.policyd(python_package.project, "policy", "replay").require(0)
+
+    assert "judged again: the bytes that were signed" in replayed.stdout_bytes.decode()
+
+
+@pytest.mark.xdist_group("sample-python-package")
 def test_the_python_package_is_released_and_installs_from_its_index(python_package: Sample, tmp_path: Path) -> None:
     bench, project = python_package.bench, python_package.project
     index = bench.target / "simple"

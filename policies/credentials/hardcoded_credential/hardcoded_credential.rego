@@ -14,55 +14,17 @@
 #     that the CI system issues (OIDC).
 package policyd.credentials.hardcoded_credential
 
-import data.policyd.lib.text
-
 deny contains violation if {
-	some variable in input.variables
-	some credential in text.credentials_in(variable.value)
+	some effect in input.effects
+	effect.kind == "literal-credential"
 	violation := {
-		"message": sprintf("%s holds %v in plain text", [variable.name, credential]),
-		"at": variable.at,
+		"message": sprintf("%s stands in plain text%v", [effect.detail, _where(effect)]),
+		"at": effect.at,
+		"confidence": effect.confidence,
 	}
 }
 
-deny contains violation if {
-	some command in input.commands
-	some credential in text.credentials_in(command.text)
-	violation := {
-		"message": sprintf("%s is given %v in plain text", [command.program, credential]),
-		"at": command.at,
-	}
-}
+# The text of a command may quote the credential; a variable's is its name.
+_where(effect) := sprintf(" in a command of %v", [effect.program]) if effect.program != ""
 
-# The credentials of a registry are there to be secret, whatever they look like.
-deny contains violation if {
-	some variable in input.variables
-	variable.origin == "credentials"
-	variable.literal
-	regex.match(`(?i)(password|token|secret|key)`, variable.name)
-	variable.value != ""
-	violation := {
-		"message": sprintf("the registry credential %s stands in plain text", [variable.name]),
-		"at": variable.at,
-	}
-}
-
-deny contains violation if {
-	some variable in input.variables
-	variable.literal
-	variable.origin != "credentials"
-	regex.match(`(?i)(^|[_-])(password|passwd|passphrase|secret|token|api[_-]?key|(secret|private|access)[_-]?key([_-]id)?)$`, variable.name)
-	_looks_secret(variable.value)
-	violation := {
-		"message": sprintf("%s seems to hold a credential in plain text", [variable.name]),
-		"at": variable.at,
-		"confidence": "medium",
-	}
-}
-
-_looks_secret(value) if {
-	regex.match(`^[A-Za-z0-9+/=_.:!@#%^*-]{8,}$`, value)
-	regex.match(`[0-9]`, value)
-	regex.match(`[A-Za-z]`, value)
-	not regex.match(`(?i)(test|dummy|example|sample|fake|change-?_?me|placeholder|password|secret|your|xxxx|local|default|postgres|mysql|admin|guest|root|mock|demo|redacted|://)`, value)
-}
+_where(effect) := sprintf(" in %v", [effect.text]) if effect.program == ""

@@ -2,42 +2,25 @@ package policyd.dependencies.unverified_script_test
 
 import data.policyd.dependencies.unverified_script
 
-command(argv, pipes_to) := {
-	"text": concat(" ", argv), "program": argv[0], "argv": argv, "pipes_to": pipes_to, "shell": "bash",
-	"untrusted": false, "at": ["commands", 0], "stage": "build",
+effect(fields) := object.union(
+	{
+		"at": ["effects", 0], "stage": "build", "kind": "", "program": "", "text": "", "detail": "",
+		"untrusted": false, "computed": false, "secret": false, "guards": [], "confidence": "high",
+	},
+	fields,
+)
+
+document(one) := {"effects": [one]}
+
+test_download_that_is_run_is_denied if {
+	found := unverified_script.deny with input as document(effect({"kind": "download-run", "program": "curl", "detail": "https://x.example"}))
+	found == {{"message": "what curl downloads is run without being verified", "at": ["effects", 0], "confidence": "high"}}
 }
 
-test_curl_into_shell_is_denied_where_it_stands if {
-	found := unverified_script.deny with input.commands as [command(["curl", "-sSL", "https://get.example.com"], "bash")]
-	found == {{"message": "what curl downloads is run by bash without being verified", "at": ["commands", 0]}}
+test_other_effect_is_fine if {
+	count(unverified_script.deny) == 0 with input as document(effect({"kind": "build", "program": "make", "detail": "make"}))
 }
 
-test_eval_of_a_download_is_denied if {
-	count(unverified_script.deny) == 1 with input.commands as [command(["wget", "-qO-", "https://x.example"], "eval")]
-}
-
-test_python_that_reads_its_program_is_denied if {
-	count(unverified_script.deny) == 1 with input.commands as [
-		command(["curl", "https://install.example.org"], "python3"),
-		command(["python3", "-"], ""),
-	]
-}
-
-test_python_with_its_own_program_is_fine if {
-	count(unverified_script.deny) == 0 with input.commands as [
-		command(["curl", "https://api.example.org"], "python3"),
-		command(["python3", "-m", "json.tool"], ""),
-	]
-}
-
-test_archive_is_fine if {
-	count(unverified_script.deny) == 0 with input.commands as [command(["curl", "https://x.example/a.tgz"], "tar")]
-}
-
-test_plain_download_is_fine if {
-	count(unverified_script.deny) == 0 with input.commands as [command(["curl", "-O", "https://x.example/a"], "")]
-}
-
-test_no_commands_is_fine if {
-	count(unverified_script.deny) == 0 with input.commands as []
+test_nothing_is_fine if {
+	count(unverified_script.deny) == 0 with input as object.union(document(effect({})), {"effects": []})
 }

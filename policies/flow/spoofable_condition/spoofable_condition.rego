@@ -1,23 +1,25 @@
 # METADATA
-# title: Conditions do not trust who acted last
+# title: Conditions do not trust a name that others can take
 # description: >-
-#   `github.actor` is whoever caused the last event, not who wrote the change: a stranger who can make a bot act on
-#   their pull request passes as the bot.
+#   `github.actor` is whoever caused the last event, not who wrote the change: a stranger who can make a bot act on their
+#   pull request passes as the bot. Display names and commit authors (GITLAB_USER_NAME, CI_COMMIT_AUTHOR,
+#   Build.RequestedFor) are whatever somebody writes. Not seen: checks inside scripts.
 # custom:
 #   id: flow.spoofable_condition
 #   severity: high
 #   gate: pipeline
 #   controls: [OWASP-CICD-SEC-1, OWASP-CICD-SEC-2]
-#   applies_to: [github]
+#   applies_to: [github, gitlab, azure]
 #   remediation: >-
-#     Compare `github.event.pull_request.user.login` (who wrote it), and look at what changed before trusting it.
+#     Compare who wrote the change (GitHub: `github.event.pull_request.user.login`; GitLab: `GITLAB_USER_LOGIN`, the whole
+#     of it), and look at what changed before trusting it.
 package policyd.flow.spoofable_condition
 
 deny contains violation if {
 	some condition in input.conditions
 	condition.spoofable_actor
 	violation := {
-		"message": sprintf("the condition %s trusts who acted last, which a stranger can arrange", [condition.text]),
+		"message": sprintf("the condition %s trusts a name that a stranger can take", [condition.text]),
 		"at": condition.at,
 	}
 }

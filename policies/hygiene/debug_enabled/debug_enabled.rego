@@ -10,33 +10,19 @@
 #   remediation: Remove the variable, and set it for one run where it is needed.
 package policyd.hygiene.debug_enabled
 
-import data.policyd.lib.shell
-
 deny contains violation if {
-	some variable in input.variables
-	variable.name in {
-		"ACTIONS_STEP_DEBUG", "ACTIONS_RUNNER_DEBUG", "CI_DEBUG_TRACE", "CI_DEBUG_SERVICES", "SYSTEM_DEBUG",
-		"GIT_CURL_VERBOSE", "GIT_TRACE_CURL",
-	}
-	shell.is_on(variable.value)
-	violation := {"message": sprintf("%s writes more to the log than may be read there", [variable.name]), "at": variable.at}
+	some effect in input.effects
+	effect.kind == "debug"
+	effect.program == ""
+	violation := {"message": sprintf("%s writes more to the log than may be read there", [effect.detail]), "at": effect.at}
 }
 
 # A traced script prints every command with its variables filled in.
 deny contains violation if {
-	some command in input.commands
-	_traces(command)
+	some effect in input.effects
+	effect.kind == "debug"
+	effect.program != ""
 	some secret in input.secrets
-	secret.stage in {command.stage, ""}
-	violation := {"message": "the script prints its commands, secrets filled in", "at": command.at}
-}
-
-_traces(command) if {
-	command.program == "set"
-	regex.match(`^-[a-z]*x`, command.argv[1])
-}
-
-_traces(command) if {
-	command.program in shell.shells
-	regex.match(`^-[a-z]*x`, command.argv[1])
+	secret.stage in {effect.stage, ""}
+	violation := {"message": "the script prints its commands, secrets filled in", "at": effect.at}
 }

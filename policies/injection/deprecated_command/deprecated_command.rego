@@ -13,10 +13,10 @@
 package policyd.injection.deprecated_command
 
 deny contains violation if {
-	some command in input.commands
-	some found in regex.find_all_string_submatch_n(`::(set-env|add-path|set-output|save-state)[ :]`, command.text, 1)
+	some effect in input.effects
+	effect.kind == "deprecated-command"
 	violation := {
-		"message": sprintf("%s uses the withdrawn workflow command %s", [command.program, found[1]]),
-		"at": command.at,
+		"message": sprintf("%s uses the withdrawn workflow command %s", [effect.program, effect.detail]),
+		"at": effect.at,
 	}
 }

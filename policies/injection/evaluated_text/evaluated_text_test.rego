@@ -2,38 +2,34 @@ package policyd.injection.evaluated_text_test
 
 import data.policyd.injection.evaluated_text
 
-command(argv) := {
-	"text": concat(" ", argv), "program": argv[0], "argv": argv, "pipes_to": "", "shell": "bash", "untrusted": false,
-	"at": ["commands", 0], "stage": "build",
+effect(fields) := object.union(
+	{
+		"at": ["effects", 0], "stage": "build", "kind": "", "program": "", "text": "", "detail": "",
+		"untrusted": false, "computed": false, "secret": false, "guards": [], "confidence": "high",
+	},
+	fields,
+)
+
+document(one) := {"effects": [one]}
+
+test_variable_run_as_code_is_denied if {
+	found := evaluated_text.deny with input as document(effect({"kind": "evaluates", "program": "eval", "detail": "$CMD", "confidence": "medium"}))
+	found == {{"message": "eval runs text that is only known when it runs: $CMD", "at": ["effects", 0], "confidence": "medium"}}
 }
 
-denied(argv) if {
-	count(evaluated_text.deny) == 1 with input.commands as [command(argv)]
+test_computed_text_of_a_stranger_is_denied if {
+	found := evaluated_text.deny with input as document(effect({"kind": "evaluates", "program": "eval", "detail": "$X", "computed": true, "untrusted": true}))
+	found == {{"message": "eval runs text that is only known when it runs: $X", "at": ["effects", 0], "confidence": "high"}}
 }
 
-fine(argv) if {
-	count(evaluated_text.deny) == 0 with input.commands as [command(argv)]
+test_output_of_a_tool_is_fine if {
+	count(evaluated_text.deny) == 0 with input as document(effect({"kind": "evaluates", "program": "eval", "detail": "$(ssh-agent -s)", "computed": true}))
 }
 
-test_eval_of_a_variable_is_denied if {
-	found := evaluated_text.deny with input.commands as [command(["eval", "$CMD"])]
-	found == {{"message": "eval runs what the variable $CMD holds", "at": ["commands", 0]}}
+test_other_effect_is_fine if {
+	count(evaluated_text.deny) == 0 with input as document(effect({"kind": "build", "program": "make", "detail": "make"}))
 }
 
-test_shell_given_a_variable_is_denied if denied(["bash", "-euc", "${SCRIPT}"])
-
-test_interpreter_given_a_variable_is_denied if denied(["python3", "-c", "$CODE"])
-
-test_eval_of_a_tool_is_fine if fine(["eval", "$(ssh-agent -s)"])
-
-test_written_out_script_is_fine if fine(["bash", "-c", "make \"$TARGET\""])
-
-test_argument_of_a_written_script_is_fine if fine(["bash", "-c", "exec \"$@\"", "-c", "$X"])
-
-test_option_without_a_script_is_fine if fine(["bash", "-c"])
-
-test_eval_alone_is_fine if fine(["eval"])
-
-test_no_command_is_fine if {
-	count(evaluated_text.deny) == 0 with input.commands as []
+test_nothing_is_fine if {
+	count(evaluated_text.deny) == 0 with input as object.union(document(effect({})), {"effects": []})
 }

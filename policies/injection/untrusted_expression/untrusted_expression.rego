@@ -2,24 +2,50 @@
 # title: No stranger's text becomes part of a script
 # description: >-
 #   The CI system pastes the value of an expression into the script before the shell reads it. A title, branch name or
-#   comment that anyone can write then ends a command and begins another. Not seen: values that a stage read from
-#   outside and hands on as an output.
+#   comment that anyone can write then ends a command and begins another. Seen: scripts, inputs that an action runs as
+#   code, and names of images and files to include; variables and outputs of steps are followed. What comes from another
+#   job is injection.untrusted_flow. Not seen: values that a program reads and hands on.
 # custom:
 #   id: injection.untrusted_expression
 #   severity: critical
 #   gate: pipeline
 #   controls: [OWASP-CICD-SEC-4]
+#   applies_to: [github, gitlab, azure, tekton]
 #   remediation: >-
-#     Put the expression into an environment variable of the step and use the variable, in quotes, in the script:
-#     `env: TITLE: ${{ … }}` and `"$TITLE"`.
+#     Put the expression into an environment variable of the step and use the variable, in quotes, in the script (GitHub:
+#     `env: TITLE: ${{ … }}` and `"$TITLE"`). Write out which image or file is used.
 package policyd.injection.untrusted_expression
 
 deny contains violation if {
 	some expression in input.expressions
 	expression.untrusted
 	expression.sink == "script"
+	not expression.open
+	at := expression.at
+	flown := _flown
+	not at in flown
 	violation := {
 		"message": sprintf("%s, which a stranger can write, becomes part of a script", [expression.text]),
-		"at": expression.at,
+		"at": at,
 	}
 }
+
+deny contains violation if {
+	some expression in input.expressions
+	expression.untrusted
+	expression.sink == "reference"
+	not expression.open
+	violation := {
+		"message": sprintf("%s, which a stranger can write, names what is run here", [expression.text]),
+		"at": expression.at,
+		"confidence": _of_reference,
+	}
+}
+
+# What other rules say of values that come from another job or file.
+_flown := {flow.lands | some flow in input.flows; flow.sink == "script"}
+
+# In GitLab members choose the names of branches, and most often only a tag is made of it.
+_of_reference := "low" if input.pipeline.dialect == "gitlab"
+
+_of_reference := "medium" if input.pipeline.dialect != "gitlab"

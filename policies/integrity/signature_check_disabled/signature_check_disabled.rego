@@ -11,53 +11,24 @@
 #   remediation: Remove the option, and add the repository's key to those the package manager knows.
 package policyd.integrity.signature_check_disabled
 
-import data.policyd.lib.shell
-
 deny contains violation if {
-	some command in input.commands
-	_skips_check(command)
+	some effect in input.effects
+	effect.kind == "signature-off"
+	effect.program != ""
 	violation := {
-		"message": sprintf("%s is told to install what it can't verify", [command.program]),
-		"at": command.at,
+		"message": sprintf("%s is told to install what it can't verify: %s", [effect.program, effect.detail]),
+		"at": effect.at,
+		"confidence": effect.confidence,
 	}
 }
 
 deny contains violation if {
-	some variable in input.variables
-	_switches_off(variable.name, variable.value)
-	violation := {"message": sprintf("%s switches the check of Go modules off", [variable.name]), "at": variable.at}
+	some effect in input.effects
+	effect.kind == "signature-off"
+	effect.program == ""
+	violation := {
+		"message": sprintf("%s switches the check of signatures or checksums off", [effect.detail]),
+		"at": effect.at,
+		"confidence": effect.confidence,
+	}
 }
-
-deny contains violation if {
-	some command in input.commands
-	some assignment in shell.assignments(command)
-	_switches_off(assignment[0], assignment[1])
-	violation := {"message": sprintf("%v switches the check of Go modules off", [assignment[0]]), "at": command.at}
-}
-
-_switches_off(name, value) if {
-	name == "GOSUMDB"
-	value == "off"
-}
-
-_switches_off("GONOSUMCHECK", value) if shell.is_on(value)
-
-_switches_off("GOFLAGS", value) if contains(value, "-insecure")
-
-_skips_check(command) if {
-	command.program in {"apt", "apt-get", "aptitude"}
-	some word in command.argv
-	word in {"--allow-unauthenticated", "--force-yes", "--allow-insecure-repositories"}
-}
-
-_skips_check(command) if {
-	command.program in {"yum", "dnf", "microdnf", "zypper", "rpm"}
-	shell.has_word(command, {"--nogpgcheck", "--no-gpg-checks", "--nosignature"})
-}
-
-_skips_check(command) if {
-	command.program == "apk"
-	shell.has_word(command, {"--allow-untrusted"})
-}
-
-_skips_check(command) if regex.match(`deb[ \t]+\[[^\]]*trusted=yes`, command.text)

@@ -14,34 +14,10 @@
 package policyd.isolation.privileged_container
 
 deny contains violation if {
-	some container in input.containers
-	_is_powerful(container)
+	some effect in input.effects
+	effect.kind == "privileged-container"
 	violation := {
-		"message": sprintf("the container %s runs with powers of the host", [container.image]),
-		"at": container.at,
+		"message": sprintf("a container runs with powers of the host: %s", [effect.detail]),
+		"at": effect.at,
 	}
-}
-
-deny contains violation if {
-	some command in input.commands
-	command.program in {"docker", "podman", "nerdctl"}
-	command.argv[1] in {"run", "create", "container", "compose"}
-	_has_power(command.text)
-	violation := {
-		"message": sprintf("%s starts a container with powers of the host", [command.program]),
-		"at": command.at,
-	}
-}
-
-_is_powerful(container) if container.privileged
-
-_is_powerful(container) if {
-	_has_power(container.options)
-}
-
-_has_power(options) if {
-	regex.match(
-		`(^|[ \t\n])--(privileged($|[ \t\n]|=true)|cap-add[= ](ALL|all|SYS_ADMIN|CAP_SYS_ADMIN)|(pid|ipc|userns|uts)[= ]host|security-opt[= ]"?(seccomp|apparmor)[=:]unconfined|device[= ]/dev/(mem|kmem|sd))`,
-		options,
-	)
 }

@@ -17,12 +17,13 @@ objects contains [item, array.concat(at, ["items", k])] if {
 }
 
 # [pod specification, path, what it belongs to] of every workload.
-pods contains [spec, array.concat(at, path), name(workload)] if {
+pods contains [spec, array.concat(at, path), owner] if {
 	some [workload, at] in objects
 	some path in [["spec"], ["spec", "template", "spec"], ["spec", "jobTemplate", "spec", "template", "spec"]]
 	spec := object.get(workload, path, null)
 	is_object(spec)
 	is_array(spec.containers)
+	owner := name(workload)
 }
 
 # [container, path, what it belongs to] of every container, those that run first included.

@@ -7,33 +7,41 @@ A process that dies or takes too long is ended, the rule it was at is named, and
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import importlib.util
 import json
+import mmap
 import os
 import select
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from policyd.adapters.library import library_builtins
 from policyd.errors import EngineError, PolicyError
 from policyd.models.decision import EngineRef
 from policyd.policy.engine import Answer
 from policyd.policy.entrypoints import require_entrypoints
-from policyd.policy.json_numbers import Kind, describe_number, find_number
+from policyd.policy.input_subset import WIDE_CHARACTERS, Kind, describe_number, find_number, holds_wide_characters
 from policyd.policy.policy_set import PolicySet
-from policyd.policy.subset import NumberUse, require_subset, unite_uses
+from policyd.policy.subset import ValueUse, require_subset, unite_uses
 
 TIMEOUT_SECONDS = 10.0  # for a question or a load; the library answers in 30 ms
 MEMORY_BYTES = 512 * 1024 * 1024  # of address space; the library needs 60 MiB
 MAX_FRAME_BYTES = 64 * 1024 * 1024  # an AST is 80 times its module
+
+_PLACE_BYTES = 4
+_PIPE_BYTES = 1 << 20  # what Linux lets everybody have
 
 _WORKER = Path(__file__).with_name("embedded_worker.py")
 
@@ -62,7 +70,7 @@ class EmbeddedEngine:
         self._lock = threading.Lock()
         self._process: RuleProcess | None = None
         self._loaded: dict[tuple[str, ...], str] = {}  # entry points asked before → key of their modules
-        self._numbers: dict[str, NumberUse] = {}  # module → what it does with numbers
+        self._uses: dict[str, ValueUse] = {}  # module → what it does with numbers
 
     @property
     def ref(self) -> EngineRef:
@@ -148,21 +156,24 @@ class EmbeddedEngine:
 
     def _check(self, asts: list[Mapping[str, object]], modules: Mapping[str, str]) -> None:
         require_held(asts, modules)
-        self._numbers |= require_subset(asts, self._policy_set.packages, library_builtins())
+        self._uses |= require_subset(asts, self._policy_set.packages, library_builtins())
 
     def _find_unsure(self, key: str, entrypoints: Sequence[str], document: bytes) -> dict[str, Answer]:
-        """Return an error for each rule that would do with a number what the engines do differently."""
-        together = unite_uses(self._numbers[path] for path in key.split("\n"))
+        """Return an error for each rule that would do with numbers or text what the engines do differently."""
+        together = unite_uses(self._uses[path] for path in key.split("\n"))
         rounds = together.fractions and together.calculates
         # Rules that read only lists of facts bear any number: then nothing has to be looked for.
         found = find_number(document) if together.bearable < Kind.LARGE else None
-        if not rounds and (found is None or found.kind <= together.bearable):
+        counts = together.counts_characters and holds_wide_characters(document)
+        if not rounds and not counts and (found is None or found.kind <= together.bearable):
             return {}
         unsure = {}
         for entrypoint in entrypoints:
-            use = unite_uses(self._numbers[path] for path in self._policy_set.modules_for([entrypoint]))
+            use = unite_uses(self._uses[path] for path in self._policy_set.modules_for([entrypoint]))
             if use.fractions and use.calculates:
                 unsure[entrypoint] = Answer(error="the rule calculates and holds fractions: use `--engine opa`")
+            elif counts and use.counts_characters:
+                unsure[entrypoint] = Answer(error=WIDE_CHARACTERS)
             elif found is not None and found.kind > use.bearable:
                 unsure[entrypoint] = Answer(error=describe_number(found, "the input"))
         return unsure
@@ -210,18 +221,15 @@ class RuleProcess:
         # Isolated and without site: no variable, user directory or .pth file has a say in what the process runs.
         # Its end follows from the closed pipe or the processor limit; PR_SET_PDEATHSIG would end it with the thread
         # that started it, and stages run in threads.
+        with _open_memory() as place:
+            place.truncate(_PLACE_BYTES)
+            self._place = mmap.mmap(place.fileno(), _PLACE_BYTES)
+            self._start(place.fileno(), [site, str(memory_bytes), str(cpu_seconds), str(max_frame_bytes)])
+
+    def _start(self, place: int, arguments: list[str]) -> None:
         self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-I",
-                "-S",
-                "-B",
-                str(_WORKER),
-                site,
-                str(memory_bytes),
-                str(cpu_seconds),
-                str(max_frame_bytes),
-            ],
+            [sys.executable, "-I", "-S", "-B", str(_WORKER), *arguments, str(place)],
+            pass_fds=[place],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -236,6 +244,10 @@ class RuleProcess:
         self._out = self._process.stdout.fileno()
         os.set_blocking(self._in, False)
         os.set_blocking(self._out, False)
+        # An input is larger than a pipe: each time it is full, both sides would wait for the other once more.
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with suppress(OSError):
+                fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._buffer = bytearray()
 
     @property
@@ -280,19 +292,18 @@ class RuleProcess:
 
     def ask(self, key: str, entrypoints: Sequence[str], document: bytes, deadline: float) -> dict[str, Answer]:
         """Return the answers to `entrypoints` for `document`."""
+        struct.pack_into(">I", self._place, 0, len(entrypoints))
         request = _frame({"ask": key, "entrypoints": list(entrypoints)})
         self._send(request + struct.pack(">I", len(document)) + document, deadline, f"before {entrypoints[0]}")
-        answer, doing = self._receive(deadline, f"before {entrypoints[0]}"), f"before {entrypoints[0]}"
-        while isinstance(number := answer.get("at"), int) and 0 <= number < len(entrypoints):
-            doing = f"in {entrypoints[number]}"
-            answer = self._receive(deadline, doing)
+        at = _At(self._place, entrypoints)
+        answer = self._receive(deadline, at)
         values = answer.get("values")
         if values is not None:
             return dict(zip(entrypoints, _read_answers(values, len(entrypoints)), strict=True))
         # One failed, so each answers for itself; the first has.
         answers = {entrypoints[0]: _read_answer(answer)}
         for entrypoint in entrypoints[1:]:
-            answers[entrypoint] = _read_answer(self._receive(deadline, f"in {entrypoint}"))
+            answers[entrypoint] = _read_answer(self._receive(deadline, at))
         return answers
 
     def evaluate(self, key: str, query: str, document: bytes | None, deadline: float) -> Answer:
@@ -318,8 +329,9 @@ class RuleProcess:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+        self._place.close()
 
-    def _send(self, content: bytes, deadline: float, doing: str) -> None:
+    def _send(self, content: bytes, deadline: float, doing: object) -> None:
         view = memoryview(content)
         while view:
             try:
@@ -329,7 +341,7 @@ class RuleProcess:
             except OSError as error:
                 raise self._died(doing) from error
 
-    def _receive(self, deadline: float, doing: str) -> dict[str, object]:
+    def _receive(self, deadline: float, doing: object) -> dict[str, object]:
         head = self._take(4, deadline, doing)
         (length,) = struct.unpack(">I", head)
         if length > self._max_frame_bytes:
@@ -346,7 +358,7 @@ class RuleProcess:
             raise EngineError(f"the engine's answer has no known shape {doing}", where="regorus", fix="report this")
         return answer
 
-    def _take(self, count: int, deadline: float, doing: str) -> bytes:
+    def _take(self, count: int, deadline: float, doing: object) -> bytes:
         while len(self._buffer) < count:
             try:
                 content = os.read(self._out, 1 << 16)
@@ -360,7 +372,7 @@ class RuleProcess:
         del self._buffer[:count]
         return taken
 
-    def _wait(self, descriptor: int, event: int, deadline: float, doing: str) -> None:
+    def _wait(self, descriptor: int, event: int, deadline: float, doing: object) -> None:
         left = deadline - time.monotonic()
         waiting = select.poll()
         waiting.register(descriptor, event)
@@ -371,7 +383,7 @@ class RuleProcess:
                 fix="make the rule's work smaller; what it judges is not allowed until it answers",
             )
 
-    def _died(self, doing: str) -> EngineError:
+    def _died(self, doing: object) -> EngineError:
         try:
             code = self._process.wait(timeout=1)
         except subprocess.TimeoutExpired:
@@ -381,6 +393,25 @@ class RuleProcess:
             where="regorus",
             fix="it was out of memory or time: make the rule's work smaller",
         )
+
+
+def _open_memory() -> BinaryIO:
+    """Return a file that no other process can name."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("policyd-place"), "wb+", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """Says, when it is asked, at which of the entry points the process is."""
+
+    place: mmap.mmap
+    entrypoints: Sequence[str]
+
+    def __str__(self) -> str:
+        (number,) = struct.unpack_from(">I", self.place, 0)
+        return f"in {self.entrypoints[number]}" if number < len(self.entrypoints) else f"before {self.entrypoints[0]}"
 
 
 @functools.cache

@@ -2,8 +2,8 @@
 
 Operator settings name its URL, and with that whom they trust to evaluate. What is checked is that it is an OPA that is
 new enough, and that it holds the very policy set which a decision will name: every module is read back and compared by
-digest, as are the values of settings, before the first question and again after each one. A server whose bundle changed in
-between has not answered.
+digest, as are the values of settings, before the first question and again after each one. A server whose bundle
+changed in between has not answered.
 
 Its answers are read with a bound on bytes and on time in all: a server that says one byte a second is one that does not
 answer. Redirects, proxies and credentials of the environment are not followed.
@@ -266,7 +266,7 @@ def _holds_another(server: _Server, how: str) -> EngineError:
     return EngineError(
         f"the OPA server holds another policy set than the one asked for: {how}",
         where=server.url,
-        fix="load this policy set into it (`policyd policy bundle` makes a bundle it can load); policyd uploads nothing",
+        fix="load this policy set into it (`policyd policy bundle` makes what it can load): policyd uploads nothing",
     )
 
 
@@ -276,12 +276,12 @@ def _within(deadline: float, url: str, work: Callable[[], T]) -> T:
     Limits on each read of a socket add up to no limit where a server says one byte at a time.
     """
     found: list[T] = []
-    raised: list[BaseException] = []
+    raised: list[Exception] = []
 
     def do() -> None:
         try:
             found.append(work())
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001  # raised again in the thread that waits
             raised.append(error)
 
     thread = threading.Thread(target=do, name="opa-server", daemon=True)
@@ -298,7 +298,7 @@ def _too_slow(url: str) -> EngineError:
     return EngineError(
         "the OPA server took too long",
         where=url,
-        fix="see how busy it is, or raise opa_server.timeout_seconds; what it would judge is not allowed until it answers",
+        fix="see how busy it is, or raise opa_server.timeout_seconds; nothing is allowed until it answers",
     )
 
 

@@ -17,7 +17,7 @@ from policyd.adapters.engines.embedded import MEMORY_BYTES, TIMEOUT_SECONDS, Rul
 from policyd.adapters.engines.opa import require_version, run_opa
 from policyd.adapters.library import library_builtins, library_folder
 from policyd.errors import EngineError, PolicyError
-from policyd.policy.json_numbers import describe_number, find_number
+from policyd.policy.input_subset import WIDE_CHARACTERS, describe_number, find_number, holds_wide_characters
 from policyd.policy.query import (
     MAX_QUERY_BYTES,
     PATH,
@@ -29,7 +29,7 @@ from policyd.policy.query import (
     wrap_query,
 )
 from policyd.policy.rego_text import read_module, read_package
-from policyd.policy.subset import NumberUse, find_rule_names, require_subset, unite_uses
+from policyd.policy.subset import ValueUse, find_rule_names, require_subset, unite_uses
 
 _MODULES = "modules"
 
@@ -97,20 +97,26 @@ def ask_process(process: RuleProcess, question: Question, deadline: float) -> di
     return read_results(query, answer.value)
 
 
-def _require_numbers(question: Question, use: NumberUse) -> None:
+def _require_numbers(question: Question, use: ValueUse) -> None:
     # Where it comes from is not followed here: a query may read anything.
     if use.fractions and use.calculates:
         raise PolicyError(
-            "the engines round fractions differently", where=PATH, fix="calculate in whole numbers, or use `--engine opa`"
+            "the engines round fractions differently",
+            where=PATH,
+            fix="calculate in whole numbers, or use `--engine opa`",
         )
-    bearable = replace(use, sees=True).bearable
+    use = replace(use, sees=True)
     for where, content in (("the input", question.document), ("the data", json.dumps(question.data).encode())):
-        found = find_number(content) if content is not None else None
-        if found is not None and found.kind > bearable:
+        if content is None:
+            continue
+        if use.counts_characters and holds_wide_characters(content):
+            raise PolicyError(WIDE_CHARACTERS, where=where, fix="count something else, or use `--engine opa`")
+        found = find_number(content)
+        if found is not None and found.kind > use.bearable:
             raise PolicyError(describe_number(found, where), where=where, fix="write it as text, or use `--engine opa`")
 
 
-def _read_query(process: RuleProcess, text: str, deadline: float) -> tuple[Query, NumberUse]:
+def _read_query(process: RuleProcess, text: str, deadline: float) -> tuple[Query, ValueUse]:
     try:
         ast, _ = _load_alone(process, wrap_query(text), deadline)
         query = read_query(text, ast)
@@ -120,7 +126,7 @@ def _read_query(process: RuleProcess, text: str, deadline: float) -> tuple[Query
     return query, use
 
 
-def _load_alone(process: RuleProcess, module: str, deadline: float) -> tuple[Mapping[str, object], NumberUse]:
+def _load_alone(process: RuleProcess, module: str, deadline: float) -> tuple[Mapping[str, object], ValueUse]:
     modules = {PATH: module}
     asts = process.load(PATH, modules, {}, deadline)
     require_held(asts, modules)

@@ -19,7 +19,7 @@ from policyd.adapters.stores.state import RecordState
 from policyd.attestation.signing import Signer
 from policyd.errors import DocumentError, RecordError, SignatureInvalid, StoreError, UsageError
 from policyd.models.records import Event
-from policyd.record.checkpoint import VerifiedCheckpoint, log_key, verify_checkpoint
+from policyd.record.checkpoint import VerifiedCheckpoint, log_fingerprint, log_key, verify_checkpoint
 from policyd.record.entries import read_entry, render_entry
 from policyd.record.log import InclusionProof, Log, StoredHead
 from policyd.record.merkle import NodeId, inclusion_spans, prove
@@ -76,7 +76,7 @@ class SqliteRecord:
         """
         signing, log = self._require_signing()
         for _ in range(16):  # as many policyds at once may step in between before this gives up
-            kept = signing.find_kept()
+            kept = signing.find_kept(signing.key)
             with self._lock, transaction(self._connection, self._path, write=False):
                 current = log.verify_head(self._tables.head())
                 if current is None:
@@ -163,11 +163,12 @@ class SqliteRecord:
 
     def start_signing(self, signing: _Signing) -> None:
         """Make the record ready to append. Raises `RecordError` unless it extends the checkpoint kept of it."""
-        log = Log(self._tables, signing.key, signing.signer.sign)
-        # The kept checkpoint is read first: read last, it could be of entries that came after this look at the log.
-        kept = signing.find_kept()
-        if kept is not None:
-            log.remember(kept)
+        log = Log(self._tables, signing.key, signing.signer.sign, earlier=signing.earlier)
+        # Kept checkpoints are read first: read last, they could be of entries that came after this look at the log.
+        for key in (signing.key, *signing.earlier):
+            kept = signing.find_kept(key)
+            if kept is not None:
+                log.remember(kept)
         with self._lock, transaction(self._connection, self._path, write=False):
             head = self._tables.head()
             current = log.verify_head(head)
@@ -205,13 +206,18 @@ def open_record(path: Path) -> SqliteRecord:
     return SqliteRecord(path, open_database(path))
 
 
-def create_record(path: Path, signer: Signer, state: RecordState) -> SqliteRecord:
+def create_record(
+    path: Path, signer: Signer, state: RecordState, *, earlier: Sequence[NoteKey] = ()
+) -> SqliteRecord:
     """Return the record at `path`, made if it is not there, for appending what `signer` signs.
+
+    `earlier` are keys that signed this log before; the checkpoints kept under them count as before.
 
     Raises `RecordError` if it contradicts its last checkpoint or the one that `state` keeps of it, `KeyUnusable`
     unless the signer's key is Ed25519.
     """
-    signing = _Signing(signer, state, log_key(signer.public_key_pem))
+    key = log_key(signer.public_key_pem)
+    signing = _Signing(signer, state, key, tuple(one for one in earlier if one != key))
     record = SqliteRecord(path, create_database(path))
     try:
         record.start_signing(signing)
@@ -228,14 +234,18 @@ class _Signing:
     signer: Signer
     state: RecordState
     key: NoteKey
+    earlier: tuple[NoteKey, ...] = ()
 
-    def find_kept(self) -> VerifiedCheckpoint | None:
-        """Return the checkpoint kept of this log. Raises `RecordError` if there is one that can't be used."""
-        kept = self.state.find(self.signer.key_sha256)
+    def find_kept(self, key: NoteKey) -> VerifiedCheckpoint | None:
+        """Return the checkpoint kept under one of this log's keys.
+
+        Raises `RecordError` if there is one that can't be used.
+        """
+        kept = self.state.find(log_fingerprint(key))
         if kept is None:
             return None
         try:
-            return verify_checkpoint(kept.note, [self.key])
+            return verify_checkpoint(kept.note, [self.key, *self.earlier])
         except (DocumentError, SignatureInvalid) as error:
             raise RecordError(
                 f"the checkpoint kept of this log can't be used: {error.cause}",

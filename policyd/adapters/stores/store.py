@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,7 @@ from policyd.attestation.signing import Signer
 from policyd.errors import StoreError, UsageError
 from policyd.models.base import RunId
 from policyd.models.records import Event, EventKind
+from policyd.record.note import NoteKey
 from policyd.record.runs import RUNNING, RunSummary
 
 UNFINISHED = "unfinished"  # how a run reads that started, did not end, and whose process is gone
@@ -85,11 +87,13 @@ class Store:
             return self.record.append([event])
 
 
-def open_store(root: Path, state: Path, log_signer: Signer | None = None) -> Store:
+def open_store(
+    root: Path, state: Path, log_signer: Signer | None = None, *, earlier: Sequence[NoteKey] = ()
+) -> Store:
     """Return the store at `root`, whose checkpoints are kept in the folder `state` outside it.
 
     With the log's signer it is for writing, and made if it is not there; without, it is only read, and nothing is
-    written. Raises `UnsafePermissions` if others can change it, `SettingsError` if `state` is not apart from it,
+    written. `earlier` are keys that signed the log before it. Raises `UnsafePermissions` if others can change it, `SettingsError` if `state` is not apart from it,
     `UsageError` if there is nothing to read, `RecordError` if the record contradicts a checkpoint.
     """
     if log_signer is None:
@@ -113,5 +117,5 @@ def open_store(root: Path, state: Path, log_signer: Signer | None = None) -> Sto
             fix="check `store` in the settings and who may write there",
         ) from error
     content = ContentStore.create(root / "content")
-    record = create_record(root / "record" / "record.sqlite", log_signer, kept)
+    record = create_record(root / "record" / "record.sqlite", log_signer, kept, earlier=earlier)
     return Store(root, content, record, kept)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.seen import Seen
+from policyd.pipeline.effects.tables import words
 
 ENGINES = frozenset(("docker", "podman", "nerdctl"))
 _POWERS = re.compile(
@@ -18,14 +19,28 @@ _POWERS = re.compile(
     r"|--security-opt=label[=:]disable\Z"
     r"|--device=/dev/(?:mem|kmem|sd\w*|nvme\w*)",
 )
-_TAKES_WORD = ("--cap-add", "--pid", "--ipc", "--userns", "--uts", "--security-opt", "--device", "-v", "--volume", "--mount")
+_TAKES_WORD = (
+    "--cap-add",
+    "--pid",
+    "--ipc",
+    "--userns",
+    "--uts",
+    "--security-opt",
+    "--device",
+    "-v",
+    "--volume",
+    "--mount",
+)
 _SOCKET = re.compile(r"(?:docker|containerd|podman|crio)[a-z-]*\.sock")
 _HOST_FOLDER = re.compile(r"/(?:(?:etc|root|proc|sys|dev|boot|run|var/run|var/lib/(?:docker|kubelet|containers))/?)?\Z")
-_OPTIONS_WITH_VALUE = frozenset(
-    "-e --env --env-file -v --volume --mount -w --workdir -u --user -p --publish --name --network --net --entrypoint -m --memory --cpus"
-    " --platform --hostname -h --add-host --label -l --link --cap-add --cap-drop --device --gpus --pid --ipc --userns --uts --security-opt"
-    " --shm-size --ulimit --tmpfs --restart --pull --dns --log-driver --log-opt --cidfile --group-add --health-cmd --expose --runtime"
-    " --volumes-from --stop-timeout --sysctl --cgroup-parent --cpuset-cpus -a --attach --init-path --network-alias --ip --mac-address".split()
+_OPTIONS_WITH_VALUE = words(
+    """
+    -e --env --env-file -v --volume --mount -w --workdir -u --user -p --publish --name --network --net --entrypoint
+    -m --memory --cpus --platform --hostname -h --add-host --label -l --link --cap-add --cap-drop --device --gpus
+    --pid --ipc --userns --uts --security-opt --shm-size --ulimit --tmpfs --restart --pull --dns --log-driver
+    --log-opt --cidfile --group-add --health-cmd --expose --runtime --volumes-from --stop-timeout --sysctl
+    --cgroup-parent --cpuset-cpus -a --attach --init-path --network-alias --ip --mac-address
+    """
 )
 
 
@@ -82,14 +97,20 @@ def _options_of(args: Sequence[str], verb: str) -> Sequence[str]:
 
 def _unpinned(seen: Seen, image: str) -> Iterator[FoundEffect]:
     name = image.partition("://")[2] or image
-    if "@sha256:" in name or re.search(r"[$`%{]", name) or name == "scratch" or name.startswith(("./", "localhost", "-")):
+    if (
+        "@sha256:" in name
+        or re.search(r"[$`%{]", name)
+        or name == "scratch"
+        or name.startswith(("./", "localhost", "-"))
+    ):
         return
     plain = name.partition(":")[0]
-    for other in seen.commands:
+    for other in [*seen.before(), *seen.after()]:
         # Made in the same script: what it names is known.
-        if other is not seen.command and other.program in ENGINES and not {"build", "buildx", "tag", "load", "import"}.isdisjoint(other.argv):
-            if any(plain in word for word in other.argv):
-                return
+        if (
+            other.program in ENGINES and not {"build", "buildx", "tag", "load", "import"}.isdisjoint(other.argv)
+        ) and any(plain in word for word in other.argv):
+            return
     yield seen.found("unpinned-image", image, confidence="high" if "/" in name or seen.verb == "pull" else "medium")
 
 
@@ -97,7 +118,7 @@ def _words(options: str) -> list[str]:
     try:
         words = shlex.split(options)
     except ValueError:
-        words = options.split()
+        words = [word.strip("'\"") for word in options.split()]
     return _joined(words)
 
 
@@ -125,7 +146,9 @@ def _mount(volume: str) -> str:
         return "host-socket"
     source = volume
     if "=" in volume:
-        source = next((part.partition("=")[2] for part in volume.split(",") if part.startswith(("src=", "source="))), "")
+        source = next(
+            (part.partition("=")[2] for part in volume.split(",") if part.startswith(("src=", "source="))), ""
+        )
     else:
         source = volume.partition(":")[0] if not re.match(r"[A-Za-z]:[\\/]", volume) else volume[:2]
     return "host-mount" if _HOST_FOLDER.match(source) or re.match(r"[Cc]:\Z", source) else ""

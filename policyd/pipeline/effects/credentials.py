@@ -29,7 +29,9 @@ _FORMATS = (
     ("an Azure storage key", r"AccountKey=[A-Za-z0-9+/]{80,}={0,2}"),
 )
 _ANY_FORMAT = re.compile("|".join(f"(?P<f{index}>{pattern})" for index, (_, pattern) in enumerate(_FORMATS)))
-_HINT = re.compile(r"gh[pousr]_|github_pat_|gl[a-z]+-|AKIA|ASIA|xox|hooks\.slack|AIza|k_live_|npm_|pypi-A|-----BEGIN|dckr_|SG\.|dapi|dop_v1|hf_|AccountKey")
+_HINT = re.compile(
+    r"gh[pousr]_|github_pat_|gl[a-z]+-|AKIA|ASIA|xox|hooks\.slack|AIza|k_live_|npm_|pypi-A|-----BEGIN|dckr_|SG\.|dapi|dop_v1|hf_|AccountKey"
+)
 _NAMES = re.compile(
     r"(?:^|[_-])(?:password|passwd|pwd|passphrase|secret|token|api[_-]?key|apikey|(?:secret|private|access|signing|encryption)[_-]?key(?:[_-]id)?)$",
     re.I,
@@ -40,7 +42,7 @@ _PLACEHOLDER = re.compile(
     r"|mock|demo|redacted|://|12345|abc123|foobar|\*\*\*|\$\(|\$\{|%[A-Z_]+%|\bnone\b|true|false",
     re.I,
 )
-_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@'\"$<{]*:([^/\s@'\"]+)@")
+_IN_URL = re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,20}://[^/\s:@'\"$<{]{0,100}:([^/\s@'\"]{1,200})@")
 _LITERAL_OPTIONS: dict[str, tuple[str, ...]] = {
     "docker": ("-p", "--password"),
     "podman": ("-p", "--password"),
@@ -116,14 +118,22 @@ def _left_lying(seen: Seen) -> Iterator[FoundEffect]:
     has_secret = bool(seen.secrets) or names_secret(text) or names_secret(seen.command.stdin)
     if seen.program == "git":
         verb = seen.verb
-        if verb in ("clone", "remote", "config", "push", "submodule") and re.search(r"://[^/\s@'\"]*\$[^/\s@'\"]*@", text):
+        if verb in ("clone", "remote", "config", "push", "submodule") and re.search(
+            r"://[^/\s@'\"]{0,100}\$[^/\s@'\"]{0,100}@", text
+        ):
             if verb != "push":
                 yield seen.found("persists-credentials", f"git {verb}", secret=True)
-        elif verb == "config" and re.search(r"extraheader\b.*(?:authorization|bearer|basic)", text, re.I) and has_secret:
+        elif (
+            verb == "config"
+            and re.search(r"extraheader\b.{0,300}(?:authorization|bearer|basic)", text, re.I)
+            and has_secret
+        ):
             yield seen.found("persists-credentials", "git config", secret=True)
         elif verb == "config" and re.search(r"credential\.helper[\s=]+[\"']?store", text):
             yield seen.found("persists-credentials", "git config", secret=has_secret)
     elif has_secret:
         for file in seen.command.writes_to:
-            if re.search(r"(?:\.git-credentials|\.netrc|\.npmrc|\.pypirc|\.yarnrc(?:\.yml)?|credentials\.json|\.env)\Z", file):
+            if re.search(
+                r"(?:\.git-credentials|\.netrc|\.npmrc|\.pypirc|\.yarnrc(?:\.yml)?|credentials\.json|\.env)\Z", file
+            ):
                 yield seen.found("persists-credentials", file, secret=True, confidence="medium")

@@ -7,25 +7,39 @@ from collections.abc import Iterator
 
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.hosts import URL, is_near
-from policyd.pipeline.effects.seen import Seen
+from policyd.pipeline.effects.seen import MAX_DETAIL, MAX_TEXT, Seen
+from policyd.pipeline.effects.tables import words
 from policyd.pipeline.shell import SHELLS, ShellCommand, program_name
 
-FETCHERS = frozenset(
-    ("curl", "wget", "aria2c", "fetch", "http", "https", "axel", "iwr", "irm", "Invoke-WebRequest", "Invoke-RestMethod")
+FETCHERS = words(
+    """
+    curl wget aria2c fetch http https axel iwr irm Invoke-WebRequest Invoke-RestMethod
+    """
 )
 _RUN_ANYTHING = SHELLS | {"eval", "source", ".", "pwsh", "powershell", "iex", "Invoke-Expression", "$SHELL", "${SHELL}"}
 #: They read documents as often as code, and run it when they are given no program of their own.
 _READ_PROGRAMS = frozenset(("python", "python2", "python3", "perl", "ruby", "node", "php"))
-_VERIFIERS = frozenset(
-    ("cosign", "gpg", "gpgv", "gpg2", "minisign", "rsign", "signify", "slsa-verifier", "sigstore", "rekor-cli", "b2sum")
+_VERIFIERS = words(
+    """
+    cosign gpg gpgv gpg2 minisign rsign signify slsa-verifier sigstore rekor-cli b2sum
+    """
 )
 _SUMS = re.compile(r"(?:sha\d+|b2|b3|md5)sum|shasum|Get-FileHash|certutil|openssl")
-_INSTALLERS = frozenset(("dpkg", "rpm", "apt", "apt-get", "dnf", "yum", "installer", "msiexec", "apk"))
-_CODE = re.compile(r"\b(?:exec|eval)\s*\(.*(?:urlopen|requests\.get|fetch\()|(?:urlopen|requests\.get).*\b(?:exec|eval)\s*\(", re.S)
-_POWERSHELL_FETCH = re.compile(r"DownloadString|Invoke-WebRequest|\biwr\b|\birm\b|Invoke-RestMethod|\bcurl\b|\bwget\b", re.I)
+_INSTALLERS = words(
+    """
+    dpkg rpm apt apt-get dnf yum installer msiexec apk
+    """
+)
+_RUNS_CODE = re.compile(r"\b(?:exec|eval)\s?\(")
+_FETCHES = re.compile(r"urlopen|urlretrieve|requests\.get|\bfetch\(")
+_POWERSHELL_FETCH = re.compile(
+    r"DownloadString|Invoke-WebRequest|\biwr\b|\birm\b|Invoke-RestMethod|\bcurl\b|\bwget\b", re.I
+)
 #: What keeps what it fetches: packages, code, images.
-_KEEPERS = frozenset(
-    ("wget", "git", "pip", "npm", "pnpm", "yarn", "gem", "go", "cargo", "helm", "aria2c", "uv", "bundle", "composer")
+_KEEPERS = words(
+    """
+    wget git pip npm pnpm yarn gem go cargo helm aria2c uv bundle composer
+    """
 )
 
 
@@ -53,8 +67,10 @@ def find_inline_download(seen: Seen) -> Iterator[FoundEffect]:
     elif seen.program == "deno":
         if seen.verb == "run" and any(word.startswith(("http://", "https://")) for word in seen.args):
             yield seen.found("download-run", _address(seen.args))
-    elif _CODE.search(" ".join([*seen.args, seen.command.stdin])):
-        yield seen.found("download-run", _address([seen.command.text, seen.command.stdin]))
+    else:
+        code = " ".join([*seen.args, seen.command.stdin])
+        if _FETCHES.search(code) and _RUNS_CODE.search(code):
+            yield seen.found("download-run", _address([code]))
 
 
 def find_insecure_url(seen: Seen) -> Iterator[FoundEffect]:
@@ -67,6 +83,13 @@ def find_insecure_url(seen: Seen) -> Iterator[FoundEffect]:
                 if seen.program in _KEEPERS or _keeps(seen):
                     yield seen.found("insecure-url", found[0])
                 return
+
+
+def find_address_effects(text: str) -> Iterator[FoundEffect]:
+    """Yield what taking code or configuration from the address in `text` does; most references hold none."""
+    found = URL.search(text) if "://" in text else None
+    if found and found["scheme"] in ("http", "git", "ftp") and not is_near(found["host"]):
+        yield FoundEffect("insecure-url", found[0][:MAX_DETAIL], text=text[:MAX_TEXT])
 
 
 def _keeps(seen: Seen) -> bool:
@@ -101,7 +124,10 @@ def _saved_as(seen: Seen) -> str:
         if file is None:
             file = next((word[2:] for word in args if word.startswith("-O") and len(word) > 2), None)
         if file is None:
-            file = next((word[-1:] and args[i + 1] for i, word in enumerate(args[:-1]) if re.match(r"-[a-zA-Z]+O\Z", word)), None)
+            file = next(
+                (word[-1:] and args[i + 1] for i, word in enumerate(args[:-1]) if re.match(r"-[a-zA-Z]+O\Z", word)),
+                None,
+            )
         if file is None and not any(word.startswith(("--spider", "-i")) for word in args):
             file = _last_part(_address(args))
         return "" if file in ("-", None) else file
@@ -123,7 +149,7 @@ def _last_part(address: str) -> str:
 
 
 def _how_it_runs(seen: Seen, file: str) -> str:
-    """Say how a saved file is run later in the script ("run", "made executable"), "" if it isn't or is verified first."""
+    """Say how a saved file is used later: "run", "made executable", "" if not at all or only once verified."""
     name = _plain(file)
     executable = False
     for command in seen.after():
@@ -131,16 +157,20 @@ def _how_it_runs(seen: Seen, file: str) -> str:
             return ""
         argv = command.argv
         if command.program == "chmod":
-            executable |= any(_plain(word) == name for word in argv[1:]) and any("x" in word or word[:1] == "7" for word in argv[1:2])
+            executable |= any(_plain(word) == name for word in argv[1:]) and any(
+                "x" in word or word[:1] == "7" for word in argv[1:2]
+            )
         elif command.program in ("mv", "cp", "install") and any(_plain(word) == name for word in argv[1:-1]):
             executable |= command.program == "install"
             name = _plain(argv[-1]) if not argv[-1].endswith(("/", "/bin")) else name
-        elif _plain(argv[0]) == name or (
-            (command.program in _RUN_ANYTHING or program_name(argv[0]) in _READ_PROGRAMS)
-            and any(_plain(word) == name for word in argv[1:3])
+        elif (
+            _plain(argv[0]) == name
+            or (
+                (command.program in _RUN_ANYTHING or program_name(argv[0]) in _READ_PROGRAMS)
+                and any(_plain(word) == name for word in argv[1:3])
+            )
+            or (command.program in _INSTALLERS and any(_plain(word) == name for word in argv[1:]))
         ):
-            return "run"
-        elif command.program in _INSTALLERS and any(_plain(word) == name for word in argv[1:]):
             return "run"
     return "made executable" if executable else ""
 
@@ -154,9 +184,13 @@ def _verifies(command: ShellCommand) -> bool:
     program, argv = command.program, command.argv
     if _SUMS.match(program):
         # A sum that is compared: with a list, or in a test.
-        return command.captured or command.pipes_to != "" or bool({"-c", "--check", "dgst", "-verify"} & set(argv)) or program == "Get-FileHash" or any(
-            word.startswith("-") and not word.startswith("--") and "c" in word for word in argv[1:]
+        return (
+            command.captured
+            or command.pipes_to != ""
+            or bool({"-c", "--check", "dgst", "-verify"} & set(argv))
+            or program == "Get-FileHash"
+            or any(word.startswith("-") and not word.startswith("--") and "c" in word for word in argv[1:])
         )
     if program in _VERIFIERS:
         return program != "gpg" or any("verify" in word for word in argv)
-    return program == "gh" and argv[1:2] == ["attestation"] or (program in ("[", "[[") and "sum" in command.text)
+    return (program == "gh" and argv[1:2] == ["attestation"]) or (program in ("[", "[[") and "sum" in command.text)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from policyd.models.facts import EffectKind
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.seen import Seen
+from policyd.pipeline.effects.tables import words
 
 _FILE = re.compile(r"(?:\$(?:env:)?\{?(?:env:)?|%)(GITHUB_ENV|GITHUB_PATH|GITHUB_OUTPUT|GITHUB_STATE|BASH_ENV)\b", re.I)
 _RESULT = re.compile(r"\$\((?:step\.)?results\.([A-Za-z0-9_.-]+)\.path\)|/tekton/results/([A-Za-z0-9_.-]+)")
@@ -21,10 +22,18 @@ _KINDS: dict[str, EffectKind] = {
     "GITHUB_OUTPUT": "output-write",
     "GITHUB_STATE": "output-write",
 }
-_PRINTS = frozenset(("echo", "printf", "Write-Host", "Write-Output", "write-host", "write-output", "print", "cat", "tee"))
-_WRITES = frozenset(("tee", "Out-File", "Add-Content", "Set-Content", "out-file", "add-content", "set-content", "sed", "cp", "mv", "dd"))
+_PRINTS = words(
+    """
+    echo printf Write-Host Write-Output write-host write-output print cat tee
+    """
+)
+_WRITES = words(
+    """
+    tee Out-File Add-Content Set-Content out-file add-content set-content sed cp mv dd
+    """
+)
 _IN_CODE = re.compile(r"(?:environ|getenv|env)[\[.(]*\s*['\"]?(GITHUB_ENV|GITHUB_PATH|GITHUB_OUTPUT)\b")
-_AZURE = re.compile(r"##vso\[(task\.setvariable|task\.prependpath)([^\]]*)\]([^'\"\n]*)", re.I)
+_AZURE = re.compile(r"##vso\[(task\.setvariable|task\.prependpath)([^\]]{0,300})\]([^'\"\n]{0,300})", re.I)
 _WITHDRAWN = re.compile(r"::(set-env|add-path|set-output|save-state)[ :]")
 
 
@@ -48,7 +57,9 @@ def find_environment_write(seen: Seen) -> Iterator[FoundEffect]:
     if "::" in text and seen.program not in ("grep", "sed"):
         for withdrawn in dict.fromkeys(found[1] for found in _WITHDRAWN.finditer(text)):
             yield seen.found("deprecated-command", withdrawn)
-            yield _write(seen, "environment-write" if withdrawn in ("set-env", "add-path") else "output-write", withdrawn)
+            yield _write(
+                seen, "environment-write" if withdrawn in ("set-env", "add-path") else "output-write", withdrawn
+            )
     if command.program == seen.shell and command.stdin:
         for name in dict.fromkeys(found[1] for found in _IN_CODE.finditer(command.stdin)):
             yield _write(seen, _KINDS[name], name)

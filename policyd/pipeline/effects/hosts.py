@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-URL = re.compile(r"(?P<scheme>https?|git|ftp|tcp|ssh)://(?:[^/@\s'\"]*@)?(?P<host>\[[^\]]*\]|[^/:?#\s'\"]*)(?P<rest>[^\s'\"]*)")
+URL = re.compile(
+    r"(?P<scheme>https?|git|ftp|tcp|ssh)://(?:[^/@\s'\"]*@)?(?P<host>\[[^\]]*\]|[^/:?#\s'\"]*)(?P<rest>[^\s'\"]*)"
+)
 _NEAR = re.compile(
     r"127\.|10\.|192\.168\.|172\.(?:1[6-9]|2[0-9]|3[01])\.|169\.254\.|0\.0\.0\.0|\[|[A-Za-z0-9_-]*\Z|.*\.(?:local|localhost|internal|test|svc)\Z|.*[$%<{]"
 )

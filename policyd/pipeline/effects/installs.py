@@ -10,19 +10,26 @@ from collections.abc import Iterator
 
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.seen import Seen
+from policyd.pipeline.effects.tables import words
 
 _PYTHON_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[A-Za-z0-9,._ -]*\])?(?:[=<>!~ ].*)?\Z")
 _NODE_PACKAGE = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._-]+)?(?:@[^/]*)?\Z")
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 _REMOTE = re.compile(r"(?:git\+|https?://|git://|github:|ssh://)")
 _COMMIT = re.compile(r"[@#][0-9a-f]{40}\b")
-_PIP_VALUES = frozenset(
-    "-r --requirement -c --constraint -i --index-url --extra-index-url -f --find-links -t --target --prefix --root"
-    " --trusted-host --platform --python-version --proxy --timeout --retries --cache-dir --log --src --upgrade-strategy"
-    " --no-binary --only-binary --progress-bar --python --abi --implementation -e --editable --index --default-index"
-    " --config-settings -C --exclude-newer --with --from --spec --pip-args --group --extra -p".split()
+_PIP_VALUES = words(
+    """
+    -r --requirement -c --constraint -i --index-url --extra-index-url -f --find-links -t --target --prefix --root
+    --trusted-host --platform --python-version --proxy --timeout --retries --cache-dir --log --src
+    --upgrade-strategy --no-binary --only-binary --progress-bar --python --abi --implementation -e --editable
+    --index --default-index --config-settings -C --exclude-newer --with --from --spec --pip-args --group --extra -p
+    """
 )
-_NODE_VALUES = frozenset("--prefix --registry --tag -C --dir --filter --cwd --loglevel --omit --workspace -w --cache".split())
+_NODE_VALUES = words(
+    """
+    --prefix --registry --tag -C --dir --filter --cwd --loglevel --omit --workspace -w --cache
+    """
+)
 #: Come with the interpreter; their version is the runner's choice anyway.
 _TOOLS_OF_PIP = frozenset(("pip", "setuptools", "wheel"))
 _INSTALL_VERBS = frozenset(("install", "i", "add"))
@@ -31,8 +38,6 @@ _INSTALL_VERBS = frozenset(("install", "i", "add"))
 def find_unlocked_install(seen: Seen) -> Iterator[FoundEffect]:
     """Yield packages that a command installs by name, not from a lock file with hashes."""
     finder = _FINDERS.get(seen.program)
-    if finder is None and seen.wrapper in ("npx", "bunx"):
-        finder = None
     if seen.wrapper in ("npx", "bunx"):
         yield from _run_by_name(seen)
     if finder:
@@ -65,9 +70,12 @@ def _python_packages(seen: Seen, packages: list[str]) -> Iterator[FoundEffect]:
         if _REMOTE.match(word) or " @ " in word:
             if not _COMMIT.search(word) and "#sha256=" not in word:
                 yield seen.found("unlocked-install", word)
-        elif _PYTHON_PACKAGE.match(word) and not word.endswith((".whl", ".gz", ".zip")):
-            if re.split(r"[=<>!~\[ ]", word, maxsplit=1)[0].lower() not in _TOOLS_OF_PIP:
-                yield seen.found("unlocked-install", word)
+        elif _PYTHON_PACKAGE.match(word) and not word.endswith((".whl", ".gz", ".zip")) and not _is_own_tool(word):
+            yield seen.found("unlocked-install", word)
+
+
+def _is_own_tool(package: str) -> bool:
+    return re.split(r"[=<>!~\[ ]", package, maxsplit=1)[0].lower() in _TOOLS_OF_PIP
 
 
 def _uv(seen: Seen) -> Iterator[FoundEffect]:
@@ -128,7 +136,13 @@ def _gem(seen: Seen) -> Iterator[FoundEffect]:
 
 
 def _cargo(seen: Seen) -> Iterator[FoundEffect]:
-    operands = seen.operands(frozenset(("--version", "--root", "--features", "-F", "--git", "--rev", "--tag", "--branch", "--path")))
+    operands = seen.operands(
+        words(
+            """
+    --version --root --features -F --git --rev --tag --branch --path
+    """
+        )
+    )
     if operands[:1] in (["install"], ["binstall"]) and not seen.has("--locked", "--path"):
         for word in operands[1:]:
             if _PLAIN_NAME.match(word.partition("@")[0]):
@@ -197,3 +211,5 @@ _FINDERS = {
     "choco": _choco,
     "Install-Module": _powershell,
 }
+
+PROGRAMS = frozenset(_FINDERS)

@@ -1,22 +1,158 @@
-"""What the commands of a script do."""
+"""What the commands of a script do, one by one and together: variables are followed through it."""
+
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
+from policyd.pipeline.effects import installs, shells, signatures, transport
+from policyd.pipeline.effects.arguments import find_argument
+from policyd.pipeline.effects.containers import ENGINES, find_engine_use
+from policyd.pipeline.effects.credentials import find_credential
+from policyd.pipeline.effects.downloads import FETCHERS, find_download, find_inline_download, find_insecure_url
+from policyd.pipeline.effects.environment_files import find_environment_write
+from policyd.pipeline.effects.failures import find_ignored_failure
 from policyd.pipeline.effects.found import FoundEffect
+from policyd.pipeline.effects.purposes import find_purpose
+from policyd.pipeline.effects.secrets import find_secret_use
+from policyd.pipeline.effects.seen import Seen
+from policyd.pipeline.effects.shells import find_evaluation
+from policyd.pipeline.effects.tables import words
+from policyd.pipeline.effects.values import Values
+from policyd.pipeline.effects.variables import find_switches
+from policyd.pipeline.effects.workspace import find_workspace_run
 from policyd.pipeline.shell import ShellCommand
 
+MAX_EFFECTS = 64  # of one command: more are as many packages or assignments in a row
+_Finder = Callable[[Seen], Iterator[FoundEffect]]
+#: Asked of every command.
+_FINDERS: tuple[_Finder, ...] = (
+    find_environment_write,
+    find_secret_use,
+    find_credential,
+    find_evaluation,
+    find_workspace_run,
+    find_purpose,
+)
+_CODE_PROGRAMS = words("python node ruby perl php deno iex Invoke-Expression pwsh powershell")
 
-@dataclass
+
+def _by_program() -> dict[str, tuple[_Finder, ...]]:
+    """Return for each program what else is asked of it."""
+    asked: dict[str, tuple[_Finder, ...]] = {}
+    for programs, finder in (
+        (installs.PROGRAMS, installs.find_unlocked_install),
+        (transport.PROGRAMS, transport.find_tls_off),
+        (signatures.PROGRAMS, signatures.find_signature_off),
+        (shells.NETWORKED, shells.find_reverse_shell),
+        (shells.TRACED, shells.find_trace),
+        (FETCHERS, find_download),
+        (ENGINES, find_engine_use),
+        (_CODE_PROGRAMS, transport.find_tls_off_in_code),
+        (_CODE_PROGRAMS, find_inline_download),
+    ):
+        for program in programs:
+            asked[program] = (*asked.get(program, ()), finder)
+    return asked
+
+
+_BY_PROGRAM = _by_program()
+_POWERSHELLS = frozenset(("pwsh", "powershell"))
+#: What looks like an assignment of a variable of the environment in what is written to a file of variables.
+_ASSIGNED = re.compile(r"(?:^|[\s'\"])([A-Z_][A-Z0-9_]*)=([^\s'\"]*)")
+
+
+@dataclass(frozen=True, slots=True)
 class CommandEffects:
-    """What one command does."""
-    reads_untrusted: list[str] = field(default_factory=list)
-    reads_secrets: list[str] = field(default_factory=list)
-    effects: list[FoundEffect] = field(default_factory=list)
-def find_script_effects(commands: Sequence[ShellCommand], *, shell: str = "bash", tainted: frozenset[str] = frozenset(), secrets: frozenset[str] = frozenset()) -> list[CommandEffects]:
-    """Return."""
-    return [CommandEffects(sorted(command.reads & tainted), sorted(command.reads & secrets)) for command in commands]
-def find_command_effects(command: ShellCommand, *, tainted: frozenset[str] = frozenset(), secrets: frozenset[str] = frozenset()) -> Iterator[FoundEffect]:
-    """Yield."""
-    yield from ()
+    """What one command does, and the variables it reads that hold an outsider's text or a secret, sorted."""
+
+    effects: list[FoundEffect]
+    reads_untrusted: list[str]
+    reads_secrets: list[str]
+
+
+def find_script_effects(
+    commands: Sequence[ShellCommand],
+    *,
+    shell: str = "bash",
+    tainted: frozenset[str] = frozenset(),
+    secrets: frozenset[str] = frozenset(),
+) -> list[CommandEffects]:
+    """Return what each command of a script does, in their order.
+
+    `tainted` and `secrets` are variables of the environment with an outsider's text or a secret.
+    """
+    values = Values(tainted, secrets)
+    found = []
+    last: CommandEffects | None = None
+    for index, command in enumerate(commands):
+        one = _look(command, index, commands, shell, values)
+        if last is not None and one.effects and commands[index - 1].start == command.start:
+            # `bash -c "$X"`: the script in the script stands in the same place and says the same.
+            known = {(effect.kind, effect.detail) for effect in last.effects}
+            one.effects[:] = [effect for effect in one.effects if (effect.kind, effect.detail) not in known]
+        found.append(one)
+        last = one
+    return found
+
+
+def find_command_effects(
+    command: ShellCommand, *, tainted: frozenset[str] = frozenset(), secrets: frozenset[str] = frozenset()
+) -> Iterator[FoundEffect]:
+    """Yield what a single command does; otherwise as `find_script_effects`."""
+    yield from find_script_effects([command], tainted=tainted, secrets=secrets)[0].effects
+
+
+def _look(
+    command: ShellCommand, index: int, commands: Sequence[ShellCommand], shell: str, values: Values
+) -> CommandEffects:
+    if command.sets:
+        values.before(command)
+    reads = command.reads
+    seen = Seen(
+        command,
+        index,
+        commands,
+        shell,
+        tainted=reads & values.tainted,
+        secrets=reads & values.secrets,
+        known_tainted=values.tainted,
+        known_secrets=values.secrets,
+        downloaded=values.downloaded,
+        computed=command.computed or bool(reads & values.computed),
+    )
+    effects: list[FoundEffect] = []
+    for finder in _FINDERS:
+        effects += finder(seen)
+    for finder in _BY_PROGRAM.get(seen.program, ()):
+        effects += finder(seen)
+    if seen.wrapper and seen.program not in installs.PROGRAMS:
+        effects += installs.find_unlocked_install(seen)
+    if "/dev/" in command.text and seen.program not in shells.NETWORKED:
+        effects += shells.find_reverse_shell(seen)
+    if "://" in command.text:
+        effects += find_insecure_url(seen)
+    if seen.tainted:
+        effects += find_argument(seen)
+    if shell in _POWERSHELLS and seen.program not in _CODE_PROGRAMS:
+        effects += transport.find_tls_off_in_code(seen)
+    if command.sets or effects:
+        effects += _find_set_variables(seen, effects)
+        effects += find_ignored_failure(seen, effects)
+    elif command.ignored:
+        effects += find_ignored_failure(seen, effects)
+    values.after(command)
+    del effects[MAX_EFFECTS:]
+    return CommandEffects(effects, sorted(seen.tainted), sorted(seen.secrets))
+
+
+def _find_set_variables(seen: Seen, done: Sequence[FoundEffect]) -> Iterator[FoundEffect]:
+    """Yield what variables do that a command is given, sets, or writes for later steps."""
+    pairs = [(one.name, one.value) for one in seen.command.sets]
+    if any(effect.kind == "environment-write" and effect.detail == "GITHUB_ENV" for effect in done):
+        text = f"{' '.join(seen.command.argv[1:])}\n{seen.command.stdin}"
+        pairs += _ASSIGNED.findall(text)
+    for name, value in pairs:
+        for effect in find_switches(name, value):
+            yield seen.found(effect.kind, effect.detail, confidence=effect.confidence)

@@ -9,17 +9,36 @@ from policyd.pipeline.effects.downloads import FETCHERS
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.hosts import URL, is_near
 from policyd.pipeline.effects.seen import Seen
+from policyd.pipeline.effects.tables import words
 from policyd.pipeline.effects.values import names_secret
 
-_PRINTERS = frozenset(("echo", "printf", "print", "Write-Host", "Write-Output", "write-host", "write-output", "cat", "base64", "xxd", "rev", "od", "hexdump"))
+_PRINTERS = words(
+    """
+    echo printf print Write-Host Write-Output write-host write-output cat base64 xxd rev od hexdump
+    """
+)
 #: Hand on what they are given, more or less as it was. Masking does not know it any more.
-_HAND_ON = frozenset(("base64", "xxd", "rev", "od", "hexdump", "tr", "sed", "fold", "cut", "tee", "cat", "jq", "awk", "sort", "head", "tail", "grep"))
+_HAND_ON = words(
+    """
+    base64 xxd rev od hexdump tr sed fold cut tee cat jq awk sort head tail grep
+    """
+)
 _SENDERS = FETCHERS | {"nc", "ncat", "netcat", "telnet", "socat"}
-_DATA_OPTIONS = re.compile(r"(?:-d|--data(?:-raw|-binary|-urlencode|-ascii)?|-F|--form(?:-string)?|--json|--post-data|--body-data|-Body|-T|--upload-file)(?:=|\Z)")
+_DATA_OPTIONS = re.compile(
+    r"(?:-d|--data(?:-raw|-binary|-urlencode|-ascii)?|-F|--form(?:-string)?|--json|--post-data|--body-data|-Body|-T|--upload-file)(?:=|\Z)"
+)
 _AUTHENTICATES = re.compile(r"oauth|token|login|auth|session|signin|credential", re.I)
-_CATCHERS = re.compile(r"ngrok|webhook\.site|requestbin|pipedream|burpcollaborator|interact\.sh|oast\.|requestcatcher|beeceptor|hookbin|dnslog|pastebin", re.I)
-_DUMP = re.compile(r"\$\(\s*(?:env|printenv|export -p|declare -[px]+|set)\s*(?:\)|\|)|`\s*(?:env|printenv)\s*(?:`|\|)|@/proc/self/environ")
-_CREDENTIAL_FILES = re.compile(r"(?:\.aws/credentials|\.npmrc|\.netrc|\.docker/config\.json|\.git-credentials|\.pypirc|kubeconfig|\.kube/config|id_rsa|id_ed25519)\Z")
+_CATCHERS = re.compile(
+    r"ngrok|webhook\.site|requestbin|pipedream|burpcollaborator|interact\.sh|oast\.|requestcatcher|beeceptor|hookbin|dnslog|pastebin",
+    re.I,
+)
+_DUMP = re.compile(
+    r"\$\(\s*(?:env|printenv|export -p|declare -[px]+|set)\s*(?:\)|\|)"
+    r"|`\s*(?:env|printenv)\s*(?:`|\|)|@/proc/self/environ"
+)
+_CREDENTIAL_FILES = re.compile(
+    r"(?:\.aws/credentials|\.npmrc|\.netrc|\.docker/config\.json|\.git-credentials|\.pypirc|kubeconfig|\.kube/config|id_rsa|id_ed25519)\Z"
+)
 #: Options by which programs take a password although they would read it from standard input or a variable.
 _PASSWORD_OPTIONS: dict[str, tuple[str, ...]] = {
     "docker": ("-p", "--password"),
@@ -95,8 +114,9 @@ def _prints(seen: Seen, *, by_text: bool) -> Iterator[FoundEffect]:
 def _is_value(name: str, text: str, shell: str) -> bool:
     """Say whether the value of a variable is in `text`: not its length, nor whether it is set."""
     if shell == "cmd":
-        return re.search(rf"[%!]{name}[%!:]", text, re.I) is not None
-    return re.search(rf"\$(?:env:)?(?:\{{(?:env:)?{name}(?:\}}|:[^+?]|[%/^,@#-])|{name}(?![A-Za-z0-9_]))", text) is not None
+        return re.search(rf"[%!]{re.escape(name)}[%!:]", text, re.I) is not None
+    braced, plain = rf"\{{(?:env:)?{re.escape(name)}(?:\}}|:[^+?]|[%/^,@#-])", rf"{re.escape(name)}(?![A-Za-z0-9_])"
+    return re.search(rf"\$(?:env:)?(?:{braced}|{plain}|\({re.escape(name)}\))", text) is not None
 
 
 def _reaches_log(seen: Seen) -> bool:
@@ -126,7 +146,8 @@ def _prints_in_code(seen: Seen) -> Iterator[FoundEffect]:
     if "print" not in text and "console.log" not in text and "puts" not in text:
         return
     for name in sorted(seen.known_secrets):
-        if re.search(rf"(?:print|console\.log|puts)[^\n;]*(?:environ|getenv|process\.env|ENV)[^\n;]{{0,4}}[\[(.'\"]+{name}\b", text):
+        read = rf"(?:environ|getenv|process\.env|ENV)[^\n;]{{0,4}}[\[(.'\"]{{1,3}}{re.escape(name)}\b"
+        if re.search(rf"(?:print|console\.log|puts)[^\n;]{{0,200}}{read}", text):
             yield seen.found("secret-print", name, secret=True)
             return
 
@@ -140,7 +161,9 @@ def _dumps(seen: Seen) -> Iterator[FoundEffect]:
         return
     command = seen.command
     following = [other for other in seen.after() if other.fed_by][:4]
-    if command.pipes_to in _SENDERS or any(other.program in _SENDERS for other in following if command.pipes_to in _HAND_ON):
+    if command.pipes_to in _SENDERS or any(
+        other.program in _SENDERS for other in following if command.pipes_to in _HAND_ON
+    ):
         yield seen.found("environment-send", command.pipes_to, secret=bool(seen.known_secrets))
     elif _reaches_log(seen) and command.pipes_to != "grep":
         yield seen.found("environment-dump", seen.command.program, secret=bool(seen.known_secrets))
@@ -150,13 +173,16 @@ def _lists_environment(seen: Seen) -> bool:
     argv = seen.command.argv
     if seen.program in ("env", "printenv", "export", "set"):
         # In PowerShell `set` is Set-Variable, in others without words it lists.
-        return len(argv) == 1 or argv[1:] in (["-p"], ["-0"]) and seen.program != "set"
+        return len(argv) == 1 or (argv[1:] in (["-p"], ["-0"]) and seen.program != "set")
     if seen.program in ("declare", "typeset"):
         return argv[1:] in (["-p"], ["-x"], ["-px"], ["-xp"])
     if seen.program.lower() in ("get-childitem", "gci", "ls", "dir"):
         return any(word.lower().rstrip(":\\*") == "env" and ":" in word for word in argv[1:])
     if seen.program in ("python", "node"):
-        return re.search(r"(?:print|console\.log)\(\s*(?:dict\()?(?:os\.environ|process\.env)\s*\)", seen.command.text) is not None
+        return (
+            re.search(r"(?:print|console\.log)\(\s*(?:dict\()?(?:os\.environ|process\.env)\s*\)", seen.command.text)
+            is not None
+        )
     return False
 
 
@@ -188,7 +214,12 @@ def _sends(seen: Seen) -> Iterator[FoundEffect]:
         sent = "a secret"
     if sent:
         authenticates = bool(address and _AUTHENTICATES.search(address[0]))
-        yield seen.found("secret-send", host or sent, secret=True, confidence="high" if catcher else "low" if authenticates else "medium")
+        yield seen.found(
+            "secret-send",
+            host or sent,
+            secret=True,
+            confidence="high" if catcher else "low" if authenticates else "medium",
+        )
     elif catcher:
         yield seen.found("secret-send", host, secret=True)
 
@@ -201,6 +232,13 @@ def _argument(seen: Seen) -> Iterator[FoundEffect]:
         return
     value = seen.value(*options)
     if value is None:
-        value = next((word for word in seen.args if word.startswith(options) and "$" in word and not word.startswith("--password-stdin")), None)
+        value = next(
+            (
+                word
+                for word in seen.args
+                if word.startswith(options) and "$" in word and not word.startswith("--password-stdin")
+            ),
+            None,
+        )
     if value and (names_secret(value) or any(_is_value(name, value, seen.shell) for name in seen.secrets)):
         yield seen.found("secret-argument", seen.program, secret=True)

@@ -11,6 +11,9 @@ from policyd.models.facts import EffectKind
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.shell import ShellCommand, program_name
 
+MAX_LOOK = 200  # commands around one that are looked at; a script has some ten, and all together stay linear
+MAX_DETAIL = 200  # characters of a detail
+MAX_TEXT = 400  # characters of a command's text that each of its effects repeats
 #: Programs that run another one of the project's: their words in front of it, and options with a word of their own.
 _WRAPPERS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "poetry": (frozenset(("run",)), frozenset()),
@@ -18,7 +21,10 @@ _WRAPPERS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "pdm": (frozenset(("run",)), frozenset()),
     "hatch": (frozenset(("run",)), frozenset()),
     "rye": (frozenset(("run",)), frozenset()),
-    "uv": (frozenset(("run",)), frozenset(("--with", "--extra", "--group", "--python", "-p", "--project", "--directory"))),
+    "uv": (
+        frozenset(("run",)),
+        frozenset(("--with", "--extra", "--group", "--python", "-p", "--project", "--directory")),
+    ),
     "bundle": (frozenset(("exec",)), frozenset()),
     "conda": (frozenset(("run",)), frozenset(("-n", "--name", "-p", "--prefix"))),
     "mamba": (frozenset(("run",)), frozenset(("-n", "--name", "-p", "--prefix"))),
@@ -95,7 +101,7 @@ class Seen:
 
     def operands(self, with_value: frozenset[str] = frozenset()) -> list[str]:
         """Return the words that are no options; `with_value` are options whose next word is their value."""
-        found = []
+        found: list[str] = []
         skip = False
         for index, word in enumerate(self.args):
             if skip:
@@ -121,9 +127,9 @@ class Seen:
         """Return an effect of this command; what is not said of it holds of the whole command."""
         return FoundEffect(
             kind=kind,
-            detail=detail,
+            detail=detail[:MAX_DETAIL],
             program=self.command.program,
-            text=self.command.text,
+            text=self.command.text[:MAX_TEXT],
             untrusted=self.untrusted if untrusted is None else untrusted,
             computed=self.computed if computed is None else computed,
             secret=bool(self.secrets) if secret is None else secret,
@@ -131,9 +137,12 @@ class Seen:
         )
 
     def after(self) -> Iterator[ShellCommand]:
-        """Yield the commands that stand behind this one in the script."""
-        for index in range(self.index + 1, len(self.commands)):
-            yield self.commands[index]
+        """Yield the commands that stand next behind this one in the script."""
+        return iter(self.commands[self.index + 1 : self.index + 1 + MAX_LOOK])
+
+    def before(self) -> Sequence[ShellCommand]:
+        """Return the commands that stand next in front of this one."""
+        return self.commands[max(0, self.index - MAX_LOOK) : self.index]
 
     @property
     def logged(self) -> bool:

@@ -7,19 +7,34 @@ from collections.abc import Iterator
 
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.seen import Seen
-from policyd.pipeline.shell import SHELLS, program_name
+from policyd.pipeline.effects.tables import words
+from policyd.pipeline.shell import SHELLS, TAKES_CODE, program_name
 
 _VARIABLE = re.compile(
-    r"\$(?:\{[A-Za-z_][A-Za-z0-9_]*\}|[A-Za-z_][A-Za-z0-9_]*|env:[A-Za-z_][A-Za-z0-9_]*|\{env:[A-Za-z_][A-Za-z0-9_]*\}|[@*0-9])\Z", re.I
+    r"\$(?:\{[A-Za-z_][A-Za-z0-9_]*\}|[A-Za-z_][A-Za-z0-9_]*|env:[A-Za-z_][A-Za-z0-9_]*|\{env:[A-Za-z_][A-Za-z0-9_]*\}|[@*0-9])\Z",
+    re.I,
 )
-_LANGUAGES = frozenset(("python", "perl", "ruby", "node", "php", "pwsh", "powershell", "deno", "bun"))
+_LANGUAGES = words(
+    """
+    python perl ruby node php pwsh powershell deno bun
+    """
+)
 _CODE_OPTION = re.compile(r"-[a-zA-Z]*c|-e|-E|-r|--eval|-p|--print|-Command|-command|-EncodedCommand|-enc\Z")
 _EVALUATES = frozenset(("eval", "iex", "Invoke-Expression", "invoke-expression"))
-_RUNS_INPUT = SHELLS | {"python", "python3", "perl", "ruby", "node", "eval", "source", "iex", "Invoke-Expression", "xargs", "parallel", "at"}
+_READS_PROGRAMS = frozenset(("python", "python3", "perl", "ruby", "node"))
+_RUNS_INPUT = SHELLS | _READS_PROGRAMS | {"iex", "Invoke-Expression", "at"}
+_REACHES_SHELL = frozenset(("ssh", "su", "docker", "podman", "kubectl", "watch", "parallel"))
 _NETCAT = frozenset(("nc", "ncat", "netcat", "nc.traditional", "nc.openbsd"))
 _SHELL_WORD = re.compile(r"(?:^|[/=:\"'])(?:ba|da|z|k|a|c)?sh\b|^cmd(?:\.exe)?\Z|powershell", re.I)
-_PIPE_SHELL = re.compile(r"sh[ \t]+-[a-z]*i[a-z]*\b.*/dev/(?:tcp|udp)/|/dev/(?:tcp|udp)/\S+.*[0-9]?[<>]&[0-9].*sh(?:\s|\Z)", re.S)
-_SOCKET_SHELL = re.compile(r"dup2|pty\.spawn|exec[ \t(]+[\"']/bin/(?:ba)?sh|spawn\([\"'](?:/bin/)?(?:ba)?sh|TCPClient", re.I)
+_NETWORK = re.compile(r"/dev/(?:tcp|udp)/")
+_INTERACTIVE = re.compile(r"sh[ \t]+-[a-z]{0,8}i[a-z]{0,8}\b")
+_DESCRIPTOR = re.compile(r"[<>]&[0-9]")
+_SHELL_AT_END = re.compile(r"sh(?:\s|\Z)")
+_SOCKET_SHELL = re.compile(
+    r"dup2|pty\.spawn|exec[ \t(]+[\"']/bin/(?:ba)?sh|spawn\([\"'](?:/bin/)?(?:ba)?sh|TCPClient", re.I
+)
+NETWORKED = _NETCAT | _LANGUAGES | _EVALUATES | SHELLS | {"exec", "socat"}
+TRACED = SHELLS | {"set", "Set-PSDebug"}
 _MENTIONS = frozenset(("echo", "printf", "grep", "egrep", "rg", "cat"))
 
 
@@ -50,15 +65,13 @@ def _interpreter(seen: Seen) -> Iterator[FoundEffect]:
             code = args[index + 1]
             if _VARIABLE.match(code):
                 yield from _evaluated(seen, code, is_plain=True)
-            elif _names(code) & seen.known_tainted and _expanded(seen):
-                yield seen.found("evaluates", code[:80], untrusted=True)
-            elif seen.command.untrusted:
+            elif (_names(code) & seen.known_tainted and _expanded(seen)) or seen.command.untrusted:
                 yield seen.found("evaluates", code[:80], untrusted=True)
             return
         if not word.startswith("-"):
             break
     stdin = seen.command.stdin
-    if stdin and seen.command.program != seen.shell:
+    if stdin and stdin != seen.command.text:  # a script in another language is its own input
         tainted = _names(stdin) & seen.known_tainted & seen.command.reads
         if tainted or seen.command.untrusted:
             yield seen.found("evaluates", stdin.strip()[:80], untrusted=True)
@@ -72,18 +85,17 @@ def _expanded(seen: Seen) -> bool:
 
 def _handed_on(seen: Seen) -> Iterator[FoundEffect]:
     command = seen.command
-    if command.pipes_to in _RUNS_INPUT and seen.program in ("echo", "printf", "cat", "Write-Output"):
+    runs_output = command.pipes_to in _RUNS_INPUT or (command.captured and command.pipes_to in TAKES_CODE)
+    if runs_output and seen.program in ("echo", "printf", "cat", "Write-Output"):
         text = " ".join(command.argv[1:]) or command.stdin
-        if command.pipes_to in ("xargs", "parallel") or "jq" in command.pipes_to:
-            return
-        if command.pipes_to in _LANGUAGES | {"python3"} and not _reads_program(seen):
+        if command.pipes_to in _READS_PROGRAMS and not _reads_program(seen):
             return
         names = _names(text)
         if seen.untrusted and (names & seen.known_tainted or command.untrusted):
             yield seen.found("evaluates", text[:80], untrusted=True)
         elif _VARIABLE.match(text):
             yield from _evaluated(seen, text, is_plain=True)
-    elif seen.tainted and seen.program in ("ssh", "su", "script", "parallel", "psexec", "docker", "podman", "kubectl", "watch"):
+    elif seen.tainted and seen.program in _REACHES_SHELL:
         code = command.argv[-1]
         remote = seen.program in ("ssh", "su") or any(program_name(word) in SHELLS for word in command.argv)
         if remote and _names(code) & seen.known_tainted:
@@ -117,26 +129,48 @@ def _names(text: str) -> frozenset[str]:
 
 
 def find_reverse_shell(seen: Seen) -> Iterator[FoundEffect]:
-    """Yield shells whose input and output is a network connection. Waiting for a port (`< /dev/tcp/db/5432`) is none."""
+    """Yield shells whose input and output is the network. Waiting for a port (`< /dev/tcp/db/5432`) is none."""
     command = seen.command
     if seen.program in _MENTIONS and not command.pipes_to:
         return
     text = command.text
-    if "/dev/" in text and _PIPE_SHELL.search(text):
+    if "/dev/" in text and _joins_shell(text):
         yield seen.found("reverse-shell", seen.program)
+    elif seen.program == "exec" and re.search(r"/dev/(?:tcp|udp)/", text):
+        if any(other.program in SHELLS for other in seen.after()):
+            yield seen.found("reverse-shell", seen.program)
     elif seen.program in _NETCAT:
         runs = any(re.match(r"(?:-[a-z]*[ec]|--exec|--sh-exec)(?:=.*)?\Z", word) for word in seen.args)
-        if runs and any(_SHELL_WORD.search(word) for word in seen.args):
-            yield seen.found("reverse-shell", seen.program)
-        elif command.pipes_to in SHELLS or (command.fed_by in SHELLS):
+        if (
+            (runs and any(_SHELL_WORD.search(word) for word in seen.args))
+            or command.pipes_to in SHELLS
+            or (command.fed_by in SHELLS)
+        ):
             yield seen.found("reverse-shell", seen.program)
     elif seen.program == "socat":
-        if any(re.match(r"(?:exec|system):", word, re.I) for word in seen.args) and re.search(r"(?:tcp|udp|openssl|ssl)[0-9a-z-]*:", text, re.I):
+        if any(re.match(r"(?:exec|system):", word, re.I) for word in seen.args) and re.search(
+            r"(?:tcp|udp|openssl|ssl)[0-9a-z-]*:", text, re.I
+        ):
             yield seen.found("reverse-shell", seen.program)
     elif seen.program in _LANGUAGES or seen.program in _EVALUATES:
         code = text + command.stdin
-        if re.search(r"socket|TCPClient", code, re.I) and _SOCKET_SHELL.search(code) and ("sh" in code or "iex" in code):
+        if (
+            re.search(r"socket|TCPClient", code, re.I)
+            and _SOCKET_SHELL.search(code)
+            and ("sh" in code or "iex" in code)
+        ):
             yield seen.found("reverse-shell", seen.program)
+
+
+def _joins_shell(text: str) -> bool:
+    """Say whether a shell reads from or writes to a connection that bash opens."""
+    network = _NETWORK.search(text)
+    if network is None:
+        return False
+    if _INTERACTIVE.search(text):
+        return True
+    descriptor = _DESCRIPTOR.search(text, network.end())
+    return descriptor is not None and _SHELL_AT_END.search(text, descriptor.end()) is not None
 
 
 def find_trace(seen: Seen) -> Iterator[FoundEffect]:

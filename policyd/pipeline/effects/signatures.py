@@ -15,7 +15,10 @@ _OPTIONS: dict[str, frozenset[str]] = {
         ("yum dnf microdnf rpm tdnf", "--nogpgcheck --no-gpgcheck --nosignature --nodigest --no-gpg-checks"),
         ("zypper", "--no-gpg-checks --allow-unsigned-rpm"),
         ("apk", "--allow-untrusted"),
-        ("cosign", "--insecure-ignore-tlog --insecure-ignore-sct --insecure-ignore-tlog=true --insecure-ignore-sct=true"),
+        (
+            "cosign",
+            "--insecure-ignore-tlog --insecure-ignore-sct --insecure-ignore-tlog=true --insecure-ignore-sct=true",
+        ),
         ("gem", "NoSecurity"),
         ("choco", "--ignore-checksums --allow-empty-checksums --allow-empty-checksums-secure --ignore-checksum"),
         ("skopeo podman", "--insecure-policy"),
@@ -31,30 +34,35 @@ _OPTIONS: dict[str, frozenset[str]] = {
     for program in programs.split()
 }
 _TEXTS: dict[str, re.Pattern[str]] = {
-    "go": re.compile(r"\benv\s+-w\s+.*(?:GOSUMDB=off|GONOSUMDB=\S|GONOSUMCHECK=\S|GOFLAGS=\S*-insecure)"),
+    "go": re.compile(r"\benv\s+-w\s.{0,300}(?:GOSUMDB=off|GONOSUMDB=\S|GONOSUMCHECK=\S|GOFLAGS=\S{0,200}-insecure)"),
     "gradle": re.compile(r"--dependency-verification\s+(?:off|lenient)"),
     "gradlew": re.compile(r"--dependency-verification\s+(?:off|lenient)"),
     "nix": re.compile(r"--option\s+require-sigs\s+false"),
     "yarn": re.compile(r"checksumBehavior\s+[\"']?(?:ignore|update)"),
     "gem": re.compile(r"-P\s+NoSecurity|--trust-policy\s+NoSecurity"),
 }
-_TRUSTED = re.compile(r"deb(?:-src)?\s+\[[^\]]*trusted=yes")
-_APT = re.compile(r"APT::Get::AllowUnauthenticated[=\s]+[\"']?(?:true|1|yes)|AllowInsecureRepositories[=\s]+[\"']?(?:true|1|yes)", re.I)
+_TRUSTED = re.compile(r"deb(?:-src)?\s+\[[^\]]{0,200}trusted=yes")
+_APT = re.compile(
+    r"APT::Get::AllowUnauthenticated[=\s]+[\"']?(?:true|1|yes)|AllowInsecureRepositories[=\s]+[\"']?(?:true|1|yes)",
+    re.I,
+)
+
+
+_WRITERS = frozenset(("echo", "printf", "cat", "tee", "add-apt-repository"))
+PROGRAMS = _WRITERS | _OPTIONS.keys() | _TEXTS.keys()
 
 
 def find_signature_off(seen: Seen) -> Iterator[FoundEffect]:
     """Yield what tells a program to take what it can't verify."""
-    options = _OPTIONS.get(seen.program)
-    if options is not None:
-        for word in seen.args:
-            if word in options:
-                yield seen.found("signature-off", word)
-                break
+    options = _OPTIONS.get(seen.program, frozenset())
+    option = next((word for word in seen.args if word in options), "")
+    if option:
+        yield seen.found("signature-off", option)
+        return
     pattern = _TEXTS.get(seen.program)
     found = pattern.search(seen.command.text) if pattern else None
-    if found is None and "ust" in seen.command.text + seen.command.stdin:
-        found = _TRUSTED.search(seen.command.text) or _TRUSTED.search(seen.command.stdin)
-    if found is None and seen.program in ("apt", "apt-get", "echo", "printf", "cat"):
-        found = _APT.search(seen.command.text) or _APT.search(seen.command.stdin)
+    if found is None and (seen.program in _WRITERS or seen.program.startswith("apt")):
+        texts = (seen.command.text, seen.command.stdin)
+        found = next((one for text in texts for one in (_TRUSTED.search(text), _APT.search(text)) if one), None)
     if found:
         yield seen.found("signature-off", found[0])

@@ -19,7 +19,10 @@ _OPTIONS: dict[str, re.Pattern[str]] = {
         ("http https", r"--verify=no|--verify=false"),
         ("pip uv uvx", r"--trusted-host(?:=.*)?|--allow-insecure-host(?:=.*)?"),
         (
-            "kubectl helm oc skopeo podman buildah crane oras argocd flux docker nerdctl regctl cosign trivy grype istioctl",
+            """
+                kubectl helm oc skopeo podman buildah crane oras argocd flux docker nerdctl regctl cosign trivy
+                grype istioctl
+            """,
             r"--insecure-skip-tls-verify(?:=true)?|--insecure-skip-tls-verify-backend|--(?:src-|dest-)?tls-verify=(?:false|0)"
             r"|--kube-insecure-skip-tls-verify|--insecure|--allow-insecure-registry|--skip-tls-verify|--insecure-registry.*"
             r"|--kube-insecure-skip-tls-verify|--tls=false|--insecure-policy",
@@ -31,7 +34,7 @@ _OPTIONS: dict[str, re.Pattern[str]] = {
         ("mvn mvnw", r"-Dmaven\.wagon\.http\.ssl\.(?:insecure|allowall)=true"),
         ("ansible-galaxy", r"-c|--ignore-certs"),
         ("svn", r"--trust-server-cert(?:-failures=.*)?"),
-        ("lftp", r".*verify-certificate\s+(?:no|off|false).*"),
+        ("lftp", r".*verify-certificate\s+(?:no|off|false)\b.*"),
         ("terraform", r"-insecure"),
         ("vault consul nomad", r"-tls-skip-verify|-http-ssl-verify=false"),
         ("sonar-scanner newman", r"--insecure|-k"),
@@ -41,19 +44,20 @@ _OPTIONS: dict[str, re.Pattern[str]] = {
 }
 #: By program: a pattern of the whole text.
 _TEXTS: dict[str, re.Pattern[str]] = {
-    "git": re.compile(r"http(?:\.\S*)?\.sslVerify[\s=]+[\"']?(?:false|0|no|off)\b", re.I),
+    "git": re.compile(r"http(?:\.\S{0,200})?\.sslVerify[\s=]+[\"']?(?:false|0|no|off)\b", re.I),
     "npm": re.compile(r"\bset\s+[\"']?strict-ssl[\s=]+[\"']?(?:false|0)\b"),
     "yarn": re.compile(r"\bset\s+(?:strict-ssl|enableStrictSsl)\s+[\"']?(?:false|0)\b"),
     "pnpm": re.compile(r"\bset\s+strict-ssl[\s=]+[\"']?(?:false|0)\b"),
     "conda": re.compile(r"--set\s+ssl_verify\s+(?:false|no|off)\b", re.I),
     "composer": re.compile(r"\b(?:disable-tls\s+(?:true|1)|secure-http\s+(?:false|0))\b"),
     "bundle": re.compile(r"ssl_verify_mode[\s=]+[\"']?0\b"),
-    "go": re.compile(r"\benv\s+-w\s+.*GOINSECURE=[^\s]"),
-    "pip": re.compile(r"\bconfig\s+set\s+\S*trusted-host\s+\S"),
+    "go": re.compile(r"\benv\s+-w\s.{0,300}GOINSECURE=[^\s]"),
+    "pip": re.compile(r"\bconfig\s+set\s+\S{0,50}trusted-host\s+\S"),
     "gcloud": re.compile(r"\bset\s+auth/disable_ssl_validation\s+true", re.I),
     "ssh": re.compile(r"StrictHostKeyChecking[=\s]+[\"']?(?:no|off)\b", re.I),
 }
 _SSH = frozenset(("ssh", "scp", "sftp", "rsync", "ssh-copy-id"))
+PROGRAMS = _SSH | _OPTIONS.keys() | _TEXTS.keys()
 _IN_CODE = re.compile(
     r"_create_unverified_context|verify\s*=\s*False|rejectUnauthorized['\"]?\s*:\s*false|CURLOPT_SSL_VERIFYPEER\s*,\s*(?:0|false)"
     r"|InsecureSkipVerify:\s*true|ServerCertificateValidationCallback\s*=\s*\{\s*\$true|TrustAllCertsPolicy|VERIFY_NONE"
@@ -89,6 +93,12 @@ def _stays_near(seen: Seen, word: str) -> bool:
         return bool(re.match(r"localhost|127\.|\[?::1", host))
     hosts = hosts_in(seen.args)
     if not hosts:
-        hosts = [arg.partition("/")[0].partition(":")[0] for arg in seen.args if re.match(r"(?:localhost|127\.)[:/0-9.]*", arg)]
+        hosts = [
+            arg.partition("/")[0].partition(":")[0]
+            for arg in seen.args
+            if re.match(r"(?:localhost|127\.)[:/0-9.]*", arg)
+        ]
     # A private network is not enough here: that is where such certificates are used, and where others listen too.
-    return bool(hosts) and all(re.match(r"localhost\Z|127\.|0\.0\.0\.0|\[::1|host\.docker\.internal", host) for host in hosts)
+    return bool(hosts) and all(
+        re.match(r"localhost\Z|127\.|0\.0\.0\.0|\[::1|host\.docker\.internal", host) for host in hosts
+    )

@@ -1,7 +1,7 @@
 """What the variables of a script hold while it runs: an outsider's text, a secret, something made by a command.
 
-Followed in the order of the text. What once holds an outsider's text is taken to hold it from there on: whether a branch
-that sets something else is taken is not known.
+Followed in the order of the text. What once holds an outsider's text is taken to hold it from there on: whether a
+branch that sets something else is taken is not known.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Values:
                 self.downloaded |= name
 
 
-_SECRET = re.compile(r"\$\{\{[^}]*\b(?:secrets\s*[.\[]|github\.token\b)")
+_SECRET = re.compile(r"\$\{\{[^}]{0,300}\b(?:secrets\s*[.\[]|github\.token\b)")
 
 
 def names_secret(text: str) -> bool:

@@ -15,7 +15,20 @@ from policyd.pipeline.github.references import ParsedReference
 
 _THIS_RUN = re.compile(r"^\$\{\{\s*github\.run_id\s*\}\}$")
 _WORKSPACE = frozenset(
-    ("", ".", "./", "*", "**", "./*", "./**", "**/*", "..", "$GITHUB_WORKSPACE", "${GITHUB_WORKSPACE}", "${{github.workspace}}")
+    (
+        "",
+        ".",
+        "./",
+        "*",
+        "**",
+        "./*",
+        "./**",
+        "**/*",
+        "..",
+        "$GITHUB_WORKSPACE",
+        "${GITHUB_WORKSPACE}",
+        "${{github.workspace}}",
+    )
 )
 #: Since when hidden files, `.git` among them, stay out unless asked for: upload-artifact 4.4.0 and 3.2.0.
 _HIDDEN_LEFT_OUT = {"4": 4, "3": 2}
@@ -23,11 +36,12 @@ _VERSION = re.compile(r"v?(\d{1,6})(?:\.(\d{1,6}))?")
 
 _BY_COMMAND = re.compile(r"\bgh[ \t]+run[ \t]+download\b[^\n;|&]{0,400}")
 _BY_API = re.compile(
-    r"\bgh[ \t]+api\b[^\n]{0,200}/artifacts/[^\n]{0,200}|/artifacts/[^\n]{0,200}/zip\b|\barchive_download_url\b|\bdownloadArtifact\b"
+    r"\bgh[ \t]+api\b[^\n]{0,200}/artifacts/[^\n]{0,200}|/artifacts/[^\n]{0,200}/zip\b|\barchive_download_url\b"
+    r"|\bdownloadArtifact\b"
 )
-_FOLDER = re.compile(r"(?:--dir(?:ectory)?[= ]|-D[ =]?|-d[ =]?)[ \t]*[\"']?([^\s\"';|&]+)")
+_FOLDER = re.compile(r"(?:--dir(?:ectory)?[= ]|-D[ =]?|-d[ =]?|-C[ =]?|-DestinationPath[ ])[ \t]*[\"']?([^\s\"';|&]+)")
 _NAME = re.compile(r"(?:--name[= ]|-n[ =]?)[ \t]*[\"']?([^\s\"';|&]+)")
-_UNZIP = re.compile(r"\b(?:unzip|tar|7z)\b[^\n;|&]{0,300}")
+_UNZIP = re.compile(r"\b(?:unzip|tar|7z|bsdtar|Expand-Archive)\b[^\n;|&]{0,300}")
 
 
 class ArtifactStep(NamedTuple):
@@ -40,6 +54,7 @@ class ArtifactStep(NamedTuple):
     any_run: bool = False
     into_workspace: bool = False
     whole_workspace: bool = False
+    packed: bool = False  # it lies there as an archive
     text: str = ""
     start: int = -1
     end: int = -1
@@ -51,14 +66,14 @@ def find_artifact_step(used: ParsedReference, inputs: Mapping[str, str], comment
     if slug == "actions/upload-artifact":
         paths = [line.strip() for line in inputs.get("path", "").splitlines() if line.strip()]
         hidden = _takes_hidden(used.ref, comment, inputs)
-        whole = hidden and any(_is_workspace(path) for path in paths)
+        whole = hidden and any(is_workspace(path) for path in paths)
         named_git = any(path.rstrip("/").endswith("/.git") or path.rstrip("/") == ".git" for path in paths)
         return ArtifactStep(True, inputs.get("name", "artifact"), paths, whole_workspace=whole or named_git)
     if slug == "actions/download-artifact":
         run, path = inputs.get("run-id", ""), inputs.get("path", "")
         foreign = bool(run) and not _THIS_RUN.match(run)
         name = inputs.get("name", "") or inputs.get("pattern", "")
-        return ArtifactStep(False, name, [path or "."], foreign, into_workspace=_is_workspace(path))
+        return ArtifactStep(False, name, [path or "."], foreign, into_workspace=is_workspace(path))
     if slug in FOREIGN_DOWNLOADS:
         run = inputs.get("run_id", "") or inputs.get("run-id", "")
         path = inputs.get("path", "")
@@ -71,7 +86,7 @@ def find_artifact_step(used: ParsedReference, inputs: Mapping[str, str], comment
             [path or "."],
             foreign=not _THIS_RUN.match(run),
             any_run=latest,
-            into_workspace=_is_workspace(path),
+            into_workspace=is_workspace(path),
         )
     return None
 
@@ -87,11 +102,17 @@ def find_downloads_in_script(script: str, shell: str) -> Iterator[ArtifactStep]:
         return
     fetched = _BY_API.search(script)
     if fetched:
-        unpacked = _UNZIP.search(script)
-        folder = _FOLDER.search(unpacked[0]) if unpacked else None
-        # Unpacked by another step, or not at all, it lies as a zip file in the tree.
-        path = folder[1] if folder else "" if unpacked or shell == "javascript" else "artifact.zip"
-        yield _download(fetched, "", path)
+        unpacked = find_unpacked(script) if shell != "javascript" else None
+        yield _download(fetched, "", unpacked or "")._replace(packed=unpacked is None)
+
+
+def find_unpacked(script: str) -> str | None:
+    """Return the folder that a script unpacks an archive into ("" for where it runs), `None` if it unpacks none."""
+    unpacked = _UNZIP.search(script)
+    if unpacked is None:
+        return None
+    folder = _FOLDER.search(unpacked[0])
+    return folder[1] if folder else ""
 
 
 def _download(one: re.Match[str], name: str, path: str) -> ArtifactStep:
@@ -100,14 +121,14 @@ def _download(one: re.Match[str], name: str, path: str) -> ArtifactStep:
         name,
         [path or "."],
         foreign=True,
-        into_workspace=_is_workspace(path),
+        into_workspace=is_workspace(path),
         text=one[0].strip(),
         start=one.start(),
         end=one.end(),
     )
 
 
-def _is_workspace(path: str) -> bool:
+def is_workspace(path: str) -> bool:
     """Say whether a path is the working tree itself."""
     plain = path.replace(" ", "").rstrip("/") if "${{" in path else path.strip().rstrip("/")
     return plain in _WORKSPACE or plain + "/" in _WORKSPACE

@@ -115,4 +115,6 @@ def find_cache(used: ParsedReference, inputs: Inputs) -> CacheStep | None:
     asks = CACHING.get(name) or CACHING.get(used.slug)
     if asks is None or not asks(inputs):
         return None
-    return CacheStep(inputs.get("cache-dependency-path", ""), [], restores=True, saves=not _on(inputs, "cache-read-only"))
+    return CacheStep(
+        inputs.get("cache-dependency-path", ""), [], restores=True, saves=not _on(inputs, "cache-read-only")
+    )

@@ -152,21 +152,23 @@ def checks_spoofable_actor(root: Node) -> bool:
 
 def guards_under(reach: Reach) -> tuple[Guard, ...]:
     """Return what an outsider meets: what is asked for under each event that one can cause."""
-    asked = [guards for event, guards in reach.items() if is_outsiders(event)] or list(reach.values())
+    outside = [guards for event, guards in reach.items() if is_outsiders(event) and "event" not in guards]
+    asked = outside or list(reach.values())
     guards = frozenset.intersection(*asked) if asked else NONE
     return tuple(sorted(guard for guard in guards if guard != "labeled"))
 
 
 def can_change_behind_label(reach: Reach) -> bool:
     """Say whether a label lets something pass that was put on before the event: the code may have changed since."""
-    return any(
-        "label" in guards and "labeled" not in guards for event, guards in reach.items() if is_outsiders(event)
-    )
+    return any("label" in guards and "labeled" not in guards for event, guards in reach.items() if is_outsiders(event))
+
+
+_INSIDE = frozenset(event for event, known in EVENTS.items() if known.trust in ("trusted", "internal"))
 
 
 def is_outsiders(event: str) -> bool:
     """Say whether an outsider can cause an event, or may be able to."""
-    return is_any(event) or EVENTS[event].trust == "untrusted"
+    return event not in _INSIDE
 
 
 def _all(sides: Iterable[Guards | None]) -> Guards | None:
@@ -213,10 +215,8 @@ def _compared(left: Node, right: Node, event: str, known: Known, *, holds: bool)
             found = _equals(side.name, other, event, known, holds=holds)
             if found != NONE:
                 return found
-        elif side.kind == "operator" or side.kind == "call" or side.kind == "not":
-            # `contains(…) == true`
-            if other.kind == "literal" and isinstance(other.value, bool):
-                return required(side, event, known, holds=holds is other.value)
+        elif side.kind != "literal" and other.kind == "literal" and isinstance(other.value, bool):
+            return required(side, event, known, holds=holds is other.value)  # `contains(…) == true`
     return NONE
 
 
@@ -354,9 +354,7 @@ def _in_list(whole: Node, part: Node, event: str, known: Known, *, holds: bool) 
         return _given("association", holds=holds and safe)
     texts = list(_texts(whole))
     if texts:
-        sides = (
-            _equals(part.name, Node("literal", "", text), event, known, holds=holds) for text in texts
-        )
+        sides = (_equals(part.name, Node("literal", "", text), event, known, holds=holds) for text in texts)
         return _any(sides) if holds else _all(sides)
     name = whole.below[0].name if whole.kind == "call" and whole.name == "fromjson" and whole.below else whole.name
     kept = name.startswith(_KEPT_LISTS)

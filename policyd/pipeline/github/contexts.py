@@ -30,9 +30,10 @@ _DISPATCH = frozenset(("repository_dispatch",))
 #: Events whose `github.ref` is the merge of a pull request, and whose `github.sha` its commit.
 MERGE_EVENTS = frozenset(("pull_request", "pull_request_review", "pull_request_review_comment"))
 #: Events that run on the default branch or on the base of a pull request, whoever causes them.
-BASE_EVENTS = frozenset(
-    ("pull_request_target", "workflow_run", "issue_comment", "issues", "fork", "watch", "gollum", "schedule")
-) | _DISCUSSION
+BASE_EVENTS = (
+    frozenset(("pull_request_target", "workflow_run", "issue_comment", "issues", "fork", "watch", "gollum", "schedule"))
+    | _DISCUSSION
+)
 
 
 def _person(*paths: str) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ class ParsedExpression:
     #: Contexts given to a function whole (`toJSON(github.event)`) that flow into the value.
     whole: tuple[str, ...]
     functions: tuple[str, ...] = ()  # in lower case
+    parts: tuple[str, ...] = ()  # what is taken out of values: `head.sha` of `fromJSON(x).head.sha`
     ternary: bool = False  # `a && b || c` where b counts as false, so that c comes out whatever a is
     constant: bool = False  # a text that is always the same, and need not be computed
     computed: bool = False  # what it reads is named by a value: `secrets[matrix.name]`
@@ -110,6 +111,7 @@ def _parse(text: str) -> ParsedExpression:
         tuple(found.flowing),
         tuple(found.whole),
         tuple(found.functions),
+        tuple(found.parts),
         found.ternary,
         _is_constant_text(root, found),
         found.computed,
@@ -118,6 +120,7 @@ def _parse(text: str) -> ParsedExpression:
 
 
 _parse_cached = lru_cache(maxsize=4096)(_parse)
+
 
 def is_always_true(root: Node) -> bool:
     """Say whether the value counts as true whatever the contexts are; a bare `true` or `always()` says so itself."""
@@ -317,13 +320,14 @@ class _Parser:
         return Node("context", _written(steps), None, tuple(indices))
 
     def _steps_after(self, node: Node) -> Node:
-        """Read `.name` and `[index]` behind a call or brackets; the value stays that of `node`."""
-        below = [node]
+        """Read `.name` and `[index]` behind a call or brackets; the value is a part of that of `node`."""
+        below, steps = [node], []
         while self._peek() in (".", "["):
-            _, index = self._step()
+            step, index = self._step()
+            steps.append(step)
             if index is not None:
                 below.append(index)
-        return node if len(below) == 1 and node.kind != "context" else Node("index", "", None, tuple(below))
+        return Node("index", ".".join(steps).lower(), None, tuple(below)) if steps else node
 
     def _step(self) -> tuple[str, Node | None]:
         if self._take()[0] == ".":
@@ -369,6 +373,7 @@ class _Found:
     flowing: dict[str, None] = field(default_factory=dict)
     whole: dict[str, None] = field(default_factory=dict)
     functions: dict[str, None] = field(default_factory=dict)
+    parts: list[str] = field(default_factory=list)
     ternary: bool = False
     computed: bool = False
     substring: bool = False
@@ -402,6 +407,7 @@ def _collect(node: Node, found: _Found, *, flows: bool, whole: bool) -> None:
         for side in node.below:
             _collect(side, found, flows=flows, whole=whole)
     elif node.kind == "index":
+        found.parts.append(node.name)
         _collect(node.below[0], found, flows=flows, whole=True)
         for index in node.below[1:]:
             _collect(index, found, flows=False, whole=False)

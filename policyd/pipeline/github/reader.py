@@ -19,6 +19,7 @@ from policyd.pipeline.fact_book import Around, FactBook
 from policyd.pipeline.github.components import CODE_INPUTS, OutputKind, find_output_kind
 from policyd.pipeline.github.conditions import (
     NONE,
+    NOTHING_KNOWN,
     Known,
     Reach,
     checks_spoofable_actor,
@@ -58,18 +59,19 @@ class Scope:
     #: Events under which something needed is skipped, and with it what needs it.
     skipped: frozenset[str] = frozenset()
     environment: Mapping[str, Origin] = field(default_factory=dict)
-    outputs: Mapping[str, Origin] = field(default_factory=dict)  # by context: "steps.pr.outputs.ref"
     matrix: Mapping[str, Origin] = field(default_factory=dict)
-    known: Known = Known({}, {})
+    known: Known = NOTHING_KNOWN
     shell: str = ""
     windows: bool = False
-    #: Steps before, by id in lower case: the action they use, "" for a script, whose outputs are all in `outputs`.
-    steps: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def outsiders(self) -> frozenset[str]:
         """The events leading here that an outsider can cause."""
-        return frozenset(event for event in self.reach if is_outsiders(event))
+        return frozenset(event for event, guards in self.reach.items() if is_outsiders(event) and "event" not in guards)
+
+    def meets(self, events: frozenset[str]) -> bool:
+        """Say whether one of `events` leads here without having been told to be a member's."""
+        return any(event in events and "event" not in guards for event, guards in self.reach.items())
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -85,6 +87,13 @@ class Found(NamedTuple):
     origin: Origin
     untrusted: bool
 
+    @property
+    def opaque(self) -> Opaque:
+        """The expression as the shell's reader is to see it."""
+        secret = next((one for one in self.parsed.flowing if one.startswith("secrets.")), "")
+        secret = secret.removeprefix("secrets.") or (self.parsed.flowing[0] if self.origin.secret else "")
+        return Opaque(self.span.start, self.span.end, self.untrusted, secret)
+
 
 class GithubReader:
     """What workflows and actions share: expressions, variables, references, containers."""
@@ -94,10 +103,16 @@ class GithubReader:
         self.map = document.source_map
         self.book = FactBook(document.source_map.file)
         self.events: Reach = {}  # all that can start the pipeline
+        self.constrained_inputs: frozenset[str] = frozenset()  # that can't be any text; in lower case
         self.landings: list[Landing] = []
         self.arguments: list[Argument] = []
         #: Where an output of a stage that hands on an outsider's text is set.
         self.crossings: dict[str, tuple[Spot, str]] = {}
+        #: What names stand for that later steps and stages know: outputs by context, and ids of steps with the action
+        #: they use ("" for a script, whose outputs are all there). Both grow in the order in which things run.
+        self.outputs_of_stages: dict[str, Origin] = {}
+        self.outputs_of_steps: dict[str, Origin] = {}
+        self.actions_of_steps: dict[str, str] = {}
 
     # Shapes.
 
@@ -157,7 +172,7 @@ class GithubReader:
         for span in find_expressions(text):
             parsed = parse_expression(span.inner)
             origin = self.origin_of(parsed, scope)
-            untrusted = not origin.events.isdisjoint(scope.reach)
+            untrusted = scope.meets(origin.events)
             if parsed.root is None and sink == "script":
                 untrusted = True  # what can't be read is not known to be harmless
             found.append(Found(span, parsed, origin, untrusted))
@@ -175,10 +190,11 @@ class GithubReader:
                     ternary=parsed.ternary,
                     constant=parsed.constant,
                     computed=parsed.computed,
+                    open=not untrusted and not origin.parameters <= self.constrained_inputs,
                 )
             )
             self._secrets(parsed, spot, scope, sink)
-            for parameter in origin.parameters if sink != "environment" else ():
+            for parameter in origin.parameters if sink in ("script", "reference") else ():
                 self.landings.append(Landing(parameter, sink, scope.stage, spot))
             if untrusted and self.crossings:
                 self._cross(parsed, spot, scope, sink)
@@ -201,6 +217,7 @@ class GithubReader:
                     into=scope.stage,
                     sink=sink,
                     place=f"{place.file}:{place.line}",
+                    lands=("expressions", len(self.book.expressions) - 1),
                 )
             )
 
@@ -208,6 +225,12 @@ class GithubReader:
         """Return where the value of an expression comes from, also by way of names in `scope`."""
         if not parsed.flowing:
             return NOTHING
+        for part in parsed.parts:
+            # An answer about a pull request that was asked for while the job runs.
+            if _PART_OF_ANSWER.fullmatch(part):
+                text = "" if part.endswith("sha") else f"{parsed.flowing[0]}.{part}"
+                events = scope.outsiders if text else NONE_EVENTS
+                return Origin(text, events, frozenset(scope.reach) if "head." in part else NONE_EVENTS, mutable=True)
         if len(parsed.flowing) == 1:
             return self._origin_of_context(parsed.flowing[0], scope, whole=bool(parsed.whole))
         return join(self._origin_of_context(one, scope, whole=one in parsed.whole) for one in parsed.flowing)
@@ -243,32 +266,38 @@ class GithubReader:
     def _origin_in_event(self, context: str, scope: Scope, *, whole: bool) -> Origin:
         if context == "github.token":
             return Origin(secret=True)
+        if context.startswith(_DISPATCHED):
+            return Origin(parameters=frozenset((context.removeprefix(_DISPATCHED),)))
         events = find_text_events(context, whole=whole)
         code = find_code(context)
         if not events and code is None:
             return NOTHING
         # The run's own ref and commit are known to be an outsider's only where the event is known.
         by = [event for event in scope.reach if not is_any(event)] if context in _OF_THE_RUN else scope.reach
+        names = carried(code.events, by) if code else NONE_EVENTS
         return Origin(
             text=context if events else "",
             events=carried(events, scope.reach) if events else NONE_EVENTS,
-            code=carried(code.events, by) if code else NONE_EVENTS,
-            mutable=code.mutable if code else False,
+            code=names,
+            mutable=code is not None and code.mutable and bool(names),
         )
 
     def _origin_of_output(self, context: str, scope: Scope) -> Origin:
-        known = scope.outputs.get(context)
-        if known is None:
-            steps = context.split(".")
-            if len(steps) < 3:
-                return NOTHING
-            beginning = ".".join(steps[:3])
-            known = scope.outputs.get(f"{beginning}.*")
-            if context.endswith(("outputs", ".*")):
-                known = join(origin for name, origin in scope.outputs.items() if name.startswith(beginning))
+        outputs = self.outputs_of_stages if context.startswith("needs.") else self.outputs_of_steps
+        known = outputs.get(context)
         if known is not None:
             return known
-        name, used = steps[-1], scope.steps.get(steps[1]) if steps[0] == "steps" else None
+        steps = context.split(".")
+        if len(steps) < 3:
+            return NOTHING
+        beginning = ".".join(steps[:3])
+        if len(steps) == 3 or steps[3] == "*":
+            known = join(origin for name, origin in outputs.items() if name.startswith(beginning))
+        else:
+            known = outputs.get(f"{beginning}.*")
+        if known is not None and known is not NOTHING:
+            return known
+        name, used = steps[-1], self.actions_of_steps.get(steps[1]) if steps[0] == "steps" else None
         if used is not None:
             return origin_of_kind(find_output_kind(used, name), used, scope)
         # What an action that is not known hands on is told by the name of the output.
@@ -347,7 +376,7 @@ class GithubReader:
                 text=text,
                 contexts=list(dict.fromkeys(context for part in parsed for context in part.contexts)),
                 functions=list(dict.fromkeys(name for part in parsed for name in part.functions)),
-                untrusted=any(not self.origin_of(part, scope).events.isdisjoint(scope.reach) for part in parsed),
+                untrusted=any(scope.meets(self.origin_of(part, scope).events) for part in parsed),
                 sink="condition",
                 always_true=always,
                 computed=any(part.computed for part in parsed),
@@ -397,16 +426,16 @@ class GithubReader:
 
     def script(self, script: str, path: JsonPath, scope: Scope, shell: str, found: Sequence[Found]) -> None:
         """Write down the commands of a script; see `Steps`, which also looks at what it checks out."""
-        opaque = [Opaque(one.span.start, one.span.end, one.untrusted) for one in found]
-        self.book.script(script, Spot(path), self.around(scope, shell), opaque)
+        self.book.script(script, Spot(path), self.around(scope, shell, found), [one.opaque for one in found])
 
-    def around(self, scope: Scope, shell: str = "bash") -> Around:
-        """Return what the book has to know of where something stands."""
-        tainted = {name for name, origin in scope.environment.items() if not origin.events.isdisjoint(scope.reach)}
+    def around(self, scope: Scope, shell: str = "bash", found: Sequence[Found] = ()) -> Around:
+        """Return what the book has to know of where a script stands that has the expressions `found` in it."""
+        tainted = {name for name, origin in scope.environment.items() if scope.meets(origin.events)}
         if not _HEAD_REF_EVENTS.isdisjoint(scope.reach):
             tainted.add("GITHUB_HEAD_REF")
-        secrets = frozenset(name for name, origin in scope.environment.items() if origin.secret)
-        return Around(scope.stage, shell, frozenset(tainted), secrets, scope.guards)
+        secrets = {name for name, origin in scope.environment.items() if origin.secret}
+        secrets |= {one.opaque.secret for one in found if one.origin.secret}
+        return Around(scope.stage, shell, frozenset(tainted), frozenset(secrets), scope.guards)
 
     def _variable(
         self,
@@ -424,7 +453,7 @@ class GithubReader:
             value=value,
             literal="${{" not in value,
             origin=origin,
-            untrusted=not of.events.isdisjoint(scope.reach),
+            untrusted=scope.meets(of.events),
             secret=of.secret,
         )
         self.book.variable(variable, Spot(path), Around(scope.stage, guards=scope.guards))
@@ -512,11 +541,13 @@ class GithubReader:
 
 
 NONE_EVENTS: frozenset[str] = frozenset()
+_DISPATCHED = "github.event.inputs."
 _OF_THE_RUN = frozenset(("github.sha", "github.ref", "github.ref_name"))
 _HEAD_REF_EVENTS = frozenset(("pull_request", "pull_request_target"))
 #: Events that run on the default branch, so that a ref that is looked up is somebody else's.
 _LATE_EVENTS = frozenset(("issue_comment", "workflow_run"))
 _NAMES_OF_CODE = frozenset(("sha", "ref", "branch", "commit", "commit_sha", "branch_name", "source_branch"))
+_PART_OF_ANSWER = re.compile(r"(?:data\.)?(?:head\.(?:sha|ref|label|repo\..*)|title|body)")
 _PULL_REF = re.compile(r"\bpull/(?:\$\{\{.{0,200}?\}\}|[^/\s]{1,80})/(?:head|merge)")
 
 

@@ -7,6 +7,7 @@ check that comes after a checkout does not guard it.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
@@ -14,7 +15,13 @@ from typing import cast
 from policyd.models.base import JsonPath
 from policyd.models.facts import ArtifactUse, Cache, Checkout, Guard
 from policyd.pipeline.characters import quoted
-from policyd.pipeline.github.artifacts import ArtifactStep, find_artifact_step, find_downloads_in_script
+from policyd.pipeline.github.artifacts import (
+    ArtifactStep,
+    find_artifact_step,
+    find_downloads_in_script,
+    find_unpacked,
+    is_workspace,
+)
 from policyd.pipeline.github.caches import find_cache
 from policyd.pipeline.github.components import (
     CHECKOUTS,
@@ -22,7 +29,7 @@ from policyd.pipeline.github.components import (
     PERMISSION_CHECKS,
     WEAK_PERMISSIONS,
 )
-from policyd.pipeline.github.conditions import NONE, Known, Reach, can_change_behind_label
+from policyd.pipeline.github.conditions import NONE, Reach, can_change_behind_label
 from policyd.pipeline.github.contexts import BASE_EVENTS, MERGE_EVENTS
 from policyd.pipeline.github.expressions import find_expressions
 from policyd.pipeline.github.fetches import Fetch, find_fetch, keeps_credentials
@@ -33,7 +40,7 @@ from policyd.pipeline.github.trust import EVENTS
 from policyd.pipeline.github.values import origin_of_javascript, origin_of_shell
 from policyd.pipeline.github.written import Written, find_written, find_written_by_javascript
 from policyd.pipeline.links import Argument, Call, HandedFiles, Landing
-from policyd.pipeline.shell import Opaque, ShellCommand, program_name
+from policyd.pipeline.shell import ShellCommand, program_name
 from policyd.pipeline.source_map import Spot
 from policyd.pipeline.yaml_reader import YamlDocument
 
@@ -47,18 +54,22 @@ class StepsReader(GithubReader):
         super().__init__(document)
         self.calls: list[Call] = []
         self.files: list[HandedFiles] = []
-        self.made_by_outsiders: list[str] = []  # artifacts of this run
+        self.made_by_outsiders: dict[str, None] = {}  # artifacts of this run
         self.has_source = False
         self.outsiders_code = False  # of the stage being read
         self.foreign_files = False  # files that an outsider wrote lie around
         self.releases = False  # what starts the pipeline is a release
         self.fetched: set[str] = set()  # names of an outsider's code that git has fetched
+        self.checks_of_steps: dict[str, Guard] = {}  # outputs that say what the actor may do, by context
+        self.packed: int | None = None  # the artifact that was fetched as an archive, and not unpacked yet
         self.first_cache = 0
 
     def start_stage(self) -> None:
         """Forget what belongs to the stage before."""
         self.has_source = self.outsiders_code = self.foreign_files = False
         self.fetched = set()
+        self.packed = None
+        self.outputs_of_steps, self.actions_of_steps, self.checks_of_steps = {}, {}, {}
         self.first_cache = len(self.book.caches)
 
     def steps(self, value: object, path: JsonPath, scope: Scope) -> Scope:
@@ -83,8 +94,8 @@ class StepsReader(GithubReader):
             written, check = self._use(step, path, here)
         else:
             self.refuse("a step has neither `run` nor `uses`", path)
-        name = step.get("id")
-        return self._after(scope, here, step, name if isinstance(name, str) else "", written, check)
+        identifier = step.get("id")
+        return self._after(scope, here, step, identifier if isinstance(identifier, str) else "", written, check)
 
     def _after(
         self,
@@ -98,24 +109,23 @@ class StepsReader(GithubReader):
         """Return the scope of later steps: what this one set, fetched and found out."""
         changes: dict[str, object] = {}
         if written:
-            outputs = dict(scope.outputs)
-            variables = dict(scope.environment)
+            variables = {}
             for (target, key), origin in written.items():
                 if target == "output" and name:
-                    outputs[f"steps.{name}.outputs.{key}".lower()] = origin
+                    self.outputs_of_steps[f"steps.{name}.outputs.{key}".lower()] = origin
                 elif target == "environment" and origin is not NOTHING:
-                    variables[key] = join((origin, variables.get(key, NOTHING)))
-            changes["outputs"], changes["environment"] = outputs, variables
+                    variables[key] = join((origin, scope.environment.get(key, NOTHING)))
+            if variables:
+                changes["environment"] = {**scope.environment, **variables}
         uses = step.get("uses")
         if name:
             slug = parse_uses(uses).slug if isinstance(uses, str) else ""
             if not slug or slug in OUTPUTS or slug == "actions/github-script":
-                changes["steps"] = {**scope.steps, name.lower(): slug}
+                self.actions_of_steps[name.lower()] = slug
         if check is not None:
             guard, fails = check
             if name:
-                context = f"steps.{name}.outputs".lower()
-                changes["known"] = Known({**scope.known.checks, context: guard}, scope.known.results)
+                self.checks_of_steps[f"steps.{name}.outputs".lower()] = guard
             if fails and step.get("continue-on-error") in (None, False):
                 changes["passed"] = _passed(scope, here, guard)
         return replace(scope, **changes) if changes else scope  # type: ignore[arg-type]  # named above
@@ -133,23 +143,35 @@ class StepsReader(GithubReader):
             template = self.text(step["shell"], (*path, "shell"), "`shell`")
             self.expressions(template, (*path, "shell"), scope, "other")
         self.expressions(step.get("working-directory"), (*path, "working-directory"), scope, "other")
+        first = len(self.book.effects)
         self.script(script, at, scope, shell_of(template, windows=scope.windows), found)
-        return self._written(find_written(script), script, found, scope), find_check_in_script(script)
+        handed_on = self._written(find_written(script), script, found, scope, first)
+        return handed_on, find_check_in_script(script)
 
     def script(self, script: str, path: JsonPath, scope: Scope, shell: str, found: Sequence[Found]) -> None:
         """Write down the commands of a script, what they check out and what they download."""
-        opaque = [Opaque(one.span.start, one.span.end, one.untrusted) for one in found]
-        for command in self.book.script(script, Spot(path), self.around(scope, shell), opaque):
+        opaque = [one.opaque for one in found]
+        for command in self.book.script(script, Spot(path), self.around(scope, shell, found), opaque):
             fetch = find_fetch(command)
             if fetch is not None:
                 self._fetch(fetch, command, path, scope, found)
         for download in find_downloads_in_script(script, shell):
             self._artifact(download, Spot(path, download.start, download.end), scope)
+        if self.packed is not None and shell != "javascript":
+            self._unpack(script, self.packed)
+
+    def _unpack(self, script: str, index: int) -> None:
+        """Note where an artifact is unpacked that an earlier script has only fetched."""
+        folder = find_unpacked(script)
+        if folder is not None:
+            self.packed = None
+            changes = {"paths": [folder or "."], "into_workspace": is_workspace(folder)}
+            self.book.artifacts[index] = self.book.artifacts[index].model_copy(update=changes)
 
     def _written(
-        self, written: Sequence[Written], script: str, found: Sequence[Found], scope: Scope
+        self, written: Sequence[Written], script: str, found: Sequence[Found], scope: Scope, first: int
     ) -> dict[tuple[str, str], Origin]:
-        """Return what a script hands on, with where each value comes from."""
+        """Return what a script hands on, with where each value comes from; its effects begin at `first`."""
         if not written:
             return {}
         variables = dict(scope.environment)
@@ -157,21 +179,29 @@ class StepsReader(GithubReader):
             variables["GITHUB_HEAD_REF"] = Origin("github.head_ref", scope.outsiders, scope.outsiders, mutable=True)
         handed_on: dict[tuple[str, str], Origin] = {}
         for one in written:
-            inside = [item.origin for item in found if one.start <= item.span.start < one.end]
+            inside = origins_inside(found, one.start, one.end)
             origin = join((*inside, self._origin_of_shell(script[one.start : one.end], variables, scope)))
             if one.target == "local":
                 variables[one.name] = origin
             else:
                 key = (one.target, one.name)
                 handed_on[key] = join((handed_on.get(key, NOTHING), origin))
+                if scope.meets(origin.events):
+                    self._mark_write(one, first)
         return handed_on
+
+    def _mark_write(self, written: Written, first: int) -> None:
+        """Say of the effect that writes a variable or output that an outsider's text is in it."""
+        for index in range(first, len(self.book.effects)):
+            effect, spot = self.book.effects[index], self.book.spots["effects"][index]
+            writes = effect.kind in ("environment-write", "output-write", "deprecated-command")
+            if writes and not effect.untrusted and spot.start <= written.end and written.start <= spot.end:
+                self.book.effects[index] = effect.model_copy(update={"untrusted": True})
 
     def _origin_of_shell(self, text: str, variables: Mapping[str, Origin], scope: Scope) -> Origin:
         return origin_of_shell(text, variables, scope, foreign_files=self.foreign_files)
 
-    def _fetch(
-        self, fetch: Fetch, command: ShellCommand, path: JsonPath, scope: Scope, found: Sequence[Found]
-    ) -> None:
+    def _fetch(self, fetch: Fetch, command: ShellCommand, path: JsonPath, scope: Scope, found: Sequence[Found]) -> None:
         """Write down a checkout by command, and remember what git has fetched for one that follows."""
         self.has_source |= fetch.verb == "clone"
         spot = Spot(path, command.start, command.end)
@@ -182,7 +212,7 @@ class StepsReader(GithubReader):
         names = {name for word in words for name in (word, word.partition("/")[0], word.rpartition("/")[2])}
         if not self.fetched.isdisjoint(names):
             origin = join((origin, Origin(code=frozenset(scope.reach), mutable=True)))
-        brings = not origin.code.isdisjoint(scope.reach)
+        brings = scope.meets(origin.code)
         if brings:
             self.fetched |= fetch.named(command.argv)
         persists = keeps_credentials(command.text)
@@ -205,7 +235,7 @@ class StepsReader(GithubReader):
         )
 
     def _origin_of_command(self, command: ShellCommand, scope: Scope, found: Sequence[Found]) -> Origin:
-        inside = [one.origin for one in found if command.start <= one.span.start < command.end]
+        inside = origins_inside(found, command.start, command.end)
         read = [scope.environment[name] for name in command.reads if name in scope.environment]
         if "GITHUB_HEAD_REF" in command.reads:
             read.append(Origin(code=scope.outsiders, mutable=True))
@@ -284,7 +314,7 @@ class StepsReader(GithubReader):
         mutable = of_ref.mutable if ref else of_repository.mutable
         if ref and not of_ref.code and of_repository.code:
             mutable = True  # a branch of the other repository
-        brings = not origin.code.isdisjoint(scope.reach)
+        brings = scope.meets(origin.code)
         place = next(((*path, "with", name) for name in given if name.lower() == "ref"), (*path, "uses"))
         checkout = Checkout(
             at=(),
@@ -319,14 +349,12 @@ class StepsReader(GithubReader):
         """Note what values a file of the repository is called with, where they are worth following."""
         for name, text in inputs.items():
             origin = self.origin_of_text(text, scope)
-            untrusted = not origin.events.isdisjoint(scope.reach)
-            code = not origin.code.isdisjoint(scope.reach)
+            untrusted = scope.meets(origin.events)
+            code = scope.meets(origin.code)
             if untrusted or code or origin.parameters:
                 value = origin.text if untrusted else ""
                 spot = Spot((*path, name))
-                self.arguments.append(
-                    Argument(callee, name.lower(), value, code, origin.parameters, scope.stage, spot)
-                )
+                self.arguments.append(Argument(callee, name.lower(), value, code, origin.parameters, scope.stage, spot))
 
     # Artifacts and caches.
 
@@ -334,16 +362,16 @@ class StepsReader(GithubReader):
         outside = scope.outsiders
         if step.upload:
             untrusted = self.outsiders_code and bool(outside)
-            if untrusted:
-                self.made_by_outsiders.append(step.name)
+            if untrusted and len(self.made_by_outsiders) < _MAX_ARTIFACTS:
+                self.made_by_outsiders[step.name] = None
         else:
             of_this_run = any(_may_be(step.name, name) for name in self.made_by_outsiders)
             of_a_stranger = step.foreign and (step.any_run or not _ON_BEHALF.isdisjoint(outside))
             untrusted = of_this_run or (of_a_stranger and "event" not in scope.guards)
             self.foreign_files |= untrusted
-        self.files.append(
-            HandedFiles(step.name, scope.stage, spot, step.upload, untrusted, powers=_has_powers(scope))
-        )
+        self.files.append(HandedFiles(step.name, scope.stage, spot, step.upload, untrusted, powers=_has_powers(scope)))
+        if step.packed:
+            self.packed = len(self.book.artifacts)
         self.book.artifacts.append(
             ArtifactUse(
                 at=self.book.at("artifacts", spot),
@@ -376,7 +404,10 @@ _FAILS = re.compile(r"\bexit[ \t]+[1-9]|core\.setFailed|\bthrow\b|process\.exit\
 _ASKS: tuple[tuple[Guard, re.Pattern[str]], ...] = (
     ("permission", _ASKS_PERMISSION),
     ("association", re.compile(r"author_association|authorAssociation")),
-    ("same-repository", re.compile(r"head\.repo\.(?:full_name|fork|owner)|isCrossRepository|head_repository\.full_name")),
+    (
+        "same-repository",
+        re.compile(r"head\.repo\.(?:full_name|fork|owner)|isCrossRepository|head_repository\.full_name"),
+    ),
 )
 
 
@@ -413,6 +444,16 @@ def _passed(scope: Scope, here: Scope, guard: Guard) -> Reach:
 
 
 # Small questions.
+
+_MAX_ARTIFACTS = 200  # names remembered of one run; keeps looking for them cheap
+
+
+def origins_inside(found: Sequence[Found], start: int, end: int) -> list[Origin]:
+    """Return where the values of those expressions come from that begin between two characters of a script."""
+    first = bisect_left(found, start, key=lambda one: one.span.start)
+    last = bisect_left(found, end, lo=first, key=lambda one: one.span.start)
+    return [one.origin for one in found[first:last]]
+
 
 _STEP_FIELDS = frozenset(("if", "env", "run", "uses", "with", "shell", "working-directory"))
 #: Events that start a run for what somebody else's run or pull request left.

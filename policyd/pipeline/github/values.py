@@ -30,10 +30,12 @@ _TEXT = re.compile(
     r"|\.head\.(?:ref|label)|head_branch"
 )
 _GIT_TEXT = re.compile(
-    r"\bgit[ \t]+(?:-\S+[ \t]+)*(?:log|show)\b[^|\n)]{0,200}%[Bbs]|%a[ne]\b|\bgit[ \t]+(?:-\S+[ \t]+)*(?:diff|diff-tree)\b"
-    r"[^|\n)]{0,200}--name-(?:only|status)"
+    r"\bgit[ \t]+(?:-\S+[ \t]+)*(?:log|show)\b[^|\n)]{0,200}%[Bbs]|%a[ne]\b"
+    r"|\bgit[ \t]+(?:-\S+[ \t]+)*(?:diff|diff-tree)\b[^|\n)]{0,200}--name-(?:only|status)"
 )
-_READS_FILE = re.compile(r"(?:\$\(|`|\||^)[ \t]*(?:cat|head|tail|jq|yq|grep|sed|awk|<)[ \t]|\$\(<|readFileSync|readFile\(|Get-Content")
+_READS_FILE = re.compile(
+    r"(?:\$\(|`|\||^)[ \t]*(?:cat|head|tail|jq|yq|grep|sed|awk|<)[ \t]|\$\(<|readFileSync|readFile\(|Get-Content"
+)
 
 _JAVASCRIPT_TEXT = re.compile(
     r"\.(?:title|body|message|page_name|default_branch|description|display_title|head_branch|label)\b(?!s)|\.head\.ref\b|head_ref"
@@ -70,7 +72,7 @@ def origin_of_shell(text: str, variables: Mapping[str, Origin], scope: Scope, *,
 
 
 def origin_of_javascript(text: str, script: str, scope: Scope, *, foreign_files: bool) -> Origin:
-    """Return where the value of a JavaScript expression comes from; `script` is looked at for what a name stands for."""
+    """Return where the value of a JavaScript expression comes from; `script` says what a name in it stands for."""
     name = _IDENTIFIER.fullmatch(text.strip())
     if name:
         assigned = re.search(rf"\b{re.escape(name[0])}\s{{0,20}}=(?!=)\s{{0,20}}([^;\n]{{1,500}})", script)

@@ -12,6 +12,7 @@ Source: docs.github.com "Workflow syntax for GitHub Actions".
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -21,7 +22,7 @@ from policyd.models.facts import Guard, Permission, SecretUse, StageFact, Trigge
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.front_end import FrontEndRead
 from policyd.pipeline.github.conditions import LABELED, NONE, Guards, Known, Reach, is_outsiders
-from policyd.pipeline.github.contexts import is_any
+from policyd.pipeline.github.contexts import ANY_EVENT, is_any
 from policyd.pipeline.github.expressions import find_expressions, parse_expression, possible_texts
 from policyd.pipeline.github.origins import NOTHING, Origin
 from policyd.pipeline.github.reader import Mapped, Scope, expand_matrix, with_guard
@@ -60,9 +61,10 @@ class _Workflow(StepsReader):
     def __init__(self, document: YamlDocument) -> None:
         super().__init__(document)
         self.ends: dict[str, Reach] = {}  # what holds when a job has succeeded
-        self.outputs: dict[str, Origin] = {}  # of all jobs read so far, by context
         self.checks: dict[str, Guard] = {}  # outputs of jobs that say what the actor may do
         self.waits_for: tuple[str, ...] = ()
+        self.workflow_has_secrets = False
+        self.first_secret = 0  # of the job being read
 
     def read(self) -> FrontEndRead:
         root = self.mapping(self.value, (), "a workflow")
@@ -77,6 +79,7 @@ class _Workflow(StepsReader):
         scope = self.environment(root.get("env"), ("env",), scope)
         scope = self._defaults(root, (), scope)
         granted = self._grants(root, ())
+        self.workflow_has_secrets = self._has_secrets(0)
         for name in self._in_order(jobs):
             self._job(name, cast("Mapped", jobs[name]), ("jobs", name), scope, granted)
         facts, source_map = self.book.close(self.map)
@@ -105,13 +108,17 @@ class _Workflow(StepsReader):
         else:
             events = iter([(value, None, ("on",))] if value is not None else [])
         reach: dict[str, Guards] = {}
+        declared: dict[str, bool] = {}  # inputs by name: whether they can be any text
         for name, given, path in events:
             event = self.text(name, path, "an event")
             trigger = self._trigger(event, given, path)
-            only_labeled = trigger.types == ["labeled"]
-            reach[event] = LABELED if only_labeled else NONE
+            # All that is not known counts as one: it may be any.
+            reach[event if event in EVENTS else ANY_EVENT] = LABELED if trigger.types == ["labeled"] else NONE
             if event == "release" or any(one.startswith("refs/tags/") for one in trigger.branches):
                 self.releases = True
+            for one, is_open in _inputs_of(given):
+                declared[one] = declared.get(one, False) or is_open
+        self.constrained_inputs = frozenset(one for one, is_open in declared.items() if not is_open)
         if not reach:
             self.refuse("a workflow says with `on` what starts it; this one does not", ("on",))
         self.events = reach
@@ -171,6 +178,7 @@ class _Workflow(StepsReader):
 
     def _job(self, name: str, job: Mapped, path: JsonPath, scope: Scope, granted: list[_Grant] | None) -> None:
         self.start_stage()
+        self.first_secret = len(self.book.secrets)
         needs = self.names(job.get("needs"), (*path, "needs"))
         scope = self._defaults(job, path, self._scope_of_job(name, needs, scope))
         strategy = self.mapping(job.get("strategy"), (*path, "strategy"), "`strategy`")
@@ -198,7 +206,7 @@ class _Workflow(StepsReader):
         elif "steps" not in job:
             self.refuse(f"the job {quoted(name)} has neither `steps` nor `uses`", path)
         after = self.steps(job.get("steps"), (*path, "steps"), scope)
-        self._end_job(name, job, path, after, calls=calls)
+        self._end_job(name, job, path, after)
         stage = self._stage(name, job, path, scope, runner=runner, needs=needs, calls=calls, writes=writes)
         powers = any(event in EVENTS and EVENTS[event].privileged for event in scope.outsiders)
         for index in range(first_call, len(self.calls)):
@@ -224,30 +232,27 @@ class _Workflow(StepsReader):
             stage=name,
             passed=passed,
             skipped=frozenset(skipped),
-            outputs=self.outputs,
-            known=Known(self.checks, self.ends),
+            known=Known(ChainMap(self.checks_of_steps, self.checks), self.ends),
         )
 
-    def _end_job(self, name: str, job: Mapped, path: JsonPath, scope: Scope, *, calls: bool) -> None:
+    def _end_job(self, name: str, job: Mapped, path: JsonPath, scope: Scope) -> None:
         """Keep what later jobs may know of this one."""
-        self.ends[name] = self.with_passed(scope)
+        ends_on_failure = job.get("continue-on-error") in (None, False)
+        self.ends[name] = self.with_passed(scope) if ends_on_failure else scope.reach
         outputs = self.mapping(job.get("outputs"), (*path, "outputs"), "`outputs`")
-        if not outputs and not calls:
-            return
-        self.outputs = dict(self.outputs)
         for output, value in outputs.items():
             at: JsonPath = (*path, "outputs", output)
             text = self.text(value, at, f"the output {quoted(output)}")
             context = f"needs.{name}.outputs.{output}".lower()
             origin = self.origin_of_text(text, scope)
-            self.outputs[context] = origin
+            self.outputs_of_stages[context] = origin
             if origin.events:
                 self.crossings[context] = (Spot(at), origin.text)
             for span in find_expressions(text):
                 for one in parse_expression(span.inner).contexts:
                     guard = scope.known.checks.get(one) or scope.known.checks.get(".".join(one.split(".")[:3]))
                     if guard is not None:
-                        self.checks = {**self.checks, context: guard}
+                        self.checks[context] = guard
 
     def _matrix_origins(self, strategy: Mapped, scope: Scope) -> dict[str, Origin]:
         matrix = strategy.get("matrix")
@@ -283,9 +288,7 @@ class _Workflow(StepsReader):
         if isinstance(environment, dict):
             environment = environment.get("name")
         outputs = self.mapping(job.get("outputs"), (*path, "outputs"), "`outputs`")
-        has_secrets = any(
-            secret.stage in (name, "") and secret.name.lower() != "github_token" for secret in self.book.secrets
-        )
+        has_secrets = self.workflow_has_secrets or self._has_secrets(self.first_secret)
         outside = [event for event in scope.outsiders if not is_any(event)]
         guards = scope.guards
         if not scope.outsiders and any(is_outsiders(event) for event in self.events):
@@ -315,6 +318,10 @@ class _Workflow(StepsReader):
         )
         self.book.stages.append(stage)
         return stage
+
+    def _has_secrets(self, first: int) -> bool:
+        """Say whether a secret other than the system's own token is among those from `first` on."""
+        return any(secret.name.lower() != "github_token" for secret in self.book.secrets[first:])
 
     def _runner(self, job: Mapped, path: JsonPath, matrix: Mapping[str, Sequence[str]]) -> list[str]:
         value, at = job.get("runs-on"), (*path, "runs-on")
@@ -430,6 +437,18 @@ class _AnyName(dict[str, Origin]):
 _JOB_FIELDS = frozenset(("if", "env", "steps", "container", "services", "with", "secrets", "uses", "permissions"))
 #: Filters of a trigger, with what stands before each name in the fact.
 _FILTERS = (("branches", ""), ("branches-ignore", "!"), ("tags", "refs/tags/"), ("tags-ignore", "!refs/tags/"))
+
+
+#: Types of inputs that can't be any text.
+_CONSTRAINED = frozenset(("boolean", "choice", "environment", "number"))
+
+
+def _inputs_of(event: object) -> Iterator[tuple[str, bool]]:
+    """Yield the inputs that a trigger declares, in lower case, with whether they can be any text."""
+    inputs = event.get("inputs") if isinstance(event, dict) else None
+    for name, given in inputs.items() if isinstance(inputs, dict) else ():
+        kind = given.get("type") if isinstance(given, dict) else None
+        yield name.lower(), not (isinstance(kind, str) and kind in _CONSTRAINED)
 
 
 def _labels_in(text: str) -> list[str]:

@@ -10,6 +10,7 @@ Source: docs.github.com "Workflow commands for GitHub Actions" (environment file
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Literal, NamedTuple
 
 Target = Literal["output", "environment", "local"]
@@ -17,7 +18,7 @@ Target = Literal["output", "environment", "local"]
 
 _MAX_LINE = 4_000  # of a line looked at; keeps the search linear
 _MAX_TEXT = 20_000  # of a here-document
-_MAX_FOUND = 2_000  # names of one script
+_MAX_FOUND = 500  # names of one script
 
 
 class Written(NamedTuple):
@@ -40,26 +41,28 @@ _PAIR = re.compile(
 _COMMAND = re.compile(rf"::set-(output|env)[ \t]+name=({_NAME})::")
 _HEREDOC = re.compile(rf"""({_NAME})<<(-?)["']?([$A-Za-z_{{}}0-9()-]+)""")
 _ASSIGNMENT = re.compile(
-    r"(?:^|[;&|{(]|\bthen\b|\bdo\b)[ \t]*(?:(?:export|local|readonly|declare(?:[ \t]+-\w+)*)[ \t]+)?"
+    r"(?:^|[;&|{(]|\bthen\b|\bdo\b)[ \t]*(?:(?:export|local|readonly|declare|typeset)(?:[ \t]+-\w+)*[ \t]+)?"
     r"(?:\$(?:env:)?)?([A-Za-z_][A-Za-z0-9_]*)[ \t]?(?<![ \t])\+?=[ \t]*(?!=)",
     re.MULTILINE,
 )
-_READ_INTO = re.compile(r"\bread[ \t]+(?:-\w+[ \t]+)*([A-Za-z_][A-Za-z0-9_]*)\b")
 _TO_FILE = re.compile(
     r"^(.{0,500}?)(?:>>?|\btee[ \t]+-a|\bOut-File\b[^$\n]{0,80}|\bAdd-Content\b[^$\n]{0,80})[ \t]*"
     r"[\"']?\$(?:env:)?\{?GITHUB_(OUTPUT|ENV)\b",
     re.MULTILINE,
 )
 _JAVASCRIPT = re.compile(
-    rf"""core\.(setOutput|exportVariable)\([ \t\r\n]*["'`]({_NAME})["'`][ \t\r\n]*,[ \t\r\n]*((?:[^()]|\([^()]{{0,200}}\)){{0,300}})\)"""
+    rf"""core\.(setOutput|exportVariable)\([ \t\r\n]*["'`]({_NAME})["'`][ \t\r\n]*,[ \t\r\n]*"""
+    r"""((?:[^()]|\([^()]{0,200}\)){0,300})\)"""
 )
+_BRACKET = re.compile(r"[()]")
 _RETURN = re.compile(r"^[ \t]*return[ \t(]+([^\r\n]+)", re.MULTILINE)
 
 
 def find_written(script: str) -> list[Written]:
     """Return what a shell script hands on and the variables it sets itself, in the order of the text."""
     found = [
-        Written("local", one[1], one.end(), _value_end(script, one.end())) for one in _ASSIGNMENT.finditer(script)
+        Written("local", one[1], one.end(), _value_end(script, one.end()))
+        for one in islice(_ASSIGNMENT.finditer(script), _MAX_FOUND)
     ]
     mentioned = {(one[1] or one[2]).lower() for one in _MENTIONS.finditer(script)}
     if mentioned:
@@ -72,44 +75,43 @@ def find_written_by_javascript(script: str) -> list[Written]:
     """Return what the code of `actions/github-script` hands on; what it returns is the output `result`."""
     found = [
         Written("output" if one[1] == "setOutput" else "environment", one[2], one.start(3), one.end(3))
-        for one in _JAVASCRIPT.finditer(script)
+        for one in islice(_JAVASCRIPT.finditer(script), _MAX_FOUND)
     ]
-    found += [Written("output", "result", one.start(1), one.end(1)) for one in _RETURN.finditer(script)]
+    found += [Written("output", "result", one.start(1), one.end(1)) for one in islice(_RETURN.finditer(script), 20)]
     return found[:_MAX_FOUND]
 
 
 def _handed_on(script: str, mentioned: set[str]) -> list[Written]:
-    targets: tuple[Target, ...] = tuple(
-        target for target, word in (("output", "output"), ("environment", "env")) if word in mentioned  # type: ignore[misc]
-    )
+    targets: list[Target] = ["output"] if "output" in mentioned else []
+    targets += ["environment"] if "env" in mentioned else []
     found: list[Written] = []
     named: set[int] = set()  # lines whose names are known
-    for one in _COMMAND.finditer(script):
+    for one in islice(_COMMAND.finditer(script), _MAX_FOUND):
         target: Target = "output" if one[1] == "output" else "environment"
         found.append(Written(target, one[2], one.end(), _line_end(script, one.end())))
-    for one in _PAIR.finditer(script):
+    for one in islice(_PAIR.finditer(script), _MAX_FOUND):
         end = _line_end(script, one.end())
         named.add(_line_start(script, one.start(1)))
         found += [Written(to, one[1], one.end(), end) for to in _targets(script[one.end() : end], targets)]
-    for one in _HEREDOC.finditer(script):
+    for one in islice(_HEREDOC.finditer(script), _MAX_FOUND):
         begin = _line_end(script, one.end())
         limit = min(len(script), begin + _MAX_TEXT)
         close = script.find(one[3], begin, limit)
         end = limit if close < 0 else _line_start(script, close)
         named.add(_line_start(script, one.start(1)))
         found += [Written(to, one[1], begin, end) for to in targets]
-    for one in _TO_FILE.finditer(script):
+    for one in islice(_TO_FILE.finditer(script), _MAX_FOUND):
         if one.start() not in named and "=" not in one[1].partition("$")[0]:
             found.append(Written("output" if one[2] == "OUTPUT" else "environment", "*", one.start(1), one.end(1)))
     return found
 
 
-def _targets(rest: str, mentioned: tuple[Target, ...]) -> tuple[Target, ...]:
+def _targets(rest: str, mentioned: list[Target]) -> list[Target]:
     """Return where a line goes: to what it names itself, else to all that the script names (a group in braces)."""
     if "GITHUB_OUTPUT" in rest:
-        return ("output",)
+        return ["output"]
     if "GITHUB_ENV" in rest:
-        return ("environment",)
+        return ["environment"]
     return mentioned
 
 
@@ -132,8 +134,8 @@ def _value_end(script: str, position: int) -> int:
         return end if close < 0 else max(close + 1, position)
     if script.startswith("$(", position):
         depth = 0
-        for index in range(position, min(len(script), position + _MAX_LINE)):
-            depth += (script[index] == "(") - (script[index] == ")")
-            if depth == 0 and index > position + 1:
-                return index + 1
+        for bracket in _BRACKET.finditer(script, position, min(len(script), position + _MAX_LINE)):
+            depth += 1 if bracket[0] == "(" else -1
+            if depth == 0:
+                return bracket.end()
     return end

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 
 from policyd.models.input import PipelineKind
 from policyd.pipeline.front_end import FrontEndRead, Included
 
 MAX_JOB_BYTES = 2048  # looked at to each side of a `script`
-MAX_SCRIPTS = 50  # looked at in a file to tell whether it is GitLab's
+MAX_SCRIPTS = 12  # looked at in a file to tell whether it is GitLab's
 
 
 def kind_by_path(path: str) -> PipelineKind | None:
@@ -23,7 +23,7 @@ def kind_by_path(path: str) -> PipelineKind | None:
         return "pipeline"
     if name.endswith((".gitlab-ci.yml", ".gitlab-ci.yaml")):
         return "template"
-    if name.endswith((".yml", ".yaml")) and (".gitlab", "ci") in zip(folders, folders[1:], strict=False):
+    if name.endswith((".yml", ".yaml")) and (".gitlab", "ci") in pairwise(folders):
         return "template"
     return None
 
@@ -58,7 +58,7 @@ def read(path: str, content: bytes, kind: PipelineKind, included: Included) -> F
 
 _TOP_KEY = re.compile(rb"^[\"']?([A-Za-z_.$][^\s:\"'#]*)[\"']?[ \t]*:(?=\s|$)", re.MULTILINE)
 _INPUTS = re.compile(
-    rb"^spec[ \t]*:[ \t]*(?:#[^\n]*)?\r?\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]+inputs[ \t]*:", re.MULTILINE
+    rb"^spec[ \t]*:[ \t]*(?:#[^\n]*)?\r?\n(?:[ \t]*+(?:#[^\n]*)?\r?\n)*+[ \t]+inputs[ \t]*:", re.MULTILINE
 )
 _SEPARATOR = re.compile(rb"^---[ \t]*\r?$", re.MULTILINE)
 #: Top-level keys that other programs' files have and GitLab's have not.

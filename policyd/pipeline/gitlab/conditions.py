@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
 from typing import Final, Literal, NamedTuple
 
 MAX_TOKENS = 200  # GitLab takes 100
@@ -17,23 +19,33 @@ MAX_NESTING = 50
 Operator = Literal["==", "!=", "=~", "!~", "&&", "||", "!"]
 
 
-class Symbol(str):
-    """A value that is known to be there and to differ from other symbols, whatever it is."""
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A text that is not empty and differs from other symbols, whatever it is.
 
-    __slots__ = ()
+    It is none of the texts in `never`; where these are empty, none that a file writes out.
+    """
+
+    name: str
+    never: frozenset[str] | None = None
+
+    def equals(self, text: str) -> bool | None:
+        """Say whether it is `text`; `None` where it may be."""
+        if text == "" or (self.never is not None and (not self.never or text in self.never)):
+            return False
+        return None
 
 
-class _Kind:
-    def __init__(self, name: str) -> None:
-        self.name = name
+class Kind(Enum):
+    """What else may be known of a value."""
 
-    def __repr__(self) -> str:
-        return self.name
+    ANYTHING = "may also be missing"
+    PRESENT = "some text that is not empty"
 
 
-ANYTHING: Final = _Kind("anything")  # may also be missing
-PRESENT: Final = _Kind("present")  # some text that is not empty
-Value = str | None | _Kind
+ANYTHING: Final = Kind.ANYTHING
+PRESENT: Final = Kind.PRESENT
+Value = str | Symbol | Kind | None
 
 
 class Leaf(NamedTuple):
@@ -248,28 +260,13 @@ def _equal(left: Value, right: Value) -> bool | None:
         return None
     if left is None or right is None:
         return left is right
-    if isinstance(left, _Kind) or isinstance(right, _Kind):
+    if isinstance(left, Kind) or isinstance(right, Kind):
         return False if left == "" or right == "" else None
-    for one, other in ((left, right), (right, left)):
-        if isinstance(one, Symbol) and not isinstance(other, Symbol):
-            return one.equals(other) if isinstance(one, Nameless) else (False if other == "" else None)
-    return str(left) == str(right)
-
-
-class Nameless(Symbol):
-    """A symbol that is none of the texts in `not_these`; with nothing there, no text that a file writes out."""
-
-    __slots__ = ("not_these",)
-
-    def __new__(cls, text: str, not_these: frozenset[str] = frozenset()) -> Nameless:
-        """Return the symbol called `text`."""
-        made = super().__new__(cls, text)
-        made.not_these = not_these
-        return made
-
-    def equals(self, text: str) -> bool | None:
-        """Say whether it is `text`."""
-        return False if not self.not_these or text == "" or text in self.not_these else None
+    if isinstance(left, Symbol) and isinstance(right, str):
+        return left.equals(right)
+    if isinstance(right, Symbol) and isinstance(left, str):
+        return right.equals(left)
+    return left == right
 
 
 def _matches(value: Value, pattern: Leaf) -> bool | None:
@@ -282,11 +279,10 @@ def _matches(value: Value, pattern: Leaf) -> bool | None:
         return None
     if any(word == "" and not (simple.from_start and simple.to_end) for word in simple.words):
         return True  # matches whatever is there
-    if isinstance(value, Nameless):
-        answers = [value.equals(word) for word in simple.words]
-        known = simple.from_start and simple.to_end or not value.not_these
-        return False if known and all(answer is False for answer in answers) else None
-    if isinstance(value, _Kind | Symbol):
+    if isinstance(value, Symbol):
+        whole = (simple.from_start and simple.to_end) or value.never == frozenset()
+        return False if whole and all(value.equals(word) is False for word in simple.words) else None
+    if isinstance(value, Kind):
         return None
     text, words = (value.lower(), [word.lower() for word in simple.words]) if simple.folds else (value, simple.words)
     if simple.from_start and simple.to_end:

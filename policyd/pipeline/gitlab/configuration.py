@@ -17,8 +17,8 @@ from typing import NoReturn
 from policyd.errors import DocumentError, InputTooLarge
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.front_end import Included
-from policyd.pipeline.gitlab.inputs import Input, interpolate, is_constrained, whole_input
-from policyd.pipeline.gitlab.parts import UNKNOWN, Part, SourceFile, entries_of, items_of, merge
+from policyd.pipeline.gitlab.inputs import given_input, interpolate, is_constrained, whole_input
+from policyd.pipeline.gitlab.parts import UNKNOWN, Input, Part, SourceFile, entries_of, items_of, merge
 from policyd.pipeline.yaml_reader import TaggedList, YamlDialect, YamlDocument, read_yaml_documents_with_places
 
 DIALECT = YamlDialect(merge_keys=True, list_tags=frozenset(("!reference",)))
@@ -30,6 +30,7 @@ MAX_REFERENCES = 10  # as GitLab: a reference that leads to a reference
 MAX_RESOLVED = 20_000  # of references; each may bring a list that holds more
 MAX_MERGED = 500_000  # entries copied by `include` and `extends`; real files stay below 20,000
 
+_INCLUDE_KINDS = ("local", "remote", "project", "template", "component", "artifact")
 #: Top-level keys that are no jobs.
 KEYWORDS = frozenset(
     (
@@ -181,7 +182,7 @@ class Configuration:
         value = part.value
         if isinstance(value, str):
             return value
-        if value is None and part.entries is None or value is UNKNOWN:
+        if (value is None and part.entries is None) or value is UNKNOWN:
             return ""
         if part.is_mapping or isinstance(value, list):
             self.refuse(f"{what} is {quoted(value)}, not a text", part)
@@ -299,14 +300,19 @@ class Configuration:
         found: dict[str, Input] = {}
         for name, part in self.mapping(spec.get("inputs"), "`spec: inputs`").items():
             fields = self.mapping(part, f"the input {quoted(name)}")
-            found[name] = Input(
-                name,
-                is_constrained({key: field.value for key, field in fields.items()}),
-                fields.get("default"),
-                (given or {}).get(name),
-                open=given is None,
-            )
+            constrained = is_constrained({key: field.value for key, field in fields.items()})
+            if given is not None and name in given:
+                value = self.resolve(given[name])
+                found[name] = given_input(name, value, self._scalar(value), constrained=constrained)
+                continue
+            default = fields.get("default")
+            text = None if default is None else self._scalar(default)
+            found[name] = Input(name, constrained, default, text, untrusted=given is None)
         return found
+
+    def _scalar(self, part: Part) -> str:
+        """Return an input's value as characters; a list is left as it is."""
+        return "" if part.is_mapping or isinstance(part.value, list) else self.known(part, "an input")
 
     def _include(self, part: Part | None, base: str) -> Iterator[Part]:
         for include in self.read_includes(part, "`include`"):
@@ -361,9 +367,7 @@ class Configuration:
                 yield Include(kind, item, {kind: item})
                 continue
             fields = entries_of(item)
-            kinds = [
-                kind for kind in ("local", "remote", "project", "template", "component", "artifact") if kind in fields
-            ]
+            kinds = [kind for kind in _INCLUDE_KINDS if kind in fields]
             if not kinds:
                 self.refuse(f"an entry of {what} names nothing to include", item)
             yield Include(kinds[0], item, fields)

@@ -22,7 +22,6 @@ from policyd.pipeline.gitlab.conditions import (
     ANYTHING,
     PRESENT,
     Condition,
-    Nameless,
     Symbol,
     Value,
     parse_condition,
@@ -33,9 +32,9 @@ from policyd.pipeline.gitlab.conditions import (
 #: Names of branches that projects protect. GitLab protects the default branch by itself.
 PROTECTED_NAMES = frozenset(("main", "master", "trunk", "production", "prod", "stable", "release"))
 _DEFAULT = Symbol("the default branch")
-_FEATURE = Nameless("some unprotected branch", PROTECTED_NAMES)
-_OWN, _FORK = Symbol("the project"), Nameless("a fork")
-_OUTSIDER = Nameless("somebody whom no file names")
+_FEATURE = Symbol("some unprotected branch", PROTECTED_NAMES)
+_OWN, _FORK = Symbol("the project"), Symbol("a fork", frozenset())
+_OUTSIDER = Symbol("somebody whom no file names", frozenset())
 _NOT_MERGE_REQUEST = ("CI_MERGE_REQUEST_", "CI_EXTERNAL_PULL_REQUEST_")
 
 
@@ -188,9 +187,17 @@ _BY_OUTSIDER = Scenario(
     _EXTERNAL,
     "merge request",
 )
+#: A push to a branch that a merge request is open for, and what GitLab starts for that request beside it.
+_PUSHED_WITH_REQUEST = Scenario(
+    "push to a branch with an open merge request",
+    "push",
+    "internal",
+    _branch("push", _FEATURE, "false") | {"CI_OPEN_MERGE_REQUESTS": PRESENT},
+)
 _UNPROTECTED = tuple(scenario for scenario in SCENARIOS if scenario.unprotected)
 
 NEVER, MANUAL = "never", "manual"
+_HELD_BACK = frozenset((NEVER, MANUAL))
 #: `only` and `except` words for how a pipeline starts.
 _SOURCES = {
     "api": "api",
@@ -272,6 +279,14 @@ class Weigher:
     def runs(self, admission: Admission, scenario: Scenario) -> bool:
         """Say whether a job can be part of a pipeline."""
         return any(when != NEVER for when in self.outcomes(admission, scenario))
+
+    def runs_twice(self, admission: Admission) -> bool:
+        """Say whether a push starts a job for the branch and again for its merge request."""
+        for scenario in (_PUSHED_WITH_REQUEST, OWN_MERGE_REQUEST):
+            starts = self._of_rules(self.workflow, scenario, "on_success") if self.workflow is not None else ()
+            if not _HELD_BACK.isdisjoint((*starts, *self.outcomes(admission, scenario))):
+                return False
+        return True
 
     def guards(self, admission: Admission) -> tuple[Guard, ...]:
         """Return what has to hold before an outsider's change, or else anyone's, reaches a job."""
@@ -373,10 +388,13 @@ def _both(one: bool | None, other: bool | None) -> bool | None:
 
 def _names(ref: str, scenario: Scenario) -> bool | None:
     """Say whether a word of `only` or `except` names a pipeline. Patterns don't see merge request pipelines."""
+    if ref in ("branches", "tags") and scenario.event == EXTERNAL_PULL_REQUEST.event:
+        return False
     if ref == "branches":
-        return scenario.kind == "branch" and scenario.event != "external_pull_request_event"
+        return scenario.kind == "branch"
     if ref == "tags":
-        return scenario.kind == "tag" if scenario.event == "push" else (None if scenario.kind == "branch" else False)
+        # A schedule, say, may be one of a tag.
+        return scenario.kind == "tag" if scenario.event == "push" or scenario.kind != "branch" else None
     if ref in _SOURCES:
         return scenario.event == _SOURCES[ref]
     if scenario.kind == "merge request":

@@ -10,50 +10,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from policyd.errors import InputTooLarge
-from policyd.pipeline.gitlab.parts import Part
+from policyd.pipeline.gitlab.parts import Input, Part
 from policyd.pipeline.gitlab.trust import INCLUDE_UNTRUSTED, variables_in
 
 MAX_MARK_CHARACTERS = 500  # a name and three functions
 MAX_RESULT_CHARACTERS = 1024 * 1024  # GitLab's bound on a text with inputs
-MAX_INCLUDED_INPUTS = 8  # inputs given from inputs, file after file
+MAX_INPUT_CHARACTERS = 1024  # of one input, as GitLab
 _SAFE_TYPES = ("number", "boolean")
 _OPENINGS = re.compile(r"\$(?:\[\[|\{\{)")
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One input: what limits it, its default, and what an including file gives."""
-
-    name: str
-    constrained: bool
-    default: Part | None = None
-    given: Part | None = None
-    open: bool = False  # whoever starts or includes the file judged chooses it
-
-    @property
-    def value(self) -> Part | None:
-        """What it is as far as the files say."""
-        return self.given if self.given is not None else self.default
-
-
 class Mark(NamedTuple):
-    """One mark in a text: what it names (`inputs.tag`), and whether an outsider or anyone unnamed chooses the text."""
+    """One mark in a text: what it names (`inputs.tag`), and whether an outsider or anyone unnamed chooses the text.
+
+    `open` says that it is whoever starts or includes the file, and no outsider that the file shows.
+    """
 
     start: int
     end: int
     context: str
     functions: tuple[str, ...]
     untrusted: bool
+    open: bool = False
 
 
-def find_marks(
-    text: str, inputs: Mapping[str, Input], job_inputs: Mapping[str, Input] | None = None, *, depth: int = 0
-) -> list[Mark]:
-    """Return the marks of `text` in order; those of a file without such an input count as untrusted."""
+def find_marks(text: str, inputs: Mapping[str, Input], job_inputs: Mapping[str, Input] | None = None) -> list[Mark]:
+    """Return the marks of `text` in order; those of an input that the file does not declare count as untrusted."""
     found: list[Mark] = []
     position = 0
     while (opening := _OPENINGS.search(text, position)) is not None:
@@ -70,48 +55,43 @@ def find_marks(
         if closing == "}}" and scope != "job.":
             continue  # a mark of some other program in a script
         known = (inputs if closing == "]]" else job_inputs or {}).get(name.partition("[")[0])
-        untrusted = bool(name) and scope in ("", "job.") and _is_untrusted(known, names, depth)
-        found.append(Mark(start, position, access, names, untrusted))
+        untrusted = bool(name) and scope in ("", "job.") and _is_untrusted(known, names)
+        is_open = untrusted and not (known is not None and known.expands_untrusted and "expand_vars" in names)
+        found.append(Mark(start, position, access, names, untrusted, is_open))
     return found
 
 
-def _is_untrusted(known: Input | None, functions: tuple[str, ...], depth: int) -> bool:
+def _is_untrusted(known: Input | None, functions: tuple[str, ...]) -> bool:
     if known is None:
         return True
     if known.constrained:
         return False
-    given = known.given
-    if given is None:
-        return known.open
-    if not isinstance(given.value, str):
-        return False
-    if "expand_vars" in functions and not INCLUDE_UNTRUSTED.isdisjoint(variables_in(given.value)):
-        return True
-    return depth < MAX_INCLUDED_INPUTS and any(
-        mark.untrusted for mark in find_marks(given.value, given.file.inputs, depth=depth + 1)
-    )
+    return known.untrusted or (known.expands_untrusted and "expand_vars" in functions)
 
 
-def interpolate(text: str, inputs: Mapping[str, Input], where: str, *, depth: int = 0) -> str:
+def given_input(name: str, value: Part, text: str, *, constrained: bool) -> Input:
+    """Return an input with the value that an including file gives, whose own inputs are in `text` already."""
+    raw = value.value if isinstance(value.value, str) else ""
+    untrusted = any(mark.untrusted for mark in find_marks(raw, value.file.inputs)) if "$[[" in raw else False
+    expands = not INCLUDE_UNTRUSTED.isdisjoint(variables_in(text))
+    return Input(name, constrained, value, text, untrusted=untrusted, expands_untrusted=expands)
+
+
+def interpolate(text: str, inputs: Mapping[str, Input], where: str) -> str:
     """Return `text` with the inputs whose value the files say; other marks stay.
 
     Raises `InputTooLarge` where the result is longer than GitLab allows.
     """
-    if "$[[" not in text or depth >= MAX_INCLUDED_INPUTS:
+    if "$[[" not in text:
         return text
     pieces: list[str] = []
     position = length = 0
-    for mark in find_marks(text, inputs, depth=MAX_INCLUDED_INPUTS):
+    for mark in find_marks(text, inputs):
         known = inputs.get(mark.context.removeprefix("inputs.")) if mark.context.startswith("inputs.") else None
-        value = known.value if known is not None else None
-        if value is None or isinstance(value.value, dict | list):
+        if known is None or known.text is None or len(known.text) > MAX_INPUT_CHARACTERS:
             continue
-        written = value.value if isinstance(value.value, str) else value.file.map.scalar_text(value.path) or ""
-        pieces += (
-            text[position : mark.start],
-            interpolate(written, value.file.inputs, where, depth=depth + 1),
-        )
-        length += len(pieces[-1]) + mark.start - position
+        pieces += (text[position : mark.start], known.text)
+        length += mark.start - position + len(known.text)
         if length > MAX_RESULT_CHARACTERS:
             raise InputTooLarge(
                 f"a text has more than {MAX_RESULT_CHARACTERS} characters with its inputs",
@@ -126,7 +106,7 @@ def whole_input(text: str, inputs: Mapping[str, Input]) -> Part | None:
     """Return the list or mapping that stands for `text` where the whole of it is one input of that kind."""
     if not text.startswith("$[["):
         return None
-    marks = find_marks(text, inputs, depth=MAX_INCLUDED_INPUTS)
+    marks = find_marks(text, inputs)
     if len(marks) != 1 or (marks[0].start, marks[0].end) != (0, len(text)):
         return None
     known = inputs.get(marks[0].context.removeprefix("inputs."))

@@ -12,22 +12,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from policyd.models.facts import ArtifactUse, Cache, Checkout, Permission, StageFact
+from policyd.models.facts import ArtifactUse, Cache, Checkout, EffectKind, Permission, StageFact
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.effects import FoundEffect
-from policyd.pipeline.fact_book import Script
 from policyd.pipeline.gitlab.events import Admission
-from policyd.pipeline.gitlab.inputs import Input, is_constrained
-from policyd.pipeline.gitlab.parts import Part, entries_of
+from policyd.pipeline.gitlab.inputs import is_constrained
+from policyd.pipeline.gitlab.parts import Input, Part, entries_of
 from policyd.pipeline.gitlab.reader import GitlabReader, Scope
 from policyd.pipeline.gitlab.references import (
+    ParsedReference,
     parse_component,
     parse_downstream,
     parse_project,
     parse_remote,
     parse_template,
-    ParsedReference,
 )
 from policyd.pipeline.gitlab.trust import JOB_TOKENS, find_variables, names_outsiders_code, variables_in
 from policyd.pipeline.links import Call
@@ -54,6 +54,14 @@ DEFAULTS = (
 )
 
 
+class Handed(NamedTuple):
+    """A variable that a job hands on: which job, what it begins as, and where it is written."""
+
+    job: str
+    value: str
+    spot: Spot
+
+
 @dataclass(slots=True)
 class Job:
     """One job with all it inherits, and what is known before its scripts are read."""
@@ -68,7 +76,7 @@ class Job:
     untrusted: bool = False
     privileged: bool = False
     dotenv: tuple[str, ...] = ()  # files whose lines become variables of later jobs
-    receives: dict[str, str] = field(default_factory=dict)  # such variables, and what each begins as
+    receives: dict[str, Handed] = field(default_factory=dict)  # such variables of earlier jobs
     commands: list[tuple[ShellCommand, Spot]] = field(default_factory=list)
 
     @property
@@ -100,11 +108,7 @@ class JobReader(GitlabReader):
         entries = job.entries
         scope = replace(job.scope, shell=self._shell(job))
         if job.receives:
-            scope = replace(
-                scope,
-                tainted=scope.tainted | job.receives.keys(),
-                written={name: text for name, text in scope.written.items() if name not in job.receives},
-            )
+            scope = replace(scope, tainted=scope.tainted | job.receives.keys())
         scope = replace(scope, job_inputs=self._job_inputs(entries.get("inputs")))
         scope = self.variables(entries.get("variables"), scope)
         scope = self._rule_variables(entries.get("rules"), scope)
@@ -121,9 +125,7 @@ class JobReader(GitlabReader):
             secrets |= self.secrets_in(piece.text, part, scope, "script")
         secrets |= self._given_secrets(entries, scope)
         secrets |= {name for name in self._job_variables(entries, scope) if scope.is_secret(name)}
-        writes = not secrets.isdisjoint(JOB_TOKENS) or not entries.keys().isdisjoint(
-            ("id_tokens", "identity", "release")
-        )
+        writes = not secrets.isdisjoint(JOB_TOKENS) or not _WRITING.isdisjoint(entries)
         environment = self._environment(entries.get("environment"), scope)
         has_secrets = not secrets <= JOB_TOKENS
         job.privileged = job.untrusted and (has_secrets or writes or bool(environment))
@@ -167,7 +169,7 @@ class JobReader(GitlabReader):
         for name, item in self.configuration.mapping(part, "`inputs`").items():
             fields = self.configuration.mapping(item, f"the input {quoted(name)}")
             constrained = is_constrained({key: below.value for key, below in fields.items()})
-            found[name] = Input(name, constrained, fields.get("default"), open=True)
+            found[name] = Input(name, constrained)
         return found
 
     def _rule_variables(self, part: Part | None, scope: Scope) -> Scope:
@@ -190,12 +192,13 @@ class JobReader(GitlabReader):
         if part is None or not (part := self.configuration.resolve(part)).is_mapping:
             return scope
         choices: dict[str, list[str]] = {}
+        opened = scope.opened()
         for entry in self.configuration.items(entries_of(part).get("matrix"), "`matrix`"):
             for name, values in self.configuration.mapping(entry, "an entry of `matrix`").items():
                 for item in self.configuration.items(values, f"the values of {quoted(name)}"):
-                    scope = self.variable(name, item, scope, f"a value of {quoted(name)}")
-                    choices.setdefault(name, []).append(scope.written[name])
-        return replace(scope, choices=choices)
+                    self.variable(name, item, opened, f"a value of {quoted(name)}")
+                    choices.setdefault(name, []).append(opened.written[name])
+        return replace(opened.closed(), choices=choices)
 
     def _given_secrets(self, entries: Mapping[str, Part], scope: Scope) -> set[str]:
         found = set()
@@ -232,10 +235,8 @@ class JobReader(GitlabReader):
         action = self.configuration.text(fields.get("action"), "`action`")
         if not name or action not in ("", "start"):
             return ""
-        where = fields["name"]
-        self.expansions(
-            self.configuration.raw(self.configuration.resolve(where), "`environment`"), where, scope, "other"
-        )
+        where = self.configuration.resolve(fields["name"])
+        self.expansions(self.configuration.raw(where, "`environment`"), where, scope, "other")
         self.effects([FoundEffect("deploy", name, text=name)], where, scope)
         return name
 
@@ -367,9 +368,7 @@ class JobReader(GitlabReader):
             return self.configuration.text(part, "`key`")
         fields = entries_of(part)
         prefix = self.configuration.text(fields.get("prefix"), "`prefix`")
-        files = self._texts(fields.get("files"), "`files`") + self._texts(
-            fields.get("files_commits"), "`files_commits`"
-        )
+        files = [name for key in ("files", "files_commits") for name in self._texts(fields.get(key), f"`{key}`")]
         return " ".join((*([prefix] if prefix else []), *files))
 
     def _artifacts(self, job: Job) -> None:
@@ -480,6 +479,7 @@ class JobReader(GitlabReader):
                     Call(
                         callee=path,
                         stage=job.name,
+                        inside=False,
                         untrusted=job.untrusted,
                         powers=job.privileged,
                         secrets=False,
@@ -533,9 +533,9 @@ class JobReader(GitlabReader):
     def _stage(self, job: Job, environment: str, *, has_source: bool, has_secrets: bool, writes: bool) -> None:
         runner = self.tags(job)
         timeout = job.entries.get("timeout")
-        seconds = (
-            DEFAULT_TIMEOUT_SECONDS if timeout is None else read_duration(self.configuration.text(timeout, "`timeout`"))
-        )
+        seconds: int | None = DEFAULT_TIMEOUT_SECONDS
+        if timeout is not None:
+            seconds = read_duration(self.configuration.text(timeout, "`timeout`"))
         reports = self.configuration.mapping(
             self.configuration.mapping(job.entries.get("artifacts"), "`artifacts`").get("reports"), "`reports`"
         )
@@ -561,6 +561,7 @@ class JobReader(GitlabReader):
                 outputs=[],
                 results=sorted(reports),
                 has_source=has_source,
+                runs_twice=self.weigher.runs_twice(job.admission),
             )
         )
 
@@ -598,8 +599,10 @@ _FETCHES = frozenset(("checkout", "fetch", "pull", "switch", "merge", "clone", "
 _SCANS = re.compile(
     r"(?:^|/)(?:Security/|Jobs/(?:SAST|Secret-Detection|Dependency-Scanning|Container-Scanning|DAST|API-))", re.I
 )
+#: What gives a job a token that writes, or lets it log in to a cloud.
+_WRITING = frozenset(("id_tokens", "identity", "release"))
 #: What a report says that a job does.
-_REPORTS: dict[str, str] = {
+_REPORTS: dict[str, EffectKind] = {
     "api_fuzzing": "scan",
     "container_scanning": "scan",
     "coverage_fuzzing": "scan",
@@ -666,20 +669,18 @@ def _keeps_credentials(command: ShellCommand) -> bool:
     return any("://" in word and "@" in word and "$" in word.partition("@")[0] for word in command.argv)
 
 
-def writes_dotenv(job: Job, pieces: Sequence[tuple[ShellCommand, Spot]]) -> dict[str, tuple[str, Spot]]:
-    """Return the variables that a job writes to its `dotenv` files with an outsider's text, each with what it is."""
+def writes_dotenv(job: Job) -> dict[str, Handed]:
+    """Return the variables that a job writes to its `dotenv` files with an outsider's text."""
     files = {file.removeprefix("./") for file in job.dotenv}
-    found: dict[str, tuple[str, Spot]] = {}
-    for command, spot in pieces:
+    found: dict[str, Handed] = {}
+    for command, spot in job.commands:
         if not any(target.removeprefix("./") in files for target in command.writes_to):
             continue
         name = _ASSIGNED.search(command.text)
         value = next((used for used, _, _ in find_variables(command.text) if used in job.scope.tainted), "")
         if name is not None and value:
-            found.setdefault(name[1], (value, spot))
+            found.setdefault(name[1], Handed(job.name, value, spot))
     return found
 
 
 _ASSIGNED = re.compile(r"""(?:^|[\s"'])([A-Za-z_][A-Za-z0-9_]*)=""")
-
-__all__ = ["DEFAULTS", "Job", "JobReader", "Script", "read_duration", "runs_outside", "takes_git", "writes_dotenv"]

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from policyd.models.base import JsonPath
 from policyd.pipeline.source_map import SourceMap, Spot
-
-if TYPE_CHECKING:
-    from policyd.pipeline.gitlab.inputs import Input
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +44,22 @@ class Part(NamedTuple):
     def is_mapping(self) -> bool:
         """Whether the value is a mapping."""
         return self.entries is not None or isinstance(self.value, dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input: what limits it, and what it is as far as the files say.
+
+    `value` is the default or what an including file gives, `text` that as characters. `untrusted` says that whoever
+    starts or includes the file judged chooses it, `expands_untrusted` that `expand_vars` puts an outsider's text in it.
+    """
+
+    name: str
+    constrained: bool
+    value: Part | None = None
+    text: str | None = None
+    untrusted: bool = True
+    expands_untrusted: bool = False
 
 
 class _Unknown:

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from policyd.errors import InputTooLarge
-from policyd.models.facts import Facts, Flow, Guard, Trigger
+from policyd.models.facts import Facts, Flow, Guard, Trigger, Trust
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.gitlab.configuration import KEYWORDS, Configuration, project_folder
-from policyd.pipeline.gitlab.events import EXTERNAL_PULL_REQUEST, SCENARIOS
+from policyd.pipeline.gitlab.events import EXTERNAL_PULL_REQUEST, NEVER, SCENARIOS
 from policyd.pipeline.gitlab.inputs import interpolate
-from policyd.pipeline.gitlab.jobs import DEFAULTS, Job, JobReader, runs_outside, writes_dotenv
+from policyd.pipeline.gitlab.jobs import DEFAULTS, Handed, Job, JobReader, runs_outside, writes_dotenv
 from policyd.pipeline.gitlab.parts import UNKNOWN, Part, entries_of
 from policyd.pipeline.gitlab.reader import Scope
 from policyd.pipeline.gitlab.trust import UNTRUSTED
@@ -41,7 +41,7 @@ def find_pipeline_facts(configuration: Configuration) -> tuple[Facts, SourceMap,
 class _Pipeline(JobReader):
     def read(self) -> tuple[Facts, SourceMap, Links]:
         self.calls: list[Call] = []
-        self._handed: dict[str, dict[str, tuple[str, Spot]]] = {}  # by job: variable → what it begins as, and where
+        self._handed: dict[str, dict[str, Handed]] = {}  # by job, by variable
         self._received = 0
         root = self.configuration.root
         workflow = self.configuration.mapping(root.get("workflow"), "`workflow`")
@@ -62,8 +62,9 @@ class _Pipeline(JobReader):
         self._guards(jobs)
         for job in self._in_order(jobs):
             self._receive(job, jobs)
+            first_effect = len(self.book.effects)
             self.read_job(job)
-            self._flows(job)
+            self._flows(job, first_effect)
         facts, source_map = self.book.close(self.configuration.main.map)
         return facts, source_map, Links(root=project_folder(self.configuration.path), calls=tuple(self.calls))
 
@@ -127,9 +128,8 @@ class _Pipeline(JobReader):
         part = self.configuration.resolve(part)
         if isinstance(part.value, bool):
             return part.value
-        return name in [
-            self.configuration.text(item, "a keyword") for item in self.configuration.items(part, "`inherit`")
-        ]
+        kept = self.configuration.items(part, "`inherit`")
+        return name in (self.configuration.text(item, "a keyword") for item in kept)
 
     def _inherited(self, scope: Scope, part: Part | None) -> Scope:
         kept = {name for name in scope.written if self._inherits(part, name)} if part is not None else None
@@ -213,12 +213,7 @@ class _Pipeline(JobReader):
         approved: set[str] = set()
         for job in self._in_order(jobs):
             guards: list[Guard] = list(self.weigher.guards(job.admission))
-            explicit = "needs" in job.entries
-            if any(
-                name in approved and (explicit or jobs[name].blocks or "approval" not in jobs[name].scope.guards)
-                for name in job.needs
-                if name in jobs
-            ):
+            if any(self._approves(jobs[name], job, approved) for name in job.needs if name in jobs):
                 approved.add(job.name)
                 if "approval" not in guards:
                     guards.append("approval")
@@ -227,6 +222,18 @@ class _Pipeline(JobReader):
             if outside and not job.untrusted:
                 guards.append("event")
             job.scope = replace(job.scope, guards=tuple(guards))
+
+    def _approves(self, needed: Job, job: Job, approved: set[str]) -> bool:
+        """Say whether waiting for `needed` is waiting for a person, in every pipeline that `job` is part of."""
+        if needed.name not in approved:
+            return False
+        if "approval" in self.weigher.guards(needed.admission) and not needed.blocks and "needs" not in job.entries:
+            return False
+        return all(
+            NEVER not in self.weigher.outcomes(needed.admission, scenario)
+            for scenario in SCENARIOS
+            if self.weigher.runs(job.admission, scenario)
+        )
 
     def _triggers(self, root: Mapping[str, Part], jobs: Mapping[str, Job]) -> None:
         parameters = self._parameters(root)
@@ -253,7 +260,7 @@ class _Pipeline(JobReader):
             workflow = root.get("workflow")
             job = next((job for job in jobs.values() if event == "merge_request_event" and job.untrusted), None)
             spot = job.part.spot() if job else (workflow.spot() if workflow is not None else Spot(()))
-        trust = next((scenario.trust for scenario in SCENARIOS if scenario.event == event), "unknown")
+        trust: Trust = next((scenario.trust for scenario in SCENARIOS if scenario.event == event), "unknown")
         self.book.triggers.append(
             Trigger(
                 at=self.book.at("triggers", spot),
@@ -284,8 +291,8 @@ class _Pipeline(JobReader):
         if not self._handed:
             return
         for name in self._suppliers(job, jobs):
-            for variable, (value, _) in self._handed.get(name, {}).items():
-                job.receives.setdefault(variable, value)
+            for variable, handed in self._handed.get(name, {}).items():
+                job.receives.setdefault(variable, handed)
                 self._received += 1
                 if self._received > MAX_RECEIVED:
                     raise InputTooLarge(
@@ -308,51 +315,38 @@ class _Pipeline(JobReader):
         # What was read before belongs to an earlier stage, or to this one.
         return [name for name in self._handed if jobs[name].group != job.group]
 
-    def _flows(self, job: Job) -> None:
+    def _flows(self, job: Job, first_effect: int) -> None:
         """Write down an outsider's texts that reach a job from another, and note what it hands on itself."""
-        evaluating = (
-            {
-                self.book.spots["effects"][index]
-                for index, effect in enumerate(self.book.effects)
-                if effect.stage == job.name and effect.kind == "evaluates" and effect.untrusted
-            }
-            if job.receives
-            else set()
-        )
-        for variable, value in job.receives.items():
-            for command, spot in job.commands:
-                if variable not in command.reads:
-                    continue
+        waiting = dict(job.receives)
+        evaluating = {
+            spot
+            for spot, effect in zip(
+                self.book.spots["effects"][first_effect:], self.book.effects[first_effect:], strict=True
+            )
+            if waiting and effect.kind == "evaluates" and effect.untrusted
+        }
+        for command, spot in job.commands if waiting else ():
+            for variable in sorted(command.reads & waiting.keys()):
+                handed = waiting.pop(variable)
                 source = spot.source or self.configuration.main.map
                 place = source.place_inside(spot.path, spot.start, spot.end)
-                origin = next(
-                    (
-                        (name, made)
-                        for name, handed in self._handed.items()
-                        if (made := handed.get(variable)) is not None and name != job.name
-                    ),
-                    None,
-                )
-                maker, at = (origin[0], origin[1][1]) if origin else (job.name, spot)
                 self.book.flows.append(
                     Flow(
-                        at=self.book.at("flows", at),
-                        stage=maker,
+                        at=self.book.at("flows", handed.spot),
+                        stage=handed.job,
                         kind="variable",
-                        value=value,
+                        value=handed.value,
                         name=variable,
                         into=job.name,
                         sink="script" if spot in evaluating else "environment",
                         place=f"{place.file}:{place.line}",
                     )
                 )
-                break
-        reports = self.configuration.mapping(
-            self.configuration.mapping(job.entries.get("artifacts"), "`artifacts`").get("reports"), "`reports`"
-        )
+        artifacts = self.configuration.mapping(job.entries.get("artifacts"), "`artifacts`")
+        reports = self.configuration.mapping(artifacts.get("reports"), "`reports`")
         job.dotenv = tuple(self._texts(reports.get("dotenv"), "`dotenv`"))
-        if job.dotenv and (handed := writes_dotenv(job, job.commands)):
-            self._handed[job.name] = handed
+        if job.dotenv and (handed_on := writes_dotenv(job)):
+            self._handed[job.name] = handed_on
 
 
 #: One of these a job has to have.

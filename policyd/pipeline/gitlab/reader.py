@@ -5,8 +5,9 @@ A text is looked at with its scope: a variable made of an outsider's text is one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from itertools import product
 
 from policyd.models.facts import Condition, Container, Expression, Guard, Reference, SecretUse, Sink, Variable
@@ -16,8 +17,8 @@ from policyd.pipeline.fact_book import Around, FactBook, Script
 from policyd.pipeline.gitlab import conditions
 from policyd.pipeline.gitlab.configuration import Configuration
 from policyd.pipeline.gitlab.events import EVENT_OF_WORD, EVENTS, NEVER, Policy, Rule, Weigher
-from policyd.pipeline.gitlab.inputs import Input, Mark, find_marks
-from policyd.pipeline.gitlab.parts import Part, entries_of, items_of
+from policyd.pipeline.gitlab.inputs import Mark, find_marks
+from policyd.pipeline.gitlab.parts import Input, Part, entries_of, items_of
 from policyd.pipeline.gitlab.references import ParsedReference, parse_image
 from policyd.pipeline.gitlab.trust import (
     UNTRUSTED,
@@ -31,6 +32,8 @@ from policyd.pipeline.source_map import Spot
 
 MAX_CHOICES = 16  # of an image whose name has variables of a matrix
 MAX_EXPANDED_CHARACTERS = 4096
+MAX_EXPANDED = 16  # variables in one name
+MAX_VALUE_CHARACTERS = 256
 MAX_EXPANSIONS = 5  # a variable that names a variable
 
 
@@ -39,9 +42,9 @@ class Scope:
     """Where we are, and what variables hold there."""
 
     stage: str = ""
-    tainted: frozenset[str] = UNTRUSTED  # an outsider's text
-    outside: frozenset[str] = frozenset()  # a name of an outsider's code
-    secrets: frozenset[str] = frozenset()  # made of a secret
+    tainted: Set[str] = UNTRUSTED  # an outsider's text
+    outside: Set[str] = frozenset()  # a name of an outsider's code
+    secrets: Set[str] = frozenset()  # made of a secret
     written: Mapping[str, str] = field(default_factory=dict)  # what the file says
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of a matrix
     job_inputs: Mapping[str, Input] = field(default_factory=dict)
@@ -52,9 +55,54 @@ class Scope:
         """Say whether a variable holds a secret: made of one in the file, or called like one and not set there."""
         return name in self.secrets or (name not in self.written and is_secret_name(name))
 
-    def around(self, secrets: frozenset[str] = frozenset()) -> Around:
+    def around(self, secrets: Iterable[str] = ()) -> Around:
         """Return what the book wants to know of a script here."""
-        return Around(self.stage, self.shell, self.tainted, self.secrets | secrets, self.guards)
+        return Around(
+            self.stage, self.shell, frozenset(self.tainted), frozenset(self.secrets) | frozenset(secrets), self.guards
+        )
+
+    def opened(self) -> OpenScope:
+        """Return the scope as one to which variables are added."""
+        return OpenScope(
+            self.stage,
+            set(self.tainted),
+            set(self.outside),
+            set(self.secrets),
+            ChainMap({}, self.written),  # type: ignore[arg-type]  # only the first is ever changed
+            self.choices,
+            self.job_inputs,
+            self.guards,
+            self.shell,
+        )
+
+
+class OpenScope(Scope):
+    """A scope while variables are read, so that many of them take no longer."""
+
+    __slots__ = ()
+
+    def put(self, name: str, text: str, *, tainted: bool, secret: bool) -> None:
+        """Say what a variable holds from here on."""
+        outside = names_outsiders_code(text, self.outside)
+        for names, holds in ((self.tainted, tainted), (self.secrets, secret), (self.outside, outside)):
+            assert isinstance(names, set)
+            (names.add if holds else names.discard)(name)
+        assert isinstance(self.written, ChainMap)
+        self.written[name] = text
+
+    def closed(self) -> Scope:
+        """Return the scope as it is now."""
+        return Scope(
+            self.stage,
+            frozenset(self.tainted),
+            frozenset(self.outside),
+            frozenset(self.secrets),
+            self.written,
+            self.choices,
+            self.job_inputs,
+            self.guards,
+            self.shell,
+        )
 
 
 class GitlabReader:
@@ -83,6 +131,7 @@ class GitlabReader:
                 contexts=[mark.context],
                 functions=list(mark.functions),
                 untrusted=mark.untrusted,
+                is_open=mark.open,
             )
         return found
 
@@ -118,6 +167,7 @@ class GitlabReader:
         functions: list[str] | None = None,
         untrusted: bool,
         always_true: bool = False,
+        is_open: bool = False,
     ) -> None:
         self.book.expressions.append(
             Expression(
@@ -129,6 +179,7 @@ class GitlabReader:
                 untrusted=untrusted,
                 sink=sink,
                 always_true=always_true,
+                open=is_open,
             )
         )
 
@@ -158,22 +209,23 @@ class GitlabReader:
 
     def variables(self, part: Part | None, scope: Scope, what: str = "`variables`") -> Scope:
         """Write down `variables`; return the scope in which they are known."""
-        for name, entry in self.configuration.mapping(part, what).items():
+        given = self.configuration.mapping(part, what)
+        if not given:
+            return scope
+        opened = scope.opened()
+        for name, entry in given.items():
             entry = self.configuration.resolve(entry)
             expands = True
             if entry.is_mapping:
                 fields = entries_of(entry)
                 expands = fields["expand"].value is not False if "expand" in fields else True
-                entry = (
-                    self.configuration.resolve(fields["value"])
-                    if "value" in fields
-                    else entry._replace(value=None, entries=None)
-                )
-            scope = self.variable(name, entry, scope, f"the variable {quoted(name)}", expands=expands)
-        return scope
+                nothing = entry._replace(value=None, entries=None)
+                entry = self.configuration.resolve(fields["value"]) if "value" in fields else nothing
+            self.variable(name, entry, opened, f"the variable {quoted(name)}", expands=expands)
+        return opened.closed()
 
-    def variable(self, name: str, part: Part, scope: Scope, what: str, *, expands: bool = True) -> Scope:
-        """Write down one variable; return the scope in which it is known. `part` is resolved."""
+    def variable(self, name: str, part: Part, scope: OpenScope, what: str, *, expands: bool = True) -> None:
+        """Write down one variable and what it holds from here on. `part` is resolved."""
         text = self.configuration.raw(part, what)
         known = self.configuration.known(part, what)
         marks = self.marks(text, part, scope, "environment")
@@ -195,15 +247,9 @@ class GitlabReader:
                 secret=secret,
             ),
             part.spot(),
-            scope.around(),
+            Around(scope.stage, guards=scope.guards),
         )
-        return replace(
-            scope,
-            tainted=scope.tainted | {name} if tainted else scope.tainted - {name},
-            secrets=scope.secrets | {name} if secret else scope.secrets - {name},
-            outside=scope.outside | {name} if names_outsiders_code(known, scope.outside) else scope.outside - {name},
-            written={**scope.written, name: known},
-        )
+        scope.put(name, known, tainted=tainted, secret=secret)
 
     def expand(self, text: str, scope: Scope) -> list[str]:
         """Return what a text can become with the variables that the file writes out; others stay."""
@@ -219,13 +265,13 @@ class GitlabReader:
     def _expand_once(text: str, scope: Scope) -> list[str]:
         pieces: list[Sequence[str]] = []
         position = 0
-        for name, start, end in find_variables(text):
+        for name, start, end in find_variables(text)[:MAX_EXPANDED]:
             values = scope.choices.get(name) or ([scope.written[name]] if name in scope.written else None)
             if values is None:
                 continue
             # `${NAME}` is found without its closing brace.
             end += text[start : start + 2] == "${" and text[end : end + 1] == "}"
-            pieces += ([text[position:start]], values)
+            pieces += ([text[position:start]], [value[:MAX_VALUE_CHARACTERS] for value in values])
             position = end
         pieces.append([text[position:]])
         found: list[str] = []
@@ -420,9 +466,8 @@ def _named_events(condition: conditions.Condition) -> Iterable[str]:
                 yield "external_pull_request_event"
     for _, name, other in conditions.comparisons(condition):
         if name == "CI_PIPELINE_SOURCE":
-            yield from (
-                event for event in EVENTS if event == other.text or (other.kind == "pattern" and event in other.text)
-            )
+            spoken = other.text if other.kind in ("text", "pattern") else ""
+            yield from (event for event in EVENTS if event == spoken or (other.kind == "pattern" and event in spoken))
 
 
 #: Texts that people choose for themselves: a display name, the author of a commit.

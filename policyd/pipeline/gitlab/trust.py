@@ -10,6 +10,7 @@ Sources: docs.gitlab.com "Predefined CI/CD variables reference", "Use CI/CD vari
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 
 UNTRUSTED = frozenset(
     (
@@ -96,7 +97,7 @@ def is_secret_name(name: str) -> bool:
     return _SECRET.search(upper) is not None and _NO_SECRET.search(upper) is None
 
 
-def names_outsiders_code(text: str, outside: frozenset[str] = frozenset()) -> bool:
+def names_outsiders_code(text: str, outside: Set[str] = frozenset()) -> bool:
     """Say whether a text names code of an outsider; `outside` are the variables that do."""
     if _OUTSIDERS_REF.search(text) is not None:
         return True

@@ -6,17 +6,12 @@ from policyd.models.base import JsonPath
 from policyd.models.facts import Facts, Reference, StageFact, Variable
 from policyd.models.pipeline import PipelineFile, Stage, duration_seconds
 from policyd.pipeline.fact_book import Around, FactBook
-from policyd.pipeline.needs import purposes_needed
 from policyd.pipeline.source_map import SourceMap, Spot
 
 
 def find_native_facts(pipeline: PipelineFile, source_map: SourceMap) -> tuple[Facts, SourceMap]:
     """Return the facts of `pipeline` and a source map that knows their places."""
     book = FactBook(source_map.file)
-    kinds = purposes_needed(
-        {stage.name: stage.needs for stage in pipeline.stages},
-        {stage.name: [stage.kind.value] for stage in pipeline.stages},
-    )
     for index, stage in enumerate(pipeline.stages):
         path: JsonPath = ("stages", index)
         book.stages.append(
@@ -25,9 +20,8 @@ def find_native_facts(pipeline: PipelineFile, source_map: SourceMap) -> tuple[Fa
                 name=stage.name,
                 group="",
                 kind=stage.kind.value,
-                purposes=[stage.kind.value],
                 needs=list(stage.needs),
-                needs_kinds=kinds[stage.name],
+                needs_kinds=[],
                 runner=[],
                 self_hosted=False,
                 environment=stage.target or "",

@@ -5,12 +5,14 @@ tree-sitter-bash (`bash`), PowerShell and cmd are tokenised (`tokens`), a script
 """
 
 from policyd.pipeline.shell.command import Assignment, Opaque, ShellCommand
+from policyd.pipeline.shell.reading import TAKES_CODE
 from policyd.pipeline.shell.splitting import split_arguments, split_script
 from policyd.pipeline.shell.words import INTERPRETERS, SHELLS, program_name, strip_prefixes
 
 __all__ = [
     "INTERPRETERS",
     "SHELLS",
+    "TAKES_CODE",
     "Assignment",
     "Opaque",
     "ShellCommand",

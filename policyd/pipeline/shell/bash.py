@@ -1,8 +1,8 @@
 """Scripts of POSIX-like shells, parsed with tree-sitter-bash.
 
-The grammar recovers from what it doesn't know, and takes time beyond linear on some hostile texts. So a script is parsed
-in windows, and work is counted; a statement that holds an error, or is too large or too deep, is tokenised instead
-(`tokens`): no text is left unseen because it upsets a parser.
+The grammar recovers from what it doesn't know, and takes time beyond linear on some hostile texts. So a script is
+parsed in windows, and work is counted; a statement that holds an error, or is too large or too deep, is tokenised
+instead (`tokens`): no text is left unseen because it upsets a parser.
 
 Source: POSIX.1-2024, Shell Command Language, sections 2.2 to 2.10; GNU Bash manual; tree-sitter-bash 0.25 `grammar.js`.
 """
@@ -42,18 +42,17 @@ def read_bash(reading: Reading, start: int, end: int) -> None:
         tree = _parse(reading.masked()[position:stop]) if spoiled < MAX_SPOILED else None
         if tree is None:
             spoiled += 1
-            read_tokens(reading, POSIX, position, stop)
-            position = stop
+            position = read_tokens(reading, POSIX, position, stop, end)
             continue
         spoiled += tree.root_node.has_error
-        position = reader.read(tree.root_node, position, stop, is_last=stop == end)
+        position = reader.read(tree.root_node, position, stop, end)
 
 
 #: Lines of one command each, of words that mean themselves. Most scripts are like that and need no grammar.
 _PLAIN_LINES = re.compile(
     r"(?:[ \t]*+(?:(?!(?:if|then|else|elif|fi|for|while|until|do|done|case|esac|select|function|time|in|coproc"
-    r"|export|declare|local|readonly|typeset|unset|unsetenv)\b)[A-Za-z0-9_./@:+%-]++(?:[ \t]++[A-Za-z0-9_./@:+,%=-]++)*+)?+"
-    r"[ \t]*+(?:\n|\Z))++"
+    r"|export|declare|local|readonly|typeset|unset|unsetenv)\b)[A-Za-z0-9_./@:+%-]++"
+    r"(?:[ \t]++[A-Za-z0-9_./@:+,%=-]++)*+)?+[ \t]*+(?:\n|\Z))++"
 )
 _PLAIN_LINE = re.compile(r"[^ \t\n][^\n]*(?<![ \t])")
 _PLAIN_WORD = re.compile(r"[^ \t\n]+")
@@ -66,10 +65,12 @@ def _read_plain_lines(reading: Reading, start: int, end: int) -> None:
             return
         begin, stop = line.span()
         argv = [script[word.start() : word.end()] for word in _PLAIN_WORD.finditer(masked, begin, stop)]
-        argv = argv[count_prefixes(argv) :] or argv
+        skipped = count_prefixes(argv)
+        sets = _prefix_assignments(argv[:skipped]) if skipped else []
+        argv = argv[skipped:] or argv
         untrusted = reading.is_untrusted(begin, stop)
         reading.commands.append(
-            ShellCommand(begin, stop, script[begin:stop], program_name(argv[0]), argv, [], untrusted)
+            ShellCommand(begin, stop, script[begin:stop], program_name(argv[0]), argv, [], untrusted, sets=sets)
         )
 
 
@@ -114,7 +115,7 @@ def _parse(text: str) -> Tree | None:
 
     try:
         # The stubs don't know the callback, which the library asks in this form of call alone.
-        return Parser(_language()).parse(rest, progress_callback=goes_too_far)  # type: ignore[call-arg]
+        return Parser(_language()).parse(rest, progress_callback=goes_too_far)
     except ValueError:
         return None
 
@@ -139,33 +140,9 @@ class _Reader:
         self.computed = False
         self.captured: list[tuple[str, list[ShellCommand]]] = []  # by substitutions among them
         self.body_at: tuple[int, int] | None = None  # of the here-document of the command being read
-        self.statements: dict[str, Callable[[Node], None]] = {
-            "command": self._simple,
-            "redirected_statement": self._redirected,
-            "pipeline": self._pipeline,
-            "list": self._list,
-            "if_statement": self._if,
-            "elif_clause": self._if,
-            "while_statement": self._if,
-            "for_statement": self._for,
-            "case_statement": self._case,
-            "case_item": self._case_item,
-            "function_definition": self._function,
-            "declaration_command": self._declaration,
-            "unset_command": self._declaration,
-            "test_command": self._test,
-            "negated_command": self._negated,
-            "variable_assignment": self._bare_assignment,
-            "variable_assignments": self._body,
-            "compound_statement": self._body,
-            "subshell": self._body,
-            "do_group": self._body,
-            "else_clause": self._body,
-            "c_style_for_statement": self._body,
-        }
 
-    def read(self, root: Node, start: int, stop: int, *, is_last: bool) -> int:
-        """Read the statements of a window; return where the next one begins."""
+    def read(self, root: Node, start: int, stop: int, end: int) -> int:
+        """Read the statements of the window that ends at `stop`; return where the next one begins."""
         self.base = start
         position = start  # behind the last statement that was understood
         children = root.children
@@ -186,18 +163,16 @@ class _Reader:
                     continue
             begin = start + child.start_byte
             following = _next_sound(children, index + 1)
-            if following is None and not is_last and child.start_byte > WINDOW // 4:
+            if following is None and stop < end and child.start_byte > WINDOW // 4:
                 return begin  # cut off by the window: the next one begins with it
-            position = start + following.start_byte if following is not None else stop
-            read_tokens(self.reading, POSIX, begin, position)
-            if following is None:
-                return stop
-        return stop
+            until = start + following.start_byte if following is not None else stop
+            position = read_tokens(self.reading, POSIX, begin, until, end)
+        return max(stop, position)
 
     # Statements.
 
     def statement(self, node: Node) -> None:
-        handler = self.statements.get(node.type)
+        handler = _STATEMENTS.get(node.type)
         if handler is None:
             if node.child_count:
                 self._look_inside(node)
@@ -207,7 +182,7 @@ class _Reader:
         self.depth += 1
         if self.depth > MAX_NESTING:
             raise _MisreadError
-        handler(node)
+        handler(self, node)
         self.depth -= 1
 
     def _body(self, node: Node) -> None:
@@ -224,8 +199,8 @@ class _Reader:
             node = left
         first = len(self.commands)
         self.statement(node)
-        for operator, right in reversed(parts):
-            self._joined(first, operator, right)
+        for sign, part in reversed(parts):
+            self._joined(first, sign, part)
 
     def _joined(self, first: int, operator: str, right: Node) -> None:
         """Read `right`, which is joined with `||` or `&&` to the commands from `first`."""
@@ -258,7 +233,8 @@ class _Reader:
                 self.statement(child)
 
     def _for(self, node: Node) -> None:
-        name, values, before = "", [], self._begin_words()
+        name, before = "", self._begin_words()
+        values: list[str] = []
         for child in node.children:
             if child.type == "variable_name" and not name:
                 name = self._text(child)
@@ -305,7 +281,8 @@ class _Reader:
 
     def _bare_assignment(self, node: Node) -> None:
         before = self._begin_words()
-        self.sets.append(self._assignment(node))
+        assignment = self._assignment(node)
+        self.sets.append(assignment)  # only now: a substitution's commands took what was set before
         self._end_words(before)
 
     def _redirected(self, node: Node) -> None:
@@ -383,7 +360,7 @@ class _Reader:
         skipped = count_prefixes(words)
         if skipped == len(words):
             skipped = 0
-        command.sets += [_plain_assignment(word) for word in words[:skipped] if "=" in word and word[0] != "-"]
+        command.sets += _prefix_assignments(words[:skipped])
         command.argv = words[skipped:]
         self._finish_command(command, end, before)
         self._find_inner(index, command, nodes[skipped:])
@@ -484,7 +461,13 @@ class _Reader:
             command.writes_to = [*command.writes_to, target]
             if descriptor in ("", "1") and target not in ("/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/fd/1"):
                 command.saved = True
-        return words[1:]
+        # The grammar takes the 0 of `> a 0>&1` for a word of its own.
+        masked = self.reading.masked()
+        return [
+            word
+            for word in words[1:]
+            if masked[self.base + word.end_byte : self.base + word.end_byte + 1] not in ("<", ">")
+        ]
 
     def _heredoc(self, node: Node, command: ShellCommand, pipes: list[Node]) -> Sequence[Node]:
         words: list[Node] = []
@@ -501,9 +484,7 @@ class _Reader:
                 body = child
             elif kind.endswith("_redirect"):
                 words += self._redirect(child, command, pipes)
-            elif kind == "pipeline" or kind in ("||", "&&"):
-                pipes.append(child)
-            elif pipes and child.is_named and node.field_name_for_child(index) == "right":
+            elif kind in ("pipeline", "||", "&&") or (child.is_named and node.field_name_for_child(index) == "right"):
                 pipes.append(child)
             elif node.field_name_for_child(index) == "argument":
                 words.append(child)
@@ -527,8 +508,8 @@ class _Reader:
         computed, self.computed = self.computed, False
         value = self._word(children[2]) if len(children) > 2 else ""
         assignment = self._assigned(name, value, node.start_byte, node.end_byte)
-        self.expands |= outer
-        self.reads |= reads
+        self.expands = outer
+        self.reads = reads | assignment.reads
         self.computed |= computed
         if children[1].type == "+=":
             return assignment._replace(reads=assignment.reads | {name})
@@ -589,15 +570,18 @@ class _Reader:
             node = pending.pop()
             kind = node.type
             if kind == "simple_expansion":
-                name = node.children[1]
-                if name.type == "variable_name":
-                    self.expands.add(self._text(name))
+                self._expand(node.children[1])
             elif kind in ("command_substitution", "process_substitution"):
                 self._substitution(node, kind)
             elif kind == "variable_name":
-                self.expands.add(self._text(node))
+                self._expand(node)
             elif node.child_count:
                 pending.extend(reversed(node.children))
+
+    def _expand(self, node: Node) -> None:
+        name = self._text(node)
+        if node.type == "variable_name" and not name[0].isdigit():  # `$1` is an argument
+            self.expands.add(name)
 
     def _substitution(self, node: Node, kind: str) -> None:
         first = len(self.commands)
@@ -618,6 +602,31 @@ class _Reader:
         self.captured.append((kind, inner))
 
 
+#: What reads a statement, by its node's type.
+_STATEMENTS: dict[str, Callable[[_Reader, Node], None]] = {
+    "command": _Reader._simple,
+    "redirected_statement": _Reader._redirected,
+    "pipeline": _Reader._pipeline,
+    "list": _Reader._list,
+    "if_statement": _Reader._if,
+    "elif_clause": _Reader._if,
+    "while_statement": _Reader._if,
+    "for_statement": _Reader._for,
+    "case_statement": _Reader._case,
+    "case_item": _Reader._case_item,
+    "function_definition": _Reader._function,
+    "declaration_command": _Reader._declaration,
+    "unset_command": _Reader._declaration,
+    "test_command": _Reader._test,
+    "negated_command": _Reader._negated,
+    "variable_assignment": _Reader._bare_assignment,
+    "variable_assignments": _Reader._body,
+    "compound_statement": _Reader._body,
+    "subshell": _Reader._body,
+    "do_group": _Reader._body,
+    "else_clause": _Reader._body,
+    "c_style_for_statement": _Reader._body,
+}
 #: What is known of the words being read: variables, those of substitutions in them, whether there are any, and these.
 _Words = tuple[set[str], set[str], bool, list[tuple[str, list[ShellCommand]]]]
 
@@ -639,10 +648,10 @@ def _ansi_character(found: re.Match[str]) -> str:
     return chr(int(name, 8)) if name[0] in "01234567" else _ANSI_NAMES.get(name, name)
 
 
-def _plain_assignment(word: str) -> Assignment:
-    """Return the variable that a word such as the `A=1` of `env A=1 b` sets."""
-    name, _, value = word.partition("=")
-    return Assignment(name, value, frozenset(_NAMES.findall(value)))
+def _prefix_assignments(words: Sequence[str]) -> list[Assignment]:
+    """Return what the words in front of a program set, such as the `A=1` of `env A=1 b`."""
+    pairs = [word.partition("=") for word in words if "=" in word and word[0] != "-"]
+    return [Assignment(name, value, frozenset(_NAMES.findall(value))) for name, _, value in pairs]
 
 
 _NAMES = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")

@@ -8,11 +8,15 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """A span of the script that something else replaces before the shell reads it (`${{ ... }}`)."""
+    """A span of the script that something else replaces before the shell reads it (`${{ ... }}`).
+
+    `secret` is the name of the secret that it stands for.
+    """
 
     start: int
     end: int
     untrusted: bool
+    secret: str = ""
 
 
 class Assignment(NamedTuple):

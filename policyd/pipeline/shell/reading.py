@@ -79,7 +79,7 @@ _NOT_PLAIN = re.compile("[^\\x01-\\x7f]")
 
 
 def join_pipeline(stages: Sequence[Sequence[ShellCommand]]) -> None:
-    """Say of the commands of a pipeline who gets their output and whose they get; each stage may be several commands."""
+    """Say of the commands of a pipeline who gets their output and whose they get. A stage may be several commands."""
     following = interpreter = ""
     for stage in reversed(stages):
         programs = [command.program for command in stage]

@@ -45,7 +45,7 @@ def split_arguments(arguments: Sequence[str], *, max_commands: int = 20_000) -> 
 
 def _read(reading: Reading, shell: str, start: int, end: int) -> None:
     if shell in DIALECTS:
-        read_tokens(reading, DIALECTS[shell], start, end)
+        read_tokens(reading, DIALECTS[shell], start, end, end)
     else:
         from policyd.pipeline.shell.bash import read_bash
 
@@ -68,9 +68,14 @@ def _with_inner(reading: Reading, shell: str) -> list[ShellCommand]:
             part = Reading(inner.text, (), reading.max_commands - first)
             _read(part, "bash", 0, len(inner.text))
             reading.commands += [_as_part_of(reading.commands[inner.command], command) for command in part.commands]
-            reading.inner += [replace(deeper, command=first + deeper.command, start=-1) if deeper.start < 0 else
-                              replace(deeper, command=first + deeper.command, text=inner.text[deeper.start:deeper.end], start=-1)
-                              for deeper in part.inner]
+            reading.inner += [
+                replace(deeper, command=first + deeper.command, start=-1)
+                if deeper.start < 0
+                else replace(
+                    deeper, command=first + deeper.command, text=inner.text[deeper.start : deeper.end], start=-1
+                )
+                for deeper in part.inner
+            ]
     reading.commands.sort(key=lambda command: command.start)
     return reading.commands[: reading.max_commands + 1]
 

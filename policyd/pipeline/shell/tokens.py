@@ -46,8 +46,12 @@ POSIX = Dialect(
         re.DOTALL,
     ),
     variable=re.compile(r"\$\{?[#!]?([A-Za-z_][A-Za-z0-9_]*)"),
-    assignment=re.compile(r"(?:(?:export|declare|local|readonly|typeset)\s+)?([A-Za-z_][A-Za-z0-9_]*)\+?=(.*)", re.DOTALL),
-    leading=frozenset(("if", "then", "else", "elif", "while", "until", "do", "!", "{", "}", "fi", "done", "esac", "time")),
+    assignment=re.compile(
+        r"(?:(?:export|declare|local|readonly|typeset)\s+)?([A-Za-z_][A-Za-z0-9_]*)\+?=(.*)", re.DOTALL
+    ),
+    leading=frozenset(
+        ("if", "then", "else", "elif", "while", "until", "do", "!", "{", "}", "fi", "done", "esac", "time")
+    ),
     heads=frozenset(("for", "select", "case", "function", "in")),
 )
 _POWERSHELL = Dialect(
@@ -63,7 +67,9 @@ _POWERSHELL = Dialect(
         re.DOTALL,
     ),
     variable=re.compile(r"\$\{?(?:env:)?([A-Za-z_][A-Za-z0-9_]*)", re.IGNORECASE),
-    assignment=re.compile(r"\$\{?(?:env:|script:|global:)?([A-Za-z_][A-Za-z0-9_]*)\}?\s*\+?=(.*)", re.DOTALL | re.IGNORECASE),
+    assignment=re.compile(
+        r"\$\{?(?:env:|script:|global:)?([A-Za-z_][A-Za-z0-9_]*)\}?\s*\+?=(.*)", re.DOTALL | re.IGNORECASE
+    ),
     leading=frozenset(("if", "else", "elseif", "try", "finally", "do", "return", "&", ".", "=", "+=")),
     heads=frozenset(("foreach", "for", "while", "switch", "function", "param", "catch")),
 )
@@ -109,11 +115,11 @@ class _List:
 
 
 class _Tokens:
-    def __init__(self, reading: Reading, dialect: Dialect, start: int, end: int) -> None:
+    def __init__(self, reading: Reading, dialect: Dialect, start: int, stop: int, end: int) -> None:
         self.reading = reading
         self.dialect = dialect
         self.text = reading.masked()
-        self.start, self.stop = start, end
+        self.stop, self.end = stop, end
         self.lists = [_List()]
         self.documents: list[tuple[str, bool]] = []
         self.position = start
@@ -122,7 +128,7 @@ class _Tokens:
     def read(self) -> None:
         match = self.dialect.token.match
         while self.position < self.stop and not self.reading.is_full():
-            found = match(self.text, self.position, self.stop)
+            found = match(self.text, self.position, self.end)
             kind = found.lastgroup if found else ""
             if found is None or kind is None:  # no token is empty, and every character is one
                 break
@@ -195,7 +201,7 @@ class _Tokens:
         if self.depth >= MAX_QUOTES:
             return
         for found in _IN_QUOTES.finditer(self.text, start, end):
-            inner = _Tokens(self.reading, self.dialect, found.start(1), found.end(1))
+            inner = _Tokens(self.reading, self.dialect, found.start(1), found.end(1), found.end(1))
             inner.depth = self.depth + 1
             inner.read()
             commands = [command for one in inner.lists for command in one.found]
@@ -273,7 +279,13 @@ class _Tokens:
             reads = frozenset(self.dialect.variable.findall(assigned[2]))
             value = assigned[2].strip().strip("'\"")
             current.sets.append(
-                Assignment(assigned[1], value, reads, self.reading.is_untrusted(current.start, current.end), bool(current.inner))
+                Assignment(
+                    assigned[1],
+                    value,
+                    reads,
+                    self.reading.is_untrusted(current.start, current.end),
+                    bool(current.inner),
+                )
             )
             if self.dialect is _POWERSHELL:
                 words = words[2:] if words[1:2] in (["="], ["+="]) else words[1:]
@@ -315,12 +327,14 @@ class _Tokens:
     def _skip_documents(self) -> None:
         for delimiter, tabs in self.documents:
             first = self.position
-            while self.position < self.stop:
+            while self.position < self.end:
                 begin = self.position
-                end = self.text.find("\n", begin, self.stop)
-                end = self.stop if end < 0 else end
-                self.position = min(end + 1, self.stop)
-                line = self.text[begin:end].rstrip(" ") if "\r" in self.reading.script[begin:end] else self.text[begin:end]
+                end = self.text.find("\n", begin, self.end)
+                end = self.end if end < 0 else end
+                self.position = min(end + 1, self.end)
+                line = (
+                    self.text[begin:end].rstrip(" ") if "\r" in self.reading.script[begin:end] else self.text[begin:end]
+                )
                 if (line.lstrip("\t") if tabs else line) == delimiter:
                     end = begin
                     break
@@ -345,6 +359,11 @@ def _windows_name(name: str) -> str:
     return name.rsplit("\\", 1)[-1].removesuffix(".exe").removesuffix(".cmd").removesuffix(".bat") or name
 
 
-def read_tokens(reading: Reading, dialect: Dialect, start: int, end: int) -> None:
-    """Add the commands of `reading`'s script between `start` and `end` to it."""
-    _Tokens(reading, dialect, start, end).read()
+def read_tokens(reading: Reading, dialect: Dialect, start: int, stop: int, end: int) -> int:
+    """Add the commands of `reading`'s script between `start` and `stop` to it; return where to go on.
+
+    What is open at `stop`, quotes or a here-document, is read to its end, at most to `end`.
+    """
+    tokens = _Tokens(reading, dialect, start, stop, end)
+    tokens.read()
+    return max(stop, tokens.position)

@@ -115,7 +115,7 @@ def find_script_word(argv: Sequence[str]) -> int:
 
 
 def runs_stdin(argv: Sequence[str]) -> bool:
-    """Say whether a command runs a shell that reads its script from standard input: `bash`, `docker exec -i x sh -s`."""
+    """Say whether a command runs a shell that reads its script from standard input: `bash`, `docker exec x sh`."""
     for index in range(len(argv) - 1, -1, -1):
         if program_name(argv[index]) in SHELLS:
             return program_name(argv[0]) not in _MENTION

@@ -104,7 +104,8 @@ def test_the_process_has_limits_and_nothing_of_ours(make_set: MakeSet) -> None:
     assert limits["Max core file size"][:2] == ["0", "0"]
     assert limits["Max open files"][:2] == ["64", "64"]
     assert limits["Max cpu time"][0] != "unlimited"
-    assert descriptors == [0, 1, 2]
+    assert limits["Max file size"][:2] == ["0", "0"]
+    assert descriptors == [0, 1, 2, 3]  # the last is the memory that says which rule is evaluated
     assert environment == [b"LC_ALL=C.UTF-8", b""]
 
 

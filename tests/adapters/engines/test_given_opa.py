@@ -81,9 +81,7 @@ def test_a_rule_that_fails_is_an_error_and_one_that_is_not_there_is_no_pass(make
     ],
     ids=["missing", "changed", "more in a rule's package", "more below the prefix", "other settings"],
 )
-def test_another_policy_set_is_not_asked(
-    ours: PolicySet, opa: Path, change: dict[str, str | None], words: str
-) -> None:
+def test_another_policy_set_is_not_asked(ours: PolicySet, opa: Path, change: dict[str, str | None], words: str) -> None:
     files = held(ours)
     for path, text in change.items():
         if text is None:

@@ -1,4 +1,4 @@
-"""Numbers that the engines hold, calculate with or print differently: the embedded engine says so, and never otherwise."""
+"""Numbers that the engines hold, calculate with or print differently: the embedded engine says so, and nothing else."""
 
 from __future__ import annotations
 
@@ -41,10 +41,8 @@ def test_whatever_the_number_no_answer_differs_in_silence(make_set: MakeSet, opa
     refused = dict.fromkeys(RULES, 0)
     with EmbeddedEngine(policy_set) as embedded, OpaEngine(policy_set, opa) as reference:
         for text in NUMBERS:
-            content = (
-                '{"document": {"x": %s, "y": 0.2, "list": [%s, 1, 9007199254740992]}, '
-                '"commands": [{"text": "a"}, {"text": "b"}]}' % (text, text)
-            ).encode()
+            document = f'{{"x": {text}, "y": 0.2, "list": [{text}, 1, 9007199254740992]}}'
+            content = f'{{"document": {document}, "commands": [{{"text": "a"}}, {{"text": "b"}}]}}'.encode()
             for list_of in (content, content.replace(b"0.2", b"2").replace(b", 9007199254740992", b"")):
                 ours = embedded.query(list(entrypoints.values()), list_of)
                 theirs = reference.query(list(entrypoints.values()), list_of)

@@ -44,6 +44,45 @@ def test_every_kind_of_pipeline_is_found(tmp_path: Path) -> None:
     assert all(one.content == NATIVE for one in found.values())
 
 
+def test_pipelines_of_other_systems_are_found_by_path_and_by_how_they_begin(tmp_path: Path) -> None:
+    job = b"job:\n  stage: test\n  script: [make]\n"
+    for name in (".gitlab-ci.yml", ".gitlab/ci/x.yml", "ci/Build.gitlab-ci.yml", "anywhere/child.yml"):
+        _write(tmp_path / name, job)
+    _write(tmp_path / "templates" / "lint.yml", b"spec:\n  inputs:\n    a:\n---\n" + job)
+    _write(tmp_path / "chart" / "templates" / "x.yaml", b"apiVersion: v1\nkind: X\nspec:\n  script: {{ x }}\n")
+    _write(tmp_path / "late.yml", b"#" * 20_000 + b"\n" + job)
+
+    assert sorted(_found(tmp_path)) == [
+        ".gitlab-ci.yml",
+        ".gitlab/ci/x.yml",
+        "anywhere/child.yml",
+        "ci/Build.gitlab-ci.yml",
+        "templates/lint.yml",
+    ]
+
+
+def test_a_pipeline_told_by_its_beginning_is_read_to_its_end_or_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "MAX_PIPELINE_BYTES", 60_000)
+    job = b"job:\n  stage: test\n  script: [make]\n"
+    _write(tmp_path / "fits.yml", job + b"#" * 50_000)
+    _write(tmp_path / "large.yml", job + b"#" * 70_000)
+
+    found = _found(tmp_path)
+
+    assert found["fits.yml"].content == job + b"#" * 50_000
+    assert isinstance(found["large.yml"].require_error(), InputTooLarge)
+
+
+def test_a_link_to_a_gitlab_pipeline_is_reported(tmp_path: Path) -> None:
+    _write(tmp_path / "secret.txt", b"job: {script: x}")
+    (tmp_path / "repository").mkdir()
+    (tmp_path / "repository" / ".gitlab-ci.yml").symlink_to(tmp_path / "secret.txt")
+
+    assert "a link" in _found(tmp_path / "repository")[".gitlab-ci.yml"].require_error().cause
+
+
 def test_other_files_are_left_alone(tmp_path: Path) -> None:
     _write(tmp_path / "values.yaml", b"image: nginx\n")
     _write(tmp_path / "policyd.yaml", b"policyd: project/v1\n")

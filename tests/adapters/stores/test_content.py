@@ -137,6 +137,13 @@ def test_a_batch_appears_when_it_ends(content: ContentStore) -> None:
     assert [content.get(sha256, max_bytes=2) for sha256 in digests] == [b"%d" % number for number in range(20)]
 
 
+def test_a_batch_of_nothing_stores_nothing(content: ContentStore) -> None:
+    with content.batch():
+        pass
+
+    assert incoming(content) == []
+
+
 def test_the_same_content_twice_in_a_batch_is_one_object(content: ContentStore) -> None:
     with content.batch() as batch:
         assert batch.put(b"hello") == batch.put(b"hello") == HELLO

@@ -15,6 +15,8 @@ from policyd.pipeline.github.conditions import (
 from policyd.pipeline.github.expressions import Node, parse_expression
 
 TARGET = "pull_request_target"
+ASSOCIATION = "github.event.comment.author_association"
+OWN = "github.event_name == 'push' || github.event.pull_request.head.repo.full_name == github.repository"
 
 
 def _root(text: str) -> Node:
@@ -92,8 +94,8 @@ def _asks(text: str, event: str, known: Known | None = None) -> str:
         ("github.event.comment.author_association == 'OWNER'", "issue_comment", "association"),
         ("github.event.comment.author_association == 'CONTRIBUTOR'", "issue_comment", ""),
         ("github.event.comment.author_association != 'NONE'", "issue_comment", ""),
-        ("contains(fromJSON('[\"OWNER\", \"MEMBER\"]'), github.event.comment.author_association)", "issue_comment", "association"),
-        ("contains(fromJSON('[\"OWNER\", \"CONTRIBUTOR\"]'), github.event.comment.author_association)", "issue_comment", ""),
+        (f"contains(fromJSON('[\"OWNER\", \"MEMBER\"]'), {ASSOCIATION})", "issue_comment", "association"),
+        (f"contains(fromJSON('[\"OWNER\", \"CONTRIBUTOR\"]'), {ASSOCIATION})", "issue_comment", ""),
         ("contains('OWNER MEMBER', github.event.comment.author_association)", "issue_comment", "association"),
         ("contains('OWNER CONTRIBUTOR', github.event.comment.author_association)", "issue_comment", ""),
         # Labels, comments, merges.
@@ -116,8 +118,8 @@ def _asks(text: str, event: str, known: Known | None = None) -> str:
         ("github.actor == 'a' || github.event.label.name == 'b'", TARGET, ""),
         ("github.actor == 'a' || (github.actor == 'b' && github.event.label.name == 'c')", TARGET, "actor"),
         ("!(github.actor != 'a' || github.event.pull_request.head.repo.fork)", TARGET, "actor same-repository"),
-        ("github.event_name == 'push' || github.event.pull_request.head.repo.full_name == github.repository", TARGET, "same-repository"),
-        ("github.event_name == 'push' || github.event.pull_request.head.repo.full_name == github.repository", "push", ""),
+        (OWN, TARGET, "same-repository"),
+        (OWN, "push", ""),
         ("success() && github.actor == 'a'", TARGET, "actor"),
         ("(github.actor == 'a') == true", TARGET, "actor"),
         ("contains(github.event.comment.body, 'x') == false", "issue_comment", ""),

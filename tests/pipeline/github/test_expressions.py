@@ -212,7 +212,7 @@ def test_functions_are_named_in_lower_case() -> None:
     [
         ("'a'", ["a"]),
         ("x && 'a' || 'b'", ["a", "b"]),
-        ("fromJSON('[\"a\", \"b\"]')", ["a", "b"]),
+        ('fromJSON(\'["a", "b"]\')', ["a", "b"]),
         ("x && fromJSON('[\"a\"]') || 'c'", ["a", "c"]),
         ("fromJSON('[')", []),
         ("x", []),

@@ -60,6 +60,23 @@ def test_triggers_say_who_can_cause_them(on: str, expected: list[tuple[str, str,
     assert _stage(facts).privileged is any(privileged for _, _, privileged in expected)
 
 
+def test_triggers_say_what_they_are_limited_to_and_what_can_be_set() -> None:
+    facts = _facts(
+        "on:\n  push: {branches: [main, 'r/*'], tags-ignore: ['v*'], paths: [src]}\n"
+        "  pull_request_target: {types: [opened, labeled], branches-ignore: x}\n"
+        "  workflow_dispatch: {inputs: {target: {type: string}, debug: {}}}\n"
+        "  schedule: [{cron: '1 2 * * *'}]\n  repository_dispatch: {types: go}\njobs: {a: {runs-on: x, steps: []}}\n"
+    )
+
+    assert [(one.event, one.types, one.branches, one.parameters) for one in facts.triggers] == [
+        ("push", [], ["main", "r/*", "!refs/tags/v*"], []),
+        ("pull_request_target", ["opened", "labeled"], ["!x"], []),
+        ("workflow_dispatch", [], [], ["target", "debug"]),
+        ("schedule", [], [], []),
+        ("repository_dispatch", ["go"], [], ["client_payload"]),
+    ]
+
+
 # Stages.
 
 
@@ -250,8 +267,9 @@ def test_outputs_of_actions_that_hand_on_an_outsiders_text_are_untrusted() -> No
 
 def test_outputs_of_a_job_hand_an_outsiders_text_on() -> None:
     facts = _facts(
-        "on: pull_request\njobs:\n  a:\n    runs-on: x\n    outputs: {t: '${{ github.head_ref }}', n: '${{ github.sha }}'}\n"
-        "    steps: []\n  b:\n    runs-on: x\n    needs: a\n    steps:\n"
+        "on: pull_request\njobs:\n  a:\n    runs-on: x\n"
+        "    outputs: {t: '${{ github.head_ref }}', n: '${{ github.sha }}'}\n    steps: []\n"
+        "  b:\n    runs-on: x\n    needs: a\n    steps:\n"
         "      - run: x ${{ needs.a.outputs.t }} ${{ needs.a.outputs.n }}\n"
     )
 
@@ -461,35 +479,6 @@ def test_windows_runs_powershell_unless_told_otherwise() -> None:
     assert _facts(text).commands[0].shell == "pwsh"
 
 
-# Actions.
-
-
-def _action(text: str) -> Facts:
-    return read_pipeline("x/action.yml", text.encode()).facts
-
-
-def test_steps_of_a_composite_action_are_judged_as_steps() -> None:
-    facts = _action(
-        "runs:\n  using: composite\n  steps:\n    - {run: 'echo ${{ inputs.x }}', shell: bash}\n    - uses: a/b@v1\n"
-    )
-
-    assert [command.program for command in facts.commands] == ["echo"]
-    assert [reference.text for reference in facts.references] == ["a/b@v1"]
-    assert facts.expressions[0].contexts == ["inputs.x"]
-
-
-def test_images_of_docker_actions_are_references() -> None:
-    (remote,) = _action("runs: {using: docker, image: 'docker://a/b:1'}\n").references
-    (own,) = _action("runs: {using: docker, image: Dockerfile}\n").references
-
-    assert (remote.owner, remote.name, remote.local) == ("a", "b", False)
-    assert own.local
-
-
-def test_javascript_actions_are_read() -> None:
-    assert _stage(_action("runs: {using: node20, main: index.js}\n")).name == "runs"
-
-
 # What can't be judged.
 
 
@@ -508,6 +497,12 @@ def test_javascript_actions_are_read() -> None:
         "on: push\npermissions: all\njobs: {a: {runs-on: x, steps: []}}",
         "on: push\npermissions: {contents: admin}\njobs: {a: {runs-on: x, steps: []}}",
         "on: push\nenv: [x]\njobs: {a: {runs-on: x, steps: []}}",
+        "on: {push: [x]}\njobs: {a: {runs-on: x, steps: []}}",
+        "on: {push: {branches: {x: y}}}\njobs: {a: {runs-on: x, steps: []}}",
+        "on: {workflow_dispatch: {inputs: [x]}}\njobs: {a: {runs-on: x, steps: []}}",
+        "on: push\njobs: {a: {runs-on: x, needs: [[x]], steps: []}}",
+        "on: push\njobs: {a: {runs-on: x, steps: [{run: x, with: x}, {uses: a/b@c, with: [x]}]}}",
+        "on: push\njobs: {a: {uses: '', with: {}}}",
         "on: []\njobs: {a: {runs-on: x, steps: []}}",
         "[]",
     ],
@@ -519,10 +514,12 @@ def test_a_workflow_of_another_shape_is_refused_and_not_passed_over(text: str) -
     assert caught.value.where.startswith(".github/workflows/ci.yml:")
 
 
-@pytest.mark.parametrize("text", ["name: x", "runs: {}", "runs: []", "runs: {using: composite, steps: x}"])
-def test_an_action_of_another_shape_is_refused(text: str) -> None:
-    with pytest.raises(DocumentError):
-        _action(text)
+def test_jobs_that_need_each_other_in_a_circle_are_judged_all_the_same() -> None:
+    facts = _facts(
+        "on: push\njobs:\n  a: {needs: b, runs-on: x, steps: [{run: x}]}\n  b: {needs: [a, z], runs-on: x, steps: []}\n"
+    )
+
+    assert sorted(stage.name for stage in facts.stages) == ["a", "b"]
 
 
 def test_unknown_fields_are_somebody_elses_and_left_alone() -> None:

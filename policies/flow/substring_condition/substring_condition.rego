@@ -1,0 +1,47 @@
+# METADATA
+# title: Conditions compare whole names
+# description: >-
+#   `contains('refs/heads/main refs/heads/release', github.ref)`, or a pattern without `^` and `$`, also holds for a name
+#   that only has the right letters in it: `refs/heads/mai` is part of the first. Who may choose the name of a branch
+#   passes. Not seen: lists that come from elsewhere.
+# custom:
+#   id: flow.substring_condition
+#   severity: medium
+#   gate: pipeline
+#   controls: [OWASP-CICD-SEC-1]
+#   applies_to: [github, gitlab, azure]
+#   remediation: >-
+#     Look for the name in a list (GitHub: `contains(fromJSON('["refs/heads/main"]'), github.ref)`), compare with `==`, or
+#     give the pattern a beginning and an end (`/^release-[0-9]+$/`).
+package policyd.flow.substring_condition
+
+deny contains violation if {
+	some condition in input.conditions
+	condition.substring
+	violation := {
+		"message": sprintf("the condition %s also holds for names that only contain the right one, or are part of it", [condition.text]),
+		"at": condition.at,
+		"confidence": _confidence(condition),
+	}
+}
+
+_confidence(_) := "high" if input.pipeline.dialect == "github"
+
+# A pattern without ends is often meant so; it matters where the stage has something to lose.
+_confidence(condition) := "medium" if {
+	input.pipeline.dialect != "github"
+	_matters(condition.stage)
+}
+
+_confidence(condition) := "low" if {
+	input.pipeline.dialect != "github"
+	name := condition.stage
+	not _matters(name)
+}
+
+_matters(name) if {
+	some stage in input.stages
+	stage.name == name
+	some purpose in stage.purposes
+	purpose in {"deploy", "publish", "sign"}
+}

@@ -1,0 +1,18 @@
+# What stands between an outsider and a stage, for all systems alike.
+package policyd.lib.trust
+
+# What comes from the repository itself, was merged, or is left to events that only members cause: no outsider's then.
+is_ours(guards) if {
+	some guard in guards
+	guard in {"same-repository", "merged", "event", "protected"}
+}
+
+# What a member has let pass. It lifts nothing where the code can change between that and its use.
+is_let_pass(guards) if {
+	some guard in guards
+	guard in {"approval", "label", "actor", "association", "permission"}
+}
+
+is_guarded(guards) if is_ours(guards)
+
+is_guarded(guards) if is_let_pass(guards)

@@ -1,0 +1,661 @@
+"""What all parts of an Azure pipeline have in common: marks, variables, conditions, references, containers.
+
+A text is looked at with its scope: a variable made of an outsider's text is one too, also when a template was given it,
+and a condition that no build of a pull request can meet makes a pull request's branch empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple
+
+from policyd.models.facts import Condition, Container, Expression, Flow, Guard, Reference, SecretUse, Sink, Variable
+from policyd.pipeline.azure import conditions
+from policyd.pipeline.azure.conditions import ANY, Known, Reach, parse_condition
+from policyd.pipeline.azure.expressions import Mark, Node, ParsedExpression, find_marks, parse_expression
+from policyd.pipeline.azure.parts import UNKNOWN, Part
+from policyd.pipeline.azure.references import ParsedReference, Repository, parse_image, parse_template
+from policyd.pipeline.azure.templates import Template, Templates
+from policyd.pipeline.azure.trust import (
+    ACCESS_TOKEN,
+    ENVIRONMENT,
+    carries,
+    is_predefined,
+    is_secret_name,
+    names_code,
+    names_outsiders_ref,
+)
+from policyd.pipeline.azure.values import NOTHING, Crossing, Origin, Value, Variables, join
+from policyd.pipeline.characters import quoted
+from policyd.pipeline.effects import FoundEffect
+from policyd.pipeline.fact_book import Around, FactBook
+from policyd.pipeline.shell import Opaque
+from policyd.pipeline.source_map import Spot
+
+MAX_ROOT_LENGTH = 500  # of a variable that is a condition
+MAX_NESTED = 5  # parameters and variables that an origin is followed through
+MAX_LISTED = 50  # parts of an object that an origin is looked for in
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SHELLS_WITH_SUBSTITUTION = frozenset(("bash", "pwsh", "powershell"))
+_FEW_LETTERS = re.compile(r"[a-z0-9]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where we are, in which builds, and what names hold there. `variables` change while steps are read."""
+
+    stage: str = ""
+    group: str = ""
+    variables: Variables = field(default_factory=Variables)
+    reach: Reach = field(default_factory=lambda: ANY)
+    environment: Mapping[str, Origin] = field(default_factory=dict)
+    known: Known = field(default_factory=Known)
+    choices: Mapping[str, list[str]] = field(default_factory=dict)  # of a matrix, by variable in lower case
+    shell: str = "bash"
+    windows: bool = False
+    outside: bool = False  # pull requests start the pipeline, as the file says
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        """What an outsider meets on the way here."""
+        return conditions.guards_under(self.reach, outside=self.outside)
+
+    @property
+    def untrusted(self) -> bool:
+        """Whether an outsider's pull request leads here."""
+        return self.outside and "pull-request" in self.reach
+
+    def around(self) -> Around:
+        """Return what the book wants to know of something that is no script here."""
+        return Around(self.stage, self.shell, guards=self.guards)
+
+
+class Found(NamedTuple):
+    """A mark in a text, and where its value comes from."""
+
+    mark: Mark
+    origin: Origin
+    untrusted: bool
+
+
+class AzureReader:
+    """What pipelines, jobs and steps share."""
+
+    def __init__(self, templates: Templates) -> None:
+        self.templates = templates
+        self.book = FactBook(templates.path)
+        self.repositories: dict[str, Repository] = {}  # by alias in lower case
+        self.images: dict[str, Part] = {}  # `resources: containers`, by alias in lower case
+        self.webhooks: set[str] = set()
+        self.fixed_branch = False  # only branches that the file names start it
+        self.outputs: dict[str, dict[str, Origin]] = {}  # by job ("stage.job" or "job", lower case), then "step.name"
+        self._written_images: set[tuple[str, Spot]] = set()
+        self.with_secrets: set[str] = set()  # stages that a secret other than the run's own token reaches
+        self._used_secrets: set[tuple[str, str, Sink]] = set()
+        self._flowed: set[tuple[object, ...]] = set()
+
+    # Origins.
+
+    def origin_of_variable(self, name: str, scope: Scope) -> Origin:
+        """Return where the value of a variable comes from."""
+        known = scope.variables.find(name)
+        if known is not None:
+            return known.origin
+        if name.lower() == ACCESS_TOKEN.lower():
+            return Origin(secrets=frozenset((ACCESS_TOKEN,)))
+        when = carries(name)
+        if when == "branch" and self.fixed_branch:
+            when = ""
+        if when or names_code(name):
+            return Origin(name if when else "", frozenset((when,)) if when else frozenset(), names_code(name))
+        if is_secret_name(name) and not is_predefined(name):
+            return Origin(secrets=frozenset((name,)))
+        return NOTHING
+
+    def origin_of(self, parsed: ParsedExpression, part: Part, scope: Scope, depth: int = 0) -> Origin:
+        """Return where the value of an expression comes from."""
+        return join(self._origin_of_context(node, part, scope, depth) for node in parsed.flowing)
+
+    def _origin_of_context(self, node: Node, part: Part, scope: Scope, depth: int) -> Origin:
+        names = node.parts
+        first = names[0].lower()
+        if first == "variables" and len(names) > 1:
+            return self.origin_of_variable(".".join(names[1:]), scope)
+        if first == "dependencies" and len(names) > 3:
+            job = f"{scope.group}.{names[1]}" if scope.group else names[1]
+            return self._origin_of_output((job, names[1]), names[3:])
+        if first == "stagedependencies" and len(names) > 4:
+            return self._origin_of_output((f"{names[1]}.{names[2]}", names[2]), names[4:])
+        if first == "parameters" and len(names) > 1:
+            return self._origin_of_parameter(node, part, scope, depth)
+        found = self.templates.find_value(node.name, part) if first in part.names.loops else None
+        return self.origin_of_part(found, scope, depth + 1) if found is not None else NOTHING
+
+    def _origin_of_output(self, jobs: Iterable[str], names: tuple[str, ...]) -> Origin:
+        pieces = ".".join(names).lower().split(".")
+        for job in jobs:
+            outputs = self.outputs.get(job.lower())
+            if outputs:
+                # A deployment job puts the name of the hook in front, a stage that of the job.
+                found = outputs.get(".".join(pieces[-2:]))
+                if found is not None:
+                    return found
+        return NOTHING
+
+    def _origin_of_parameter(self, node: Node, part: Part, scope: Scope, depth: int) -> Origin:
+        name = node.parts[1]
+        if name.lower() in self.webhooks:
+            return Origin(node.name, frozenset(("always",)))
+        parameter = self.templates.find_parameter(node.parts, part)
+        if parameter is None or parameter.constrained:
+            return NOTHING
+        origin = NOTHING
+        if parameter.value is not None:
+            origin = self.origin_of_part(parameter.value, scope, depth + 1)
+        if parameter.value is None or not parameter.given:
+            return replace(origin, open=True) if parameter.open and parameter.kind in ("", "string") else origin
+        if origin.carries:
+            crossing = Crossing("call", scope.stage, parameter.name, parameter.value.spot())
+            origin = replace(origin, crossings=origin.crossings | {crossing})
+        return origin
+
+    def origin_of_part(self, part: Part, scope: Scope, depth: int = 0) -> Origin:
+        """Return where the texts of a part come from."""
+        if depth > MAX_NESTED:
+            return NOTHING
+        if isinstance(part.value, str):
+            return self.origin_of_text(part.value, part, scope, depth) if "$" in part.value else NOTHING
+        return join(
+            self.origin_of_text(text, below, scope, depth) for text, below in _texts_of(part, MAX_LISTED) if "$" in text
+        )
+
+    def origin_of_text(self, text: str, part: Part, scope: Scope, depth: int = 0) -> Origin:
+        """Return where a text comes from, written at `part`."""
+        origins = []
+        for mark in find_marks(text):
+            if mark.kind == "macro":
+                origins.append(self.origin_of_variable(mark.inner, scope))
+            else:
+                origins.append(self.origin_of(parse_expression(mark.inner), part, scope, depth))
+        if names_outsiders_ref(text):
+            origins.append(Origin(code=True))
+        return join(origins)
+
+    # Marks.
+
+    def marks(self, part: Part, text: str, scope: Scope, sink: Sink, shell: str = "") -> list[Found]:
+        """Write down the marks in `text`, which is the scalar at `part`; return them."""
+        if "$" not in text:
+            return []
+        found = []
+        for mark in find_marks(text):
+            if mark.kind == "macro":
+                if not _is_macro(mark.inner, scope, shell):
+                    continue
+                origin = self.origin_of_variable(mark.inner, scope)
+                contexts, functions, computed = [f"variables.{mark.inner}"], [], False
+            else:
+                parsed = parse_expression(mark.inner)
+                origin = self.origin_of(parsed, part, scope)
+                contexts, functions, computed = list(parsed.contexts), list(parsed.functions), parsed.computed
+            untrusted = origin.is_untrusted(scope.reach)
+            one = Found(mark, origin, untrusted)
+            found.append(one)
+            spot = part.spot(mark.start, mark.end)
+            self._expression(
+                text[mark.start : mark.end],
+                spot,
+                scope,
+                sink,
+                contexts=contexts,
+                functions=functions,
+                untrusted=untrusted,
+                computed=computed,
+                is_open=origin.open and not untrusted,
+            )
+            for name in sorted(origin.secrets):
+                self.secret(name, spot, scope, sink)
+            if untrusted and origin.crossings and (scope.stage or sink != "environment"):
+                self._cross(one, part, spot, scope, sink)
+        return found
+
+    def all_marks(self, part: Part, scope: Scope, sink: Sink = "other") -> None:
+        """Write down the marks in all texts of a part."""
+        for text, below in _texts_of(part, None):
+            if "$" in text:
+                self.marks(below, text, scope, sink)
+
+    def _cross(self, found: Found, part: Part, spot: Spot, scope: Scope, sink: Sink) -> None:
+        """Write down that a stranger's value came here from another stage, or into a template."""
+        place = part.file.map.place_inside(spot.path, spot.start, spot.end)
+        for crossing in sorted(found.origin.crossings, key=lambda one: (one.kind, one.stage, one.name)):
+            if crossing.kind == "call" and crossing.spot.source is part.file.source:
+                continue  # used in the file that gives it
+            if crossing.kind == "output" and crossing.stage == scope.stage:
+                continue
+            into = part.file.path if crossing.kind == "call" else scope.stage
+            key = (crossing, into, sink, place.line)
+            if key in self._flowed:
+                continue
+            self._flowed.add(key)
+            self.book.flows.append(
+                Flow(
+                    at=self.book.at("flows", crossing.spot),
+                    stage=crossing.stage,
+                    kind="call" if crossing.kind == "call" else "output",
+                    value=found.origin.text,
+                    name=crossing.name,
+                    into=into,
+                    sink=sink,
+                    place=f"{place.file}:{place.line}",
+                    lands=("expressions", len(self.book.expressions) - 1),
+                )
+            )
+
+    def _expression(
+        self,
+        text: str,
+        spot: Spot,
+        scope: Scope,
+        sink: Sink,
+        *,
+        contexts: list[str],
+        functions: list[str],
+        untrusted: bool,
+        always_true: bool = False,
+        computed: bool = False,
+        is_open: bool = False,
+    ) -> None:
+        self.book.expressions.append(
+            Expression(
+                at=self.book.at("expressions", spot),
+                stage=scope.stage,
+                text=text,
+                contexts=contexts,
+                functions=functions,
+                untrusted=untrusted,
+                sink=sink,
+                always_true=always_true,
+                computed=computed,
+                open=is_open,
+            )
+        )
+
+    def secret(self, name: str, spot: Spot, scope: Scope, sink: Sink) -> None:
+        """Write down that a secret reaches something, once a stage."""
+        if (scope.stage, name, sink) in self._used_secrets:
+            return
+        self._used_secrets.add((scope.stage, name, sink))
+        if name.lower() != ACCESS_TOKEN.lower():
+            self.with_secrets.add(scope.stage)
+        self.book.secrets.append(
+            SecretUse(
+                at=self.book.at("secrets", spot), stage=scope.stage, name=name, all=False, inherited=False, sink=sink
+            )
+        )
+
+    # Conditions.
+
+    def condition(self, part: Part | None, scope: Scope, *, inherits: bool) -> Scope:
+        """Write down a `condition`; return the scope behind it.
+
+        `inherits` says that without one what is needed has to have succeeded.
+        """
+        if part is None:
+            if not inherits:
+                return scope
+            return replace(scope, reach=conditions.default_condition(scope.reach, scope.known))
+        resolved = self.templates.resolve(part)
+        if resolved.value is UNKNOWN:
+            return scope
+        text = self.templates.raw(resolved, "`condition`")
+        if isinstance(resolved.value, bool):
+            return scope if resolved.value else replace(scope, reach={})
+        parsed = parse_condition(self.templates.expand(text, resolved) if "${{" in text else text)
+        root = parsed.root
+        always = root is not None and conditions.is_always_true(root)
+        self.book.conditions.append(
+            Condition(
+                at=self.book.at("conditions", resolved.spot()),
+                stage=scope.stage,
+                text=text,
+                always_true=always,
+                spoofable_actor=root is not None and conditions.checks_spoofable_person(root),
+                substring=root is not None and conditions.asks_for_part(root),
+            )
+        )
+        self._expression(
+            text,
+            resolved.spot(),
+            scope,
+            "condition",
+            contexts=list(parsed.contexts),
+            functions=list(parsed.functions),
+            untrusted=False,
+            always_true=always,
+            computed=parsed.computed,
+        )
+        self.marks(resolved, text, scope, "condition")
+        return replace(scope, reach=conditions.narrow(scope.reach, root, scope.known))
+
+    # Variables.
+
+    def variables(self, part: Part | None, scope: Scope) -> bool:
+        """Write down `variables` and set them in the scope; return whether a variable group is among them."""
+        if part is None:
+            return False
+        resolved = self.templates.resolve(part)
+        if resolved.is_list:
+            return self._listed_variables(resolved, scope)
+        for name, below in self.templates.pairs(resolved, "`variables`"):
+            self.variable(name, below, scope)
+        return False
+
+    def _listed_variables(self, part: Part, scope: Scope) -> bool:
+        has_group = False
+        for item in self.templates.items(part, "`variables`"):
+            entries = self.templates.mapping(item, "a variable")
+            if "template" in entries:
+                template = self.template(entries, item, scope)
+                if template.root is not None:
+                    root = self.templates.mapping(template.root, "a template")
+                    has_group |= self.variables(root.get("variables"), scope)
+            elif "group" in entries:
+                has_group = True
+                group = self.templates.resolve(entries["group"])
+                text = self.templates.text(group, "`group`")
+                self.marks(group, self.templates.raw(group, "`group`"), scope, "other")
+                if text:
+                    self.secret(text, group.spot(), scope, "environment")
+            elif "name" in entries:
+                name = self.templates.text(entries["name"], "`name`")
+                if name:
+                    self.variable(name, entries.get("value", item._replace(value=None, entries=None)), scope)
+            elif not any("${{" in name for name in entries):
+                self.templates.refuse("a variable has neither `name` nor `group` nor `template`", item)
+        return has_group
+
+    def variable(self, name: str, part: Part, scope: Scope) -> None:
+        """Write down one variable and set it in the scope."""
+        part = self.templates.resolve(part)
+        if part.is_mapping or part.is_list:
+            if not isinstance(part.value, dict) or not any("${{" in key for key in part.value):
+                self.templates.refuse(f"the variable {quoted(name)} is a mapping or list, not a text", part)
+            return
+        text = self.templates.raw(part, f"the variable {quoted(name)}")
+        scope = replace(scope, reach=conditions.join((scope.reach, part.reach)))
+        found = self.marks(part, text, scope, "environment")
+        origin = join(one.origin for one in found)
+        if names_outsiders_ref(text):
+            origin = join((origin, Origin(code=True)))
+        root = None
+        if len(found) == 1 and found[0].mark.kind != "macro" and len(text) <= MAX_ROOT_LENGTH:
+            root = parse_expression(found[0].mark.inner).root
+        known = self.templates.expand(text, part) if "${{" in text else text
+        previous = scope.variables.find(name)
+        if previous is not None and part.reach is not ANY:
+            origin = join((previous.origin, origin))  # one side of an `if`: the other may be taken
+        scope.variables.set(name, Value(origin, known, root))
+        self._variable(name, known, part, scope, "environment", origin, literal=not find_marks(text))
+
+    def environment(self, part: Part | None, scope: Scope) -> Scope:
+        """Write down an `env`; return the scope in which its names are known."""
+        if part is None:
+            return scope
+        names = dict(scope.environment)
+        for name, below in self.templates.pairs(part, "`env`"):
+            below = self.templates.resolve(below)
+            text = self.templates.raw(below, f"the variable {quoted(name)}")
+            found = self.marks(below, text, scope, "environment")
+            origin = join(one.origin for one in found)
+            if names_outsiders_ref(text):
+                origin = join((origin, Origin(code=True)))
+            names[name] = origin
+            self._variable(name, text, below, scope, "environment", origin, literal=not found)
+        return replace(scope, environment=names)
+
+    def inputs(
+        self, part: Part | None, scope: Scope, scripts: Mapping[str, str] | None = None
+    ) -> dict[str, tuple[str, Part, list[Found]]]:
+        """Write down the inputs of a task; return them by name in lower case, with the marks in each.
+
+        `scripts` are the inputs that are scripts, by name in lower case, with the shell that reads each.
+        """
+        given: dict[str, tuple[str, Part, list[Found]]] = {}
+        for name, below in self.templates.pairs(part, "`inputs`"):
+            below = self.templates.resolve(below)
+            if below.is_mapping or below.is_list:
+                self.all_marks(below, scope, "input")
+                continue
+            text = self.templates.raw(below, f"the input {quoted(name)}")
+            shell = (scripts or {}).get(name.lower())
+            found = self.marks(below, text, scope, "input" if shell is None else "script", shell or "")
+            given[name.lower()] = (text, below, found)
+            origin = join(one.origin for one in found)
+            if shell is None:
+                self._variable(name, text, below, scope, "input", origin, literal=not found)
+        return given
+
+    def _variable(
+        self,
+        name: str,
+        value: str,
+        part: Part,
+        scope: Scope,
+        origin: Literal["environment", "input", "credentials"],
+        of: Origin,
+        *,
+        literal: bool,
+    ) -> None:
+        self.book.variable(
+            Variable(
+                at=(),
+                stage=scope.stage,
+                name=name,
+                value=value,
+                literal=literal,
+                origin=origin,
+                untrusted=of.is_untrusted(scope.reach),
+                secret=bool(of.secrets),
+            ),
+            part.spot(),
+            scope.around(),
+        )
+
+    def around(self, script: str, scope: Scope, found: Iterable[Found] = ()) -> Around:
+        """Return what the book has to know of a script: which variables of its environment hold what."""
+        tainted, secrets = set(), set()
+        for name in set(_IDENTIFIER.findall(script)):
+            origin = self.origin_in_environment(name, scope)
+            if origin.is_untrusted(scope.reach):
+                tainted.add(name)
+            if origin.secrets:
+                secrets.add(name)
+        secrets |= {name for one in found for name in one.origin.secrets}
+        return Around(scope.stage, scope.shell, frozenset(tainted), frozenset(secrets), scope.guards)
+
+    def origin_in_environment(self, name: str, scope: Scope) -> Origin:
+        """Return where the value comes from that a script finds under `name` in its environment."""
+        origin = scope.environment.get(name)
+        upper = name.upper()
+        if origin is None and scope.shell != "bash":  # names in any case there
+            origin = next((one for key, one in scope.environment.items() if key.upper() == upper), None)
+        if origin is not None:
+            return origin
+        if name != upper and scope.shell == "bash":
+            return NOTHING
+        known = scope.variables.find_in_environment(upper)
+        if known is not None:
+            return replace(known.origin, secrets=frozenset()) if known.origin.secrets else known.origin
+        predefined = ENVIRONMENT.get(upper)
+        return self.origin_of_variable(predefined, scope) if predefined is not None else NOTHING
+
+    def opaque(self, found: Iterable[Found]) -> list[Opaque]:
+        """Return the spans of a script that Azure replaces before a shell reads it."""
+        return [
+            Opaque(one.mark.start, one.mark.end, one.untrusted, min(one.origin.secrets, default="")) for one in found
+        ]
+
+    # References and containers.
+
+    def reference(
+        self, text: str, parsed: ParsedReference, part: Part, scope: Scope, inputs: Mapping[str, str] | None = None
+    ) -> None:
+        """Write down what a name stands for."""
+        self.book.reference(
+            Reference(
+                at=(),
+                stage=scope.stage,
+                text=text,
+                kind=parsed.kind,
+                owner=parsed.owner,
+                name=parsed.name,
+                ref=parsed.ref,
+                local=parsed.local,
+                pinned=parsed.pinned,
+                computed=parsed.computed,
+                comment=part.file.map.comment_after(part.path),
+                inputs=dict(inputs or {}),
+            ),
+            part.spot(),
+            scope.around(),
+        )
+
+    def template(self, entries: Mapping[str, Part], part: Part, scope: Scope) -> Template:
+        """Write down a `template:` with what it is given; return it."""
+        template = self.templates.template(entries, part)
+        raw = self.templates.raw(template.part, "`template`")
+        self.marks(template.part, raw, scope, "reference")
+        given: dict[str, str] = {}
+        for name, below in template.given.items():
+            resolved = self.templates.resolve(below)
+            if not resolved.is_mapping and not resolved.is_list:
+                given[name] = self.templates.raw(resolved, f"the parameter {quoted(name)}")
+                self.marks(resolved, given[name], scope, "input")
+        parsed = parse_template(template.text, template.path, template.alias, self.repositories)
+        self.reference(template.text, parsed, template.part, scope, given)
+        return template
+
+    def image(self, text: str, part: Part, scope: Scope) -> None:
+        """Write down an image by its name, once for each place."""
+        spot = part.spot()
+        if not text or (text, spot) in self._written_images:
+            return
+        self._written_images.add((text, spot))
+        self.reference(text, parse_image(text), part, scope)
+
+    def container(self, part: Part | None, scope: Scope) -> None:
+        """Write down the container a job or step runs in or beside: a name of `resources`, an image, or all of it."""
+        if part is None:
+            return
+        part = self.templates.resolve(part)
+        if part.value is UNKNOWN or (part.value is None and part.entries is None):
+            return
+        if part.is_mapping:
+            self._container(part, scope)
+            return
+        raw = self.templates.raw(part, "`container`")
+        self.marks(part, raw, scope, "reference")
+        for text in self.expand_choices(self.templates.text(part, "`container`"), scope):
+            named = self.images.get(text.lower())
+            if named is not None:
+                self._container(named, scope)
+            elif text:
+                self.image(text, part, scope)
+                self._write_container(text, "", [], part, scope)
+
+    def _container(self, part: Part, scope: Scope) -> None:
+        entries = self.templates.mapping(part, "a container")
+        alias = entries.get("alias")
+        if "image" not in entries and alias is not None:
+            named = self.images.get(self.templates.text(alias, "`alias`").lower())
+            if named is not None:
+                part, entries = named, self.templates.mapping(named, "a container")
+        where, texts = part, [""]
+        if "image" in entries:
+            where = self.templates.resolve(entries["image"])
+            self.marks(where, self.templates.raw(where, "`image`"), scope, "reference")
+            texts = self.expand_choices(self.templates.text(where, "`image`"), scope)
+        elif "repository" in entries:  # of a registry of Azure
+            where = self.templates.resolve(entries["repository"])
+            registry = self.templates.text(entries.get("registry"), "`registry`")
+            repository = self.templates.text(where, "`repository`")
+            texts = [f"{registry}/{repository}" if registry else repository]
+        for text in texts:
+            self.image(text, where, scope)
+        options = self.templates.text(entries.get("options"), "`options`")
+        volumes = self.templates.texts(entries.get("volumes"), "`volumes`")
+        if self.templates.text(entries.get("mapDockerSocket"), "`mapDockerSocket`").lower() == "true":
+            volumes.append("/var/run/docker.sock:/var/run/docker.sock")
+        self.environment(entries.get("env"), scope)
+        for name, below in entries.items():
+            if name not in ("image", "env", "container", "repository"):
+                self.all_marks(below, scope)
+        self._write_container(texts[0], options, volumes, where, scope)
+
+    def _write_container(self, image: str, options: str, volumes: list[str], part: Part, scope: Scope) -> None:
+        words = options.lower().split()
+        self.book.containers.append(
+            Container(
+                at=self.book.at("containers", part.spot()),
+                stage=scope.stage,
+                image=image,
+                options=options,
+                privileged="--privileged" in words or "--privileged=true" in words,
+                volumes=volumes,
+            )
+        )
+
+    def expand_choices(self, text: str, scope: Scope) -> list[str]:
+        """Return what a text can become: a variable of a matrix stands for each of its values."""
+        name = text.strip()[2:-1].lower() if text.strip().startswith("$(") else ""
+        return scope.choices.get(name) or [self.expand_macros(text, scope)]
+
+    def expand_macros(self, text: str, scope: Scope) -> str:
+        """Return a text with the variables replaced that the file writes out."""
+        if "$(" not in text:
+            return text
+        pieces: list[str] = []
+        position = 0
+        for mark in find_marks(text):
+            known = scope.variables.find(mark.inner) if mark.kind == "macro" else None
+            if known is not None and known.text and "$" not in known.text:
+                pieces += (text[position : mark.start], known.text[:MAX_ROOT_LENGTH])
+                position = mark.end
+        pieces.append(text[position:])
+        return "".join(pieces)
+
+    def effect(self, found: FoundEffect, part: Part, scope: Scope) -> None:
+        """Write down something that a setting does."""
+        self.book.effect(found, part.spot(), scope.around())
+
+
+def _is_macro(name: str, scope: Scope, shell: str) -> bool:
+    """Say whether `$(name)` is a variable, and not a command that a shell puts in: `$(pwd)` in a script is one."""
+    if shell not in _SHELLS_WITH_SUBSTITUTION or _FEW_LETTERS.match(name) is None:
+        return True
+    return scope.variables.find(name) is not None or is_secret_name(name)
+
+
+def _texts_of(part: Part, limit: int | None) -> Iterator[tuple[str, Part]]:
+    """Yield the texts of a part and of all below it."""
+    pending = [part]
+    count = 0
+    while pending:
+        one = pending.pop()
+        count += 1
+        if limit is not None and count > limit:
+            return
+        if one.entries is not None:
+            pending.extend(reversed(one.entries.values()))
+        elif one.items is not None:
+            pending.extend(reversed(one.items))
+        elif isinstance(one.value, str):
+            yield one.value, one
+        elif isinstance(one.value, dict):
+            pending.extend(reversed([one.below(name, value) for name, value in one.value.items()]))
+        elif isinstance(one.value, list):
+            pending.extend(reversed([one.below(index, value) for index, value in enumerate(one.value)]))

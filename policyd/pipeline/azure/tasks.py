@@ -1,0 +1,116 @@
+"""What Azure's tasks take: scripts, script files, names of service connections.
+
+A task is named without its version and without its publisher, in lower case; inputs too. What a task does is in
+`policyd.pipeline.effects`.
+
+Source: learn.microsoft.com "Azure Pipelines task reference".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class ScriptInput(NamedTuple):
+    """An input that holds a script. `shell` is the program that reads it, "" for the one the agent's system has."""
+
+    name: str
+    shell: str
+
+
+class FileInput(NamedTuple):
+    """An input that names a script of the repository, and the one that holds its arguments."""
+
+    name: str
+    arguments: str
+    program: str
+
+
+_SCRIPTS: dict[str, tuple[ScriptInput, ...]] = {
+    "bash": (ScriptInput("script", "bash"),),
+    "cmdline": (ScriptInput("script", ""),),
+    "shellscript": (ScriptInput("script", "bash"),),
+    "powershell": (ScriptInput("script", "powershell"), ScriptInput("inlinescript", "powershell")),
+    "powershellontargetmachines": (ScriptInput("inlinescript", "powershell"),),
+    "azurepowershell": (ScriptInput("inline", "powershell"), ScriptInput("inlinescript", "powershell")),
+    "azurecli": (ScriptInput("inlinescript", ""),),
+    "ssh": (ScriptInput("inline", "bash"), ScriptInput("commands", "bash")),
+    "pythonscript": (ScriptInput("script", "python"),),
+    "azurermwebappdeployment": (ScriptInput("inlinescript", ""),),
+    "azurefunctionapp": (ScriptInput("inlinescript", ""),),
+    "awsshellscript": (ScriptInput("inlinescript", "bash"),),
+    "awspowershellmodulescript": (ScriptInput("inlinescript", "powershell"),),
+    "inlinepowershell": (ScriptInput("script", "powershell"),),
+}
+_FILES: dict[str, FileInput] = {
+    "bash": FileInput("filepath", "arguments", "bash"),
+    "shellscript": FileInput("scriptpath", "args", "bash"),
+    "powershell": FileInput("filepath", "arguments", "pwsh"),
+    "azurepowershell": FileInput("scriptpath", "scriptarguments", "pwsh"),
+    "azurecli": FileInput("scriptpath", "arguments", "bash"),
+    "pythonscript": FileInput("scriptpath", "arguments", "python"),
+    "batchscript": FileInput("filename", "arguments", "cmd"),
+}
+#: Values of an input that chooses between a script and a file, where it is the file that runs.
+_CHOOSERS = ("targettype", "scripttype", "scriptsource", "scriptlocation", "runoptions")
+_FILE_CHOICES = frozenset(("filepath", "scriptpath", "file"))
+
+#: Ends of the names of inputs that hold the name of a service connection.
+_CONNECTION = re.compile(
+    r"(?:connections?|endpoints?|subscription|credentials|connectedservice\w*|servicename(?:arm|aws|gcp)?"
+    r"|service(?:arm|aws|azurerm|gcp))\Z"
+)
+_CONNECTIONS = frozenset(
+    ("containerregistry", "sonarqube", "sonarcloud", "azurecrconnection", "dockerregistryendpoint")
+)
+_NO_CONNECTIONS = frozenset(("dropservicename", "servicename", "websiteendpoint", "persistcredentials"))
+
+
+def task_name(name: str) -> str:
+    """Return a task's name as the tables here have it."""
+    return name.partition("@")[0].rpartition(".")[2].lower()
+
+
+def find_scripts(task: str, inputs: Mapping[str, str], *, windows: bool) -> list[ScriptInput]:
+    """Return the inputs of a task that are scripts, with the shell that reads each."""
+    if _takes_file(task, inputs):
+        return []
+    return [
+        one._replace(shell=_shell(task, one.shell, inputs, windows=windows))
+        for one in _SCRIPTS.get(task, ())
+        if inputs.get(one.name, "").strip()
+    ]
+
+
+def find_file(task: str, inputs: Mapping[str, str], *, windows: bool) -> tuple[str, str, str] | None:
+    """Return program, script file and arguments where a task runs a script of the repository."""
+    known = _FILES.get(task)
+    if known is None or not inputs.get(known.name, "").strip():
+        return None
+    if any(inputs.get(one.name, "").strip() for one in _SCRIPTS.get(task, ())) and not _takes_file(task, inputs):
+        return None
+    program = _shell(task, "", inputs, windows=windows) if task == "azurecli" else known.program
+    return program, inputs[known.name].strip(), inputs.get(known.arguments, "")
+
+
+def is_connection(name: str) -> bool:
+    """Say whether an input, in lower case, names a service connection."""
+    return name in _CONNECTIONS or (name not in _NO_CONNECTIONS and _CONNECTION.search(name) is not None)
+
+
+def _takes_file(task: str, inputs: Mapping[str, str]) -> bool:
+    if task not in _FILES:
+        return False
+    return any(inputs.get(name, "").strip().lower() in _FILE_CHOICES for name in _CHOOSERS)
+
+
+def _shell(task: str, shell: str, inputs: Mapping[str, str], *, windows: bool) -> str:
+    if task in ("powershell", "azurepowershell") and inputs.get("pwsh", "").strip().lower() == "true":
+        return "pwsh"
+    if task == "azurecli":
+        kind = inputs.get("scripttype", "").strip().lower()
+        known = {"bash": "bash", "pscore": "pwsh", "ps": "powershell", "batch": "cmd"}.get(kind)
+        return known or ("cmd" if windows else "bash")
+    return shell or ("cmd" if windows else "bash")

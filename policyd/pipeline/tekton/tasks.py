@@ -1,0 +1,612 @@
+"""What a task does: its steps, sidecars and volumes.
+
+All steps of a task run in one pod, one after the other, each in its own container; sidecars run beside them. A script
+is put into a file and run by what its first line names, `/bin/sh` where it names nothing. Its marks are replaced first.
+
+Sources: tekton.dev "Tasks", "StepActions", "Workspaces", "Pod templates"; kubernetes.io "Pod Security Standards".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from policyd.models.base import JsonPath
+from policyd.models.facts import Checkout, Container, Variable
+from policyd.pipeline.effects import FoundEffect
+from policyd.pipeline.github.fetches import find_fetch, keeps_credentials
+from policyd.pipeline.links import Landing
+from policyd.pipeline.shell import INTERPRETERS, Opaque, ShellCommand, program_name, strip_prefixes
+from policyd.pipeline.shell.words import find_script_word
+from policyd.pipeline.source_map import Spot
+from policyd.pipeline.tekton.marks import find_marks
+from policyd.pipeline.tekton.objects import Part, TektonObject
+from policyd.pipeline.tekton.origins import NOTHING, Origin, join
+from policyd.pipeline.tekton.reader import Found, Origins, Scope, TektonReader
+from policyd.pipeline.tekton.references import ReferenceKind, parse_image, parse_local, parse_resolved
+from policyd.pipeline.tekton.trust import names_pull_request
+
+NO_PARTS: Mapping[str, Part] = {}
+
+
+class Bound(NamedTuple):
+    """What a workspace of a task is: `key` tells apart what pods share; a secret has a name."""
+
+    key: str
+    secret: str = ""
+
+
+@dataclass(slots=True)
+class Stage:
+    """What is found out of a stage while its task is read."""
+
+    name: str
+    part: Part
+    group: str = ""
+    needs: list[str] = field(default_factory=list)
+    workspaces: dict[str, Bound] = field(default_factory=dict)
+    first_effect: int = 0
+    checkouts: list[tuple[int, int]] = field(default_factory=list)  # fact, and how many effects came before it
+    fetched: set[str] = field(default_factory=set)  # names under which git has fetched an outsider's code
+    results: dict[str, Origin] = field(default_factory=dict)  # by name; those of steps as "steps.s.results.r"
+    made_at: dict[str, Spot] = field(default_factory=dict)
+    has_source: bool = False
+    writes: bool = False
+    timeout_seconds: int | None = 3600  # Tekton's own default
+    explicit_timeout: bool = False
+
+
+class _Environment(NamedTuple):
+    """Variables of a container that matter: what each holds of an outsider, and which hold secrets."""
+
+    origins: Mapping[str, Origin]
+    secrets: frozenset[str]
+
+    @property
+    def tainted(self) -> frozenset[str]:
+        return frozenset(name for name, origin in self.origins.items() if origin.text)
+
+
+class _Volume(NamedTuple):
+    """A volume: the folder of the host it is, "" if it is none."""
+
+    host_path: str
+    part: Part
+
+
+class TaskReader(TektonReader):
+    """Reads the body of one task after the other."""
+
+    step_actions: Mapping[str, TektonObject]
+    used_step_actions: set[str]
+
+    def task_body(self, part: Part, scope: Scope, stage: Stage, given: Origins, *, embedded: bool, owner: str) -> Scope:
+        """Write down the facts of the `spec` of a task, and note in `stage` what follows for others."""
+        fields = self.entries(part, "a task")
+        scope = replace(scope, owner=owner)
+        params = fields.get("params") or self.below(fields.get("inputs"), "`inputs`", "params")
+        scope = replace(scope, params=self.declared(params, given, scope, embedded=embedded, owner=owner))
+        for _, declared, _ in self.named(fields.get("workspaces"), "`workspaces`"):
+            stage.has_source |= "name" in declared
+        volumes = self._volumes(fields.get("volumes"), scope)
+        template = self.entries(fields.get("stepTemplate"), "`stepTemplate`")
+        seen: set[JsonPath] = set()
+        if "steps" not in fields:
+            self.refuse("a task has `steps`; this one has none", part)
+        for index, item in enumerate(self.items(fields["steps"], "`steps`")):
+            self._step(item, template, volumes, scope, stage, seen, index)
+        for item in self.items(fields.get("sidecars"), "`sidecars`"):
+            own = self.entries(item, "a sidecar")
+            if "image" not in own:
+                self.refuse("a sidecar has no `image`", item)
+            self._container(own, item, volumes, scope, stage, seen, "")
+        for name, declared, item in self.named(fields.get("results"), "`results`"):
+            value = declared.get("value")
+            origin = stage.results.get(name, NOTHING)
+            if value is not None and isinstance(value.value, str):
+                inside = replace(scope, results={**scope.results, **stage.results})
+                self.expressions(value, inside, "other")
+                origin = join((origin, self.origin_of_text(value.value, inside)))
+            stage.results[name] = origin
+            stage.made_at.setdefault(name, Spot(item.path))
+        return scope
+
+    def step_action(self, found: TektonObject, scope: Scope, stage: Stage, given: Origins) -> None:
+        """Write down the facts of a step that others use."""
+        owner = f"stepaction/{found.name}"
+        fields = self.entries(found.spec, "`spec`")
+        params = self.declared(fields.get("params"), given, scope, embedded=False, owner=owner)
+        self._container(fields, found.spec, {}, replace(scope, params=params, owner=owner), stage, set(), "")
+
+    # Steps.
+
+    def _step(
+        self,
+        item: Part,
+        template: Mapping[str, Part],
+        volumes: Mapping[str, _Volume],
+        scope: Scope,
+        stage: Stage,
+        seen: set[JsonPath],
+        index: int,
+    ) -> None:
+        own = self.entries(item, "a step")
+        name = self.text(own.get("name"), "`name`") or f"unnamed-{index}"
+        on_error = own.get("onError")
+        if on_error is not None and on_error.value == "continue":
+            self.effects([FoundEffect("ignores-failure", "onError", text="onError: continue")], on_error, scope)
+        for when in self.items(own.get("when"), "`when`"):
+            self.all_expressions(when, scope, "condition")
+        if "ref" in own:
+            self._use_step_action(own, scope, stage, volumes, seen)
+            return
+        if "image" not in own and "image" not in template:
+            self.refuse("a step has no `image`", item)
+        self._container(own, item, volumes, scope, stage, seen, name, template)
+
+    def _use_step_action(
+        self,
+        own: Mapping[str, Part],
+        scope: Scope,
+        stage: Stage,
+        volumes: Mapping[str, _Volume],
+        seen: set[JsonPath],
+    ) -> None:
+        given = self.given(own.get("params"), scope)
+        self._environment(self._both("env", own), self._both("envFrom", own), scope, seen)
+        ref = own["ref"]
+        name = self.resolve(ref, scope, "task", given)
+        powers, _ = self._powers(own.get("securityContext"), seen)
+        for effect, spot in powers:
+            self.book.effect(effect, spot, scope.around())
+        found = self.step_actions.get(name)
+        if found is None:
+            self.call(f"stepaction/{name}", given, Spot(ref.path), scope)
+            stage.has_source |= name.startswith("git-clone")
+            return
+        self.used_step_actions.add(name)
+        fields = self.entries(found.spec, "`spec`")
+        owner = f"stepaction/{name}"
+        params = self.declared(fields.get("params"), given, replace(scope, params={}), embedded=False, owner=owner)
+        self._container(fields, found.spec, volumes, replace(scope, params=params, owner=owner), stage, seen, "")
+
+    def resolve(self, ref: Part, scope: Scope, used: ReferenceKind, given: Origins) -> str:
+        """Write down what a reference to a task, step or pipeline names; return the name of an object of the file.
+
+        "" where it comes from elsewhere.
+        """
+        fields = self.entries(ref, "a reference")
+        inputs = {name: origin.value for name, origin in given.items() if origin.value is not None}
+        resolver = self.text(fields.get("resolver"), "`resolver`")
+        name = self.text(fields.get("name"), "`name`")
+        if resolver:
+            for _, below, _ in self.named(fields.get("params"), "`params`"):
+                if "value" in below:
+                    self.all_expressions(below["value"], scope, "reference")
+            asked, parts = self.texts_of(fields.get("params"), scope, "`params`")
+            parsed = parse_resolved(resolver, asked, used)
+            places = (parts[key] for key in ("revision", "bundle", "version", "url", "name") if key in parts)
+            self.reference(parsed, next(places, fields["resolver"]), scope, inputs)
+            return ""
+        bundle = fields.get("bundle")
+        if bundle is not None and self.text(bundle, "`bundle`"):
+            self.expressions(bundle, scope, "reference")
+            text = self.text(bundle, "`bundle`")
+            known = self.origin_of_text(text, scope).value or text
+            self.reference(parse_image(known, used)._replace(name=name, text=f"{known} {name}".strip()), bundle, scope)
+            return ""
+        if not name:
+            if "apiVersion" in fields and "kind" in fields:
+                return ""
+            self.refuse("a reference has neither `name` nor `resolver`", ref)
+        self.expressions(fields["name"], scope, "reference")
+        self.reference(parse_local(name, used), fields["name"], scope, inputs)
+        return name if find_marks(name, templates=self.templates) == [] else ""
+
+    # Containers.
+
+    def _container(
+        self,
+        own: Mapping[str, Part],
+        part: Part,
+        volumes: Mapping[str, _Volume],
+        scope: Scope,
+        stage: Stage,
+        seen: set[JsonPath],
+        name: str,
+        template: Mapping[str, Part] = NO_PARTS,
+    ) -> None:
+        fields = {**template, **own}
+        image_part = fields.get("image")
+        image = self._image(image_part, scope) if image_part is not None else ""
+        powers, options = self._powers(fields.get("securityContext"), seen)
+        mounts = []
+        for item in self._both("volumeMounts", own, template):
+            mount = self.entries(item, "a volume mount")
+            volume = volumes.get(self.text(mount.get("name"), "`name`"))
+            if volume is not None and volume.host_path:
+                mounts.append(f"{volume.host_path}:{self.text(mount.get('mountPath'), '`mountPath`')}")
+            self.all_expressions(item, scope, "other")
+        self.book.container(
+            Container(
+                at=(),
+                stage=scope.stage,
+                image=image,
+                options=options,
+                privileged=any(effect.detail == "privileged" for effect, _ in powers) or "--privileged" in options,
+                volumes=mounts,
+            ),
+            Spot((image_part or part).path),
+            scope.around(),
+            powers,
+        )
+        if "workingDir" in fields:
+            self.expressions(fields["workingDir"], scope, "other")
+        variables, sources = self._both("env", own, template), self._both("envFrom", own, template)
+        environment = self._environment(variables, sources, scope, seen)
+        script = fields.get("script")
+        if script is not None and script.value not in (None, ""):
+            self._script(script, environment, scope, stage, name)
+        elif "command" in fields or "args" in fields:
+            self._command(fields, image, environment, scope, stage, name)
+
+    def _both(self, key: str, own: Mapping[str, Part], template: Mapping[str, Part] = NO_PARTS) -> list[Part]:
+        """Return the parts of a list that a step has together with `stepTemplate`."""
+        return [*self.items(template.get(key), f"`{key}`"), *self.items(own.get(key), f"`{key}`")]
+
+    def _image(self, part: Part, scope: Scope) -> str:
+        text = self.text(part, "`image`")
+        self.expressions(part, scope, "reference")
+        known = self.origin_of_text(text, scope).value
+        image = text if known is None else known
+        if image:
+            self.reference(parse_image(image), part, scope)
+        return image
+
+    def _powers(self, part: Part | None, seen: set[JsonPath]) -> tuple[list[tuple[FoundEffect, Spot]], str]:
+        """Return what a security context grants beyond a container's own, each with its place, and it as options.
+
+        What stands in a template counts once, however many steps use it.
+        """
+        if part is None:
+            return [], ""
+        fields = self.entries(part, "`securityContext`")
+        found: list[tuple[FoundEffect, Part]] = []
+        options = []
+        privileged = fields.get("privileged")
+        if privileged is not None and privileged.value is True:
+            found.append((FoundEffect("privileged-container", "privileged", text="privileged: true"), privileged))
+            options.append("--privileged")
+        capabilities = fields.get("capabilities")
+        for item in self.items(self.below(capabilities, "`capabilities`", "add"), "`add`"):
+            capability = self.text(item, "a capability").upper().removeprefix("CAP_")
+            options.append(f"--cap-add={capability}")
+            if capability in _POWERFUL:
+                found.append(
+                    (FoundEffect("privileged-container", capability, text=f"capabilities: {capability}"), item)
+                )
+        for kind, value in (("seccompProfile", "Unconfined"), ("appArmorProfile", "Unconfined")):
+            profile = self.below(fields.get(kind), f"`{kind}`", "type")
+            if profile is not None and profile.value == value:
+                text = f"{kind}: {value}"
+                found.append((FoundEffect("privileged-container", kind, text=text, confidence="medium"), profile))
+                options.append(f"--security-opt={'seccomp' if kind == 'seccompProfile' else 'apparmor'}=unconfined")
+        user = fields.get("runAsUser")
+        if user is not None and user.value in (0, "0"):
+            options.append("--user=0")
+        new = [(effect, Spot(place.path)) for effect, place in found if place.path not in seen]
+        seen.update(place.path for _, place in found)
+        return new, " ".join(options)
+
+    def _volumes(self, part: Part | None, scope: Scope) -> dict[str, _Volume]:
+        volumes = {}
+        for name, fields, item in self.named(part, "`volumes`"):
+            self.all_expressions(item, scope, "other")
+            host = self.below(fields.get("hostPath"), "`hostPath`", "path")
+            path = self.text(host, "`path`")
+            if host is not None and path:
+                known = self.origin_of_text(path, scope).value or path
+                self.effects([_host_effect(known)], host, scope)
+                path = known
+            self._secret_volume(fields, scope)
+            volumes[name] = _Volume(path, item)
+        return volumes
+
+    def _secret_volume(self, fields: Mapping[str, Part], scope: Scope) -> None:
+        named = self.below(fields.get("secret"), "`secret`", "secretName")
+        if named is not None:
+            self.secret(self.text(named, "`secretName`"), Spot(named.path), scope, "other")
+        projected = self.below(fields.get("projected"), "`projected`", "sources")
+        for source in self.items(projected, "`sources`"):
+            name = self.below(source, "a source", "secret", "name")
+            if name is not None:
+                self.secret(self.text(name, "`name`"), Spot(name.path), scope, "other")
+        csi = fields.get("csi")
+        driver = self.below(csi, "`csi`", "driver")
+        if csi is not None and driver is not None and "secrets-store" in self.text(driver, "`driver`"):
+            provider = self.below(csi, "`csi`", "volumeAttributes", "secretProviderClass")
+            self.secret(self.text(provider, "a name") or "secrets-store", Spot((provider or csi).path), scope, "other")
+
+    def _environment(
+        self, variables: Sequence[Part], sources: Sequence[Part], scope: Scope, seen: set[JsonPath]
+    ) -> _Environment:
+        """Write down the variables of a container: `env` one by one, and what `envFrom` takes as a whole.
+
+        What stands in a template is written down once, however many steps use it.
+        """
+        origins: dict[str, Origin] = {}
+        secrets: set[str] = set()
+        for item in variables:
+            entry = self.entries(item, "a variable")
+            name = self.text(entry.get("name"), "`name`")
+            if not name:
+                self.refuse("a variable has no `name`", item)
+            value, source = entry.get("value"), entry.get("valueFrom")
+            secret_ref = self.below(source, "`valueFrom`", "secretKeyRef")
+            text = self.text(value, "`value`")
+            origin = self.origin_of_text(text, scope)
+            origins[name] = origin
+            if secret_ref is not None:
+                secrets.add(name)
+            if item.path in seen:
+                continue
+            seen.add(item.path)
+            if value is not None:
+                self.expressions(value, scope, "environment")
+            if source is not None:
+                self.all_expressions(source, scope, "environment")
+            if secret_ref is not None:
+                named = self.below(secret_ref, "`secretKeyRef`", "name")
+                self.secret(self.text(named, "`name`") or name, Spot((named or secret_ref).path), scope, "environment")
+            self.book.variable(
+                Variable(
+                    at=(),
+                    stage=scope.stage,
+                    name=name,
+                    value=text,
+                    literal=source is None and not find_marks(text, templates=self.templates),
+                    origin="environment",
+                    untrusted=bool(origin.text),
+                    secret=secret_ref is not None,
+                ),
+                Spot((value or item).path),
+                scope.around(),
+            )
+        for item in sources:
+            named = self.below(item, "`envFrom`", "secretRef", "name")
+            if named is not None:
+                self.secret(self.text(named, "`name`"), Spot(named.path), scope, "environment")
+        return _Environment(origins, frozenset(secrets))
+
+    # What runs.
+
+    def _script(self, part: Part, environment: _Environment, scope: Scope, stage: Stage, name: str) -> None:
+        text = self.text(part, "`script`")
+        found = self.expressions(part, scope, "script")
+        opaque = [Opaque(one.mark.start, one.mark.end, one.untrusted) for one in found]
+        around = scope.around(shell_of(text), environment.tainted, environment.secrets)
+        commands = self.book.script(text, Spot(part.path), around, opaque)
+        spots = [Spot(part.path, command.start, command.end) for command in commands]
+        self._commands(commands, spots, found, environment, scope, stage, name)
+
+    def _command(
+        self,
+        fields: Mapping[str, Part],
+        image: str,
+        environment: _Environment,
+        scope: Scope,
+        stage: Stage,
+        name: str,
+    ) -> None:
+        program = self.items(fields.get("command"), "`command`")
+        parts = [*program, *self.items(fields.get("args"), "`args`")]
+        argv = [self.text(one, "an argument") for one in parts]
+        if not argv:
+            return
+        guessed = "" if program else _program_of_image(image)
+        if not program and argv[0] in _CODE_OPTIONS and len(argv) > 1 and guessed not in INTERPRETERS:
+            guessed = "sh"
+        if guessed:
+            argv, parts = [guessed, *argv], [parts[0], *parts]
+        index = _script_index(argv)
+        around = scope.around("sh", environment.tainted, environment.secrets)
+        inputs = []
+        for position, one in enumerate(parts):
+            if position != index and not (guessed and position == 0):
+                inputs += self.expressions(one, scope, "input")
+        if index:
+            # What runs is the script; the shell in front of it only reads it.
+            shell = program_name(argv[0]) if program_name(argv[0]) in INTERPRETERS else "sh"
+            part = parts[index]
+            found = self.expressions(part, scope, "script")
+            opaque = [Opaque(one.mark.start, one.mark.end, one.untrusted) for one in found]
+            commands = self.book.script(argv[index], Spot(part.path), replace(around, shell=shell), opaque)
+            spots = [Spot(part.path, command.start, command.end) for command in commands]
+            self._commands(commands, spots, found, environment, scope, stage, name)
+            return
+        commands = self.book.arguments(argv, Spot(parts[0].path), around)
+        whole = [one._replace(mark=one.mark._replace(start=0, end=0)) for one in inputs]
+        self._commands(commands, [Spot(parts[0].path)] * len(commands), whole, environment, scope, stage, name)
+
+    def _commands(
+        self,
+        commands: Sequence[ShellCommand],
+        spots: Sequence[Spot],
+        found: Sequence[Found],
+        environment: _Environment,
+        scope: Scope,
+        stage: Stage,
+        step: str,
+    ) -> None:
+        """Look at what commands fetch, and at what they hand on as results."""
+        before: Origin = NOTHING
+        position = 0
+        for command, spot in zip(commands, spots, strict=True):
+            while position < len(found) and found[position].mark.start < command.start:
+                position += 1
+            inside = []
+            index = position
+            while index < len(found) and (found[index].mark.start < command.end or spot.start < 0):
+                inside.append(found[index].origin)
+                index += 1
+            read = [environment.origins[name] for name in command.reads if name in environment.origins]
+            received = [environment.origins[name] for name in command.receives if name in environment.origins]
+            origin = join((*inside, *read))
+            self._fetch(command, spot, origin, scope, stage)
+            if "results." in command.text:
+                handed = join((origin, *received, *([before] if command.fed_by else [])))
+                self._hand_on(command.text, handed, spot, stage, step)
+            before = origin
+
+    def _hand_on(self, text: str, origin: Origin, spot: Spot, stage: Stage, step: str) -> None:
+        if not origin.text:
+            return
+        for one in _RESULT_PATH.finditer(text):
+            name = f"steps.{step}.results.{one[2]}" if one[1] else one[2]
+            made = Origin(text=origin.text)
+            stage.results[name] = join((stage.results.get(name, NOTHING), made))
+            stage.made_at[name] = spot
+
+    def _fetch(self, command: ShellCommand, spot: Spot, origin: Origin, scope: Scope, stage: Stage) -> None:
+        """Write down a checkout by command, and remember what git has fetched for one that follows."""
+        if command.program == "git-init":
+            into_tree, ref, always, verb = True, _option(command.argv, "revision"), False, "clone"
+        else:
+            fetch = find_fetch(command)
+            if fetch is None:
+                return
+            into_tree, ref, always, verb = fetch.into_tree, fetch.ref, fetch.always, fetch.verb
+            words = {word.strip("\"'") for word in command.argv}
+            names = {name for word in words for name in (word, word.partition("/")[0], word.rpartition("/")[2])}
+            always = always or not stage.fetched.isdisjoint(names)
+        pull = always or names_pull_request(command.text)
+        brings = pull or origin.code
+        if brings and verb != "clone":
+            fetch = find_fetch(command)
+            stage.fetched |= fetch.named(command.argv) if fetch else set()
+        stage.has_source |= verb == "clone"
+        persists = keeps_credentials(command.text)
+        if into_tree and (brings or persists or origin.parameters or verb == "clone"):
+            self.checkout(
+                command.text,
+                ref,
+                spot,
+                replace(origin, code=brings, mutable=origin.mutable or pull),
+                scope,
+                stage,
+                persists=persists,
+            )
+
+    def checkout(
+        self, text: str, ref: str, spot: Spot, origin: Origin, scope: Scope, stage: Stage, *, persists: bool = False
+    ) -> None:
+        """Write down a checkout; `origin` says whose code it brings."""
+        index = len(self.book.checkouts)
+        at_label = "label" in scope.guards
+        self.book.checkouts.append(
+            Checkout(
+                at=self.book.at("checkouts", spot),
+                stage=scope.stage,
+                text=text,
+                ref=ref,
+                untrusted=origin.code,
+                persists_credentials=persists,
+                mutable=origin.code and (origin.mutable or at_label),
+                guards=list(scope.guards),
+            )
+        )
+        stage.has_source = True
+        stage.checkouts.append((index, len(self.book.effects)))
+        for parameter in origin.parameters:
+            self.landings.append(Landing(parameter, "reference", scope.stage, spot, index))
+
+
+#: Capabilities that give the host away, or nearly.
+_POWERFUL = frozenset(
+    (
+        "ALL",
+        "SYS_ADMIN",
+        "SYS_MODULE",
+        "SYS_PTRACE",
+        "SYS_RAWIO",
+        "SYS_BOOT",
+        "DAC_READ_SEARCH",
+        "NET_ADMIN",
+        "BPF",
+        "PERFMON",
+        "MKNOD",
+    )
+)
+_SOCKET = re.compile(r"(?:docker|containerd|podman|crio|cri-dockerd)[a-z-]*\.sock|/var/run/?$|^/run/?$")
+_PLAIN_FOLDER = re.compile(r"^/(?:tmp|mnt|data|cache|srv)(?:/|$)")
+_CODE_OPTIONS = frozenset(("-c", "-ec", "-lc", "-xc", "-exc", "-cx", "-ce", "-euxc", "-euc"))
+_CODE_WORDS = frozenset(("-c", "-e", "--eval", "-Command", "-command"))
+_RESULT_PATH = re.compile(r"\$\((step\.)?results(?:\.|\[[\"'])([\w.-]+?)(?:[\"']\])?\.path\)")
+_SHEBANG = re.compile(r"#!(win[ \t]*)?([^\r\n]*)")
+#: Images that run a program of their own when they are given arguments alone.
+_PROGRAMS = {
+    "kaniko": "kaniko",
+    "executor": "kaniko",
+    "git": "git",
+    "git-init": "git-init",
+    "kubectl": "kubectl",
+    "helm": "helm",
+    "trivy": "trivy",
+    "grype": "grype",
+    "syft": "syft",
+    "cosign": "cosign",
+    "crane": "crane",
+    "skopeo": "skopeo",
+    "buildah": "buildah",
+    "terraform": "terraform",
+    "ko": "ko",
+    "argocd": "argocd",
+    "curl": "curl",
+    "bash": "bash",
+    "python": "python",
+    "node": "node",
+}
+
+
+def _host_effect(path: str) -> FoundEffect:
+    if _SOCKET.search(path):
+        return FoundEffect("host-socket", path, text=f"hostPath: {path}")
+    confidence = "medium" if _PLAIN_FOLDER.match(path) else "high"
+    return FoundEffect("host-mount", path, text=f"hostPath: {path}", confidence=confidence)  # type: ignore[arg-type]  # one of both
+
+
+def _program_of_image(image: str) -> str:
+    """Return the program that an image runs by itself, "" where that is not known."""
+    name = image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    return _PROGRAMS.get(name, "")
+
+
+def _script_index(argv: Sequence[str]) -> int:
+    """Return the index of the argument that an interpreter takes for code, 0 where there is none."""
+    found = find_script_word(argv)
+    if found:
+        return found
+    stripped = strip_prefixes(argv)
+    if stripped and program_name(stripped[0]) in INTERPRETERS:
+        for index in range(1, len(argv) - 1):
+            if argv[index] in _CODE_WORDS:
+                return index + 1
+    return 0
+
+
+def _option(argv: Sequence[str], name: str) -> str:
+    """Return the value of `-name=value`."""
+    return next((word.partition("=")[2] for word in argv if word.lstrip("-").startswith(f"{name}=")), "")
+
+
+def shell_of(script: str) -> str:
+    """Return the program that reads a script, by its first line; Tekton's default is `/bin/sh`."""
+    found = _SHEBANG.match(script)
+    words = strip_prefixes(found[2].split()) if found else []
+    words = [word for word in words if not (word.startswith("-") and words[0] != word)]
+    if not words or program_name(words[0]) == "env":
+        return "sh"
+    name = program_name(words[0]).lower().removesuffix(".exe")
+    return re.sub(r"^(python|pypy|node|perl|ruby)[\d.]+$", r"\1", name) or "sh"

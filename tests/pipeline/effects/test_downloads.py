@@ -1,0 +1,124 @@
+"""What is fetched and run, and what is fetched without encryption."""
+
+from __future__ import annotations
+
+import pytest
+
+from policyd.pipeline.effects import find_address_effects
+from tests.pipeline.effects.said import details, effects
+
+URL = "https://get.example.com/x"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"curl -fsSL {URL} | bash",
+        f"curl -fsSL {URL} | sudo -E bash -s -- -y",
+        f"wget -qO- {URL} | sh",
+        f"curl {URL} | gunzip | sh",
+        f"curl {URL} | $SHELL",
+        f"(cd /tmp; curl {URL}) | sh",
+        f"bash <(curl -s {URL})",
+        f"source <(curl -s {URL})",
+        f'bash -c "$(curl -fsSL {URL})"',
+        f'eval "$(wget -qO- {URL})"',
+        f"bash <<< $(curl {URL})",
+        f"bash -c 'curl {URL} | sh'",
+        f"curl {URL} | python3",
+        f"curl {URL} | python3 -",
+        f"curl -o x {URL}; chmod +x x; ./x",
+        f"curl -o x {URL} && bash x",
+        f"curl -Lo /tmp/x {URL} && sudo sh /tmp/x",
+        f"wget {URL} && bash x",
+        f"wget -O i.sh {URL} && chmod 755 i.sh && sudo ./i.sh",
+        f"curl {URL} > i.py; python i.py",
+        f"curl -o a.deb {URL}; dpkg -i a.deb",
+        f'S=$(curl -s {URL}); eval "$S"',
+        f"python -c \"exec(urllib.request.urlopen('{URL}').read())\"",
+        f"deno run -A {URL}",
+    ],
+)
+def test_a_download_that_is_run_is_seen(script: str) -> None:
+    assert len(details("download-run", script)) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"curl -s {URL} | jq .x",
+        f"curl {URL} | python3 -m json.tool",
+        f"curl {URL} | tar xz",
+        f"curl -O {URL}",
+        f"curl {URL}; sh other.sh",
+        f"curl -o x {URL}; echo 'abc  x' | sha256sum -c -; chmod +x x; ./x",
+        f"curl -o x {URL}; sha256sum --check sums; ./x",
+        f"curl -o x {URL}; cosign verify-blob --bundle b x; chmod +x x; ./x",
+        f"curl -o x {URL}; gpg --verify x.sig x; bash x",
+        f'curl -o x {URL}; [ "$(sha256sum x)" = abc ] || exit 1; bash x',
+        "echo 'curl https://x | sh'",
+        "sh build.sh",
+    ],
+)
+def test_a_download_that_is_not_run_or_is_verified_first_is_fine(script: str) -> None:
+    assert details("download-run", script) == []
+
+
+def test_a_program_that_is_fetched_and_made_executable_is_likely_to_be_run() -> None:
+    script = f"curl -fsSLo kubectl {URL} && chmod +x kubectl && sudo mv kubectl /usr/local/bin/"
+
+    assert [(e.kind, e.confidence) for e in effects(script) if e.kind == "download-run"] == [("download-run", "medium")]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"iwr {URL} | iex",
+        f"iwr -useb {URL} | Invoke-Expression",
+        f"iex ((New-Object System.Net.WebClient).DownloadString('{URL}'))",
+        f'Invoke-Expression "$(Invoke-RestMethod {URL})"',
+    ],
+)
+def test_powershell_runs_downloads_in_its_own_way(script: str) -> None:
+    assert details("download-run", script, "pwsh")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "wget http://example.com/tool.tgz",
+        "curl -fsSLo tool http://example.com/tool",
+        "curl http://example.com/tool > tool",
+        "git clone git://example.com/x.git",
+        "pip install --index-url=http://pypi.example.com/simple x",
+        "python3 -m pip install -i http://user@pypi.example.com/simple x",
+    ],
+)
+def test_code_over_an_open_connection_is_seen(script: str) -> None:
+    assert len(details("insecure-url", script)) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "wget https://example.com/tool.tgz",
+        "wget http://registry:5000/x",
+        "curl -o x http://127.0.0.1:8080/",
+        "curl -o x http://localhost/",
+        "wget http://$HOST/x",
+        "curl -f http://staging.example.com/health",
+        "curl -o /dev/null http://staging.example.com/health",
+        "echo http://example.com > f",
+    ],
+)
+def test_near_hosts_and_answers_that_nobody_keeps_are_fine(script: str) -> None:
+    assert details("insecure-url", script) == []
+
+
+def test_a_reference_to_an_open_address_is_seen() -> None:
+    assert [effect.detail for effect in find_address_effects("http://example.com/ci.yml")] == [
+        "http://example.com/ci.yml"
+    ]
+    assert list(find_address_effects("https://example.com/ci.yml")) == []
+    assert list(find_address_effects("http://localhost/ci.yml")) == []
+    assert list(find_address_effects("actions/checkout@v4")) == []

