@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -56,6 +57,20 @@ def bwrap() -> Path:
         _skip_or_fail("bubblewrap is not installed (apt-get install bubblewrap)")
     assert found is not None
     return Path(found)
+
+
+@pytest.fixture(scope="session")
+def softhsm() -> Path:
+    """The PKCS#11 library of the real SoftHSM, and the client for it."""
+    for folder in (Path("/usr/lib/softhsm"), Path("/usr/lib64/softhsm"), Path("/usr/lib64/pkcs11")):
+        library = folder / "libsofthsm2.so"
+        if library.is_file() and shutil.which("softhsm2-util"):
+            break
+    else:
+        _skip_or_fail("SoftHSM is not installed (apt-get install softhsm2)")
+    if importlib.util.find_spec("pkcs11") is None:
+        _skip_or_fail("python-pkcs11 is not installed (the extra `hsm`)")
+    return library
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ ess_cert_id_alg = sha256
 
 @dataclass
 class Authority:
-    """A timestamp authority in a folder. `tamper` changes its answers on their way out."""
+    """A timestamp authority in a folder. With `answer`, it says that to everything."""
 
     folder: Path
     chain: str
@@ -45,6 +45,7 @@ class Authority:
     asked: list[bytes] = field(default_factory=list)
     status: int = 200
     answer: bytes | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def trusted(self, **fields: object) -> TimestampAuthority:
         """Return the trust policy's entry for it."""
@@ -53,9 +54,10 @@ class Authority:
 
     def reply(self, query: bytes) -> bytes:
         """Return openssl's answer to a query."""
-        (self.folder / "query").write_bytes(query)
-        _openssl(self.folder, "ts", "-reply", "-config", "tsa.cnf", "-queryfile", "query", "-out", "reply")
-        return (self.folder / "reply").read_bytes()
+        with self.lock:  # openssl counts serial numbers in a file
+            (self.folder / "query").write_bytes(query)
+            _openssl(self.folder, "ts", "-reply", "-config", "tsa.cnf", "-queryfile", "query", "-out", "reply")
+            return (self.folder / "reply").read_bytes()
 
     def stamp(self, content: bytes, digest: str = "sha256") -> bytes:
         """Return a timestamp of `content`."""

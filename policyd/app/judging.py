@@ -32,6 +32,7 @@ from policyd.policy.bounded_engine import BoundedEngine
 from policyd.policy.catalogue import Catalogue
 from policyd.policy.deciding import Locate, Raised, Subject
 from policyd.policy.engine import PolicyEngine
+from policyd.policy.input_fields import can_read
 from policyd.policy.layers import Layer, Layers, Rank, not_asked, unite
 from policyd.policy.policy_set import PolicySet
 from policyd.policy.waiver_book import WaiverBook
@@ -77,6 +78,11 @@ class Judge:
         return tuple(layer.policy_set for layer in self.layers.layers)
 
     @property
+    def reads_repository(self) -> bool:
+        """Whether any layer has a module that can read the list of the repository's pipelines."""
+        return any(can_read(policy_set.modules.values(), "repository") for policy_set in self.policy_sets)
+
+    @property
     def catalogue(self) -> Catalogue:
         """The rules of all layers."""
         return self.layers.catalogue
@@ -106,6 +112,8 @@ class Judge:
 
         `file` is its path from the project's root, where it was read by another one: waivers name it so.
         """
+        if not self.reads_repository:
+            repository = Repository(pipelines=None)
         document = make_pipeline_input(pipeline, repository, governance=self.governance, now=now)
         decision = self._ask(
             document,

@@ -161,7 +161,7 @@ def verify_directly(
     answers = tuple(VerifiedBundle(str(path), one) for path, one in zip(paths, found, strict=True))
 
     # 4. A folder: every file in it has a bundle that speaks of it.
-    checks, error = _require_all_files(read, found)
+    checks, incomplete = _require_all_files(read, found)
     sha256 = read.files[0].digests.get("sha256") if len(read.files) == 1 else None
     return DirectAnswer(
         artifact=read.name,
@@ -171,14 +171,14 @@ def verify_directly(
         trust=_describe(asked),
         bundles=answers,
         checks=checks,
-        error=error,
+        error=incomplete,
     )
 
 
 def find_bundles(artifact: str) -> list[Path]:
-    """Return the bundles that lie beside an artifact's files under their usual names; `UsageError` where there are none.
+    """Return the bundles that lie beside an artifact's files under their usual names.
 
-    Where they lie gives them no weight: they have to hold like any other.
+    `UsageError` where there are none. Where they lie gives them no weight: they have to hold like any other.
     """
     found: list[Path] = []
     if not names_digest(artifact):

@@ -36,6 +36,7 @@ _DIGESTS: dict[str, tuple[DigestName, int]] = {
     "SHA2_384": ("sha384", 48),
     "SHA2_512": ("sha512", 64),
 }
+_NOTHING = Material()
 _DIGEST_NAMES = {name: written for written, (name, _) in _DIGESTS.items()}
 
 
@@ -59,7 +60,7 @@ class Bundle:
     """
 
     content: Envelope | MessageSignature
-    material: Material = Material()
+    material: Material = _NOTHING
     version: BundleVersion | None = None
 
     @property

@@ -139,7 +139,7 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class DirectVerification:
-    """What verifying one bundle found. What it says besides `checks` is verified where `verified` is true, only there."""
+    """What verifying one bundle found. Where it did not hold, there is nothing but `checks` and `error`."""
 
     checks: tuple[DirectCheck, ...]
     error: PolicydError | None = None
@@ -225,7 +225,7 @@ def verify_direct(
 def _verify(
     bundle: Bundle, asked: Asked, files: Sequence[ArtifactFile], now: datetime, found: _Found, where: str
 ) -> None:
-    """Make the checks in order, each only when those before it held. Raises with `found.number` at the one that failed."""
+    """Make the checks in order, each only when those before it held; one that fails raises at its `found.number`."""
     trust, content, signature = asked.trust, bundle.content, signature_of(bundle)
 
     # 1. The version: an older one lets a bundle promise less. A bare envelope has none, and brings nothing but itself.
@@ -405,8 +405,8 @@ def _verify_log_entries(
         checkpoint = verify_inclusion(entry, log, where=where)
         if checkpoint is None and bundle.version is not BundleVersion.V0_1:
             raise _refused(f"a log entry has no inclusion proof, which a bundle {bundle.version} must have", where)
-        if checkpoint is None and promised is None:
-            raise _refused("a log entry has neither an inclusion proof nor a promise", where)
+        if promised is None and bundle.version is BundleVersion.V0_1:
+            raise _refused("a log entry has no promise, which a bundle v0.1 must have", where)
         if checkpoint is None:
             weak = True
             details.append(f"entry {entry.log_index} is promised by {log.url}, and not proven to be there")
@@ -474,7 +474,7 @@ def _verify_times(
 def _verify_chain(
     bundle: Bundle, leaf: Leaf, root: TrustedRoot, moments: Sequence[datetime], where: str
 ) -> tuple[Certificate, str]:
-    """Return the certificate that issued the leaf, and the authority's name, if the chain holds at each of `moments`."""
+    """Return the certificate that issued the leaf, and its authority's name, if the chain holds at all `moments`."""
     try:
         between = [read_certificate(der, where=where) for der in bundle.material.certificates[1:]]
     except DocumentError as error:
@@ -487,10 +487,8 @@ def _verify_chain(
         try:
             for moment in moments:
                 if not authority.window.holds(moment):
-                    raise _refused(
-                        f"the authority {authority.name} counts {authority.window.describe()}, not at {rfc3339(moment)}",
-                        where,
-                    )
+                    window = authority.window.describe()
+                    raise _refused(f"the authority {authority.name} counts {window}, not at {rfc3339(moment)}", where)
                 require_path(leaf.certificate, path, moment, where=where)
         except VerificationFailed as error:
             reasons.append(error.cause)
@@ -515,11 +513,9 @@ def _find_subjects(subjects: Sequence[Subject], files: Sequence[ArtifactFile], w
         if any(subject.is_of(file.digests) for key in file.digests.items() for subject in by_digest.get(key, ()))
     )
     if not matched:
-        names = ", ".join(sorted(f"{name}:{digest.hex()}" for name, digest in files[0].digests.items()))
+        what = "a file here" if len(files) != 1 else f"{files[0].name} ({_describe_files(files, frozenset())})"
         raise SubjectMismatch(
-            f"none of its {len(subjects)} subjects is {files[0].name} ({names})"
-            if len(files) == 1
-            else f"none of its {len(subjects)} subjects is a file here",
+            f"none of its {len(subjects)} subjects is {what}",
             where=where,
             fix="the file was changed, or the attestation is of another: get both again from where they were released",
         )

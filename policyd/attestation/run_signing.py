@@ -58,6 +58,7 @@ class RunSigning:
     _decisions: dict[Sha256, Decision] = field(default_factory=dict)  # by bundle
     _stages: dict[tuple[str, int], tuple[StageRecord, tuple[Sha256, ...]]] = field(default_factory=dict)
     _manifest: Sha256 | None = None
+    _summaries: set[Sha256] = field(default_factory=set)
     _names: dict[Sha256, Sha256] = field(default_factory=dict)  # of a bundle with timestamps → as it was signed
 
     def sign_decision(self, decision: Decision) -> bytes:
@@ -192,7 +193,9 @@ class RunSigning:
             checkpoint=checkpoint,
             time_verified=time_verified,
         )
-        return sign_statement(statement, self.keys.verifier)
+        bundle = sign_statement(statement, self.keys.verifier)
+        self._summaries.add(sha256_hex(bundle))
+        return bundle
 
     def sign_checkpoint(self, text: str) -> bytes:
         """Return the log key's signature over a checkpoint of its own log, in its one spelling."""
@@ -210,7 +213,11 @@ class RunSigning:
     def know_stamped(self, bundle: bytes) -> None:
         """Let a bundle that was signed here go by the digest it has with a timestamp in it."""
         bare = _without_timestamps(bundle)
-        if bare not in self._decisions and bare != self._manifest and not any(bare in of for _, of in self._stages.values()):
+        if (
+            bare not in self._decisions
+            and bare != self._manifest
+            and not any(bare in of for _, of in self._stages.values())
+        ):
             raise _refused("it was not signed here", "bundle with a timestamp")
         self._names[sha256_hex(bundle)] = bare
 

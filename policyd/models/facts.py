@@ -124,7 +124,8 @@ class Trigger(Fact):
 class Reference(Fact):
     """Something from elsewhere that runs here: an action, image, reusable workflow, template, tool.
 
-    `inputs` are the values given to it, as written.
+    `inputs` are the values given to it, as written. `slug` is `owner/name` as lists of known components spell it: in lower
+    case, without the folder inside a repository.
     """
 
     text: str
@@ -139,6 +140,7 @@ class Reference(Fact):
     computed: bool = False  # holds an expression, so what it names is not known here
     comment: str = ""  # what stands behind it on the line
     inputs: dict[str, str] = {}
+    slug: str = ""
 
 
 class Command(Fact):
@@ -248,6 +250,7 @@ class Permission(Fact):
     access: Literal["read", "write", "none"]
     explicit: bool
     level: Literal["pipeline", "stage"]
+    comment: str = ""  # what is said of it, behind it or above it
 
 
 class SecretUse(Fact):

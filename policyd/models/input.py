@@ -31,9 +31,12 @@ class PipelineRef(Model):
 
 
 class Repository(Model):
-    """All pipelines of the repository, for rules about flows between files."""
+    """All pipelines of the repository, for rules about flows between files.
 
-    pipelines: list[PipelineRef]
+    Null where none of the rules that the input was made for can read them: every file would else name all others.
+    """
+
+    pipelines: list[PipelineRef] | None
 
 
 class PipelineInput(Facts):

@@ -43,6 +43,7 @@ from policyd.pipeline.effects import (
     find_variable_effects,
 )
 from policyd.pipeline.shell import Opaque, ShellCommand, split_arguments, split_script
+from policyd.pipeline.slugs import find_slug
 from policyd.pipeline.source_map import SourceMap, Spot
 
 MAX_FACTS = 20_000  # of one kind; a real pipeline has some hundred
@@ -86,6 +87,7 @@ class FactBook:
         self._scripts: dict[tuple[int, JsonPath], int] = {}
         self._guards: dict[JsonPath, tuple[Guard, ...]] = {}
         self._settled: set[JsonPath] = set()  # containers whose effects are written down
+        self._powers: set[tuple[str, str, int, JsonPath]] = set()  # what containers may do, by place
         self.stages: list[StageFact] = []
         self.triggers: list[Trigger] = []
         self.references: list[Reference] = []
@@ -188,7 +190,7 @@ class FactBook:
         """Write down a reference (its `at` is given here). What it does follows when the book is closed."""
         at = self.at("references", spot)
         self._guards[at] = around.guards
-        self.references.append(reference.model_copy(update={"at": at}))
+        self.references.append(reference.model_copy(update={"at": at, "slug": find_slug(reference)}))
 
     def variable(self, variable: Variable, spot: Spot, around: Around) -> None:
         """Write down a variable (its `at` is given here) and what setting it does."""
@@ -207,7 +209,22 @@ class FactBook:
         self.containers.append(container.model_copy(update={"at": at}))
         self._settled.add(at)
         for found, place in powers:
-            self._effects([found], place, around)
+            # A container that is written once and used by many stages has its powers once.
+            known = (found.kind, found.detail, id(place.source), place.path)
+            if known not in self._powers:
+                self._powers.add(known)
+                self._effects([found], place, around)
+
+    def container_with(
+        self, container: Container, spot: Spot, around: Around, *, options: Spot, volumes: Sequence[Spot]
+    ) -> None:
+        """Write down a container whose options and volumes, as an engine takes them, stand at these places."""
+        powers = [
+            (found, options) for found in find_container_effects(container.options, [], privileged=container.privileged)
+        ]
+        for volume, place in zip(container.volumes, volumes, strict=True):
+            powers += ((found, place) for found in find_container_effects("", [volume], privileged=False))
+        self.container(container, spot, around, powers)
 
     def effect(self, found: FoundEffect, spot: Spot, around: Around) -> None:
         """Write down something that a component, container or setting does."""

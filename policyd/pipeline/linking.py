@@ -14,7 +14,7 @@ Each step is bounded by the number of facts, and circles of calls end where they
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -57,7 +57,7 @@ class _Linker:
         self.flows: dict[int, list[tuple[Flow, Spot]]] = defaultdict(list)
         self.checkouts: dict[int, set[int]] = defaultdict(set)
         self.stages: dict[int, list[StageFact]] = {}
-        self.lent: dict[int, _Lent] = {}
+        self.lent: dict[tuple[int, str], _Lent] = {}  # by file and, where only a part of it is called, its name
         self.landings: dict[int, dict[str, list[Landing]]] = {}
         self.passed_on: dict[int, dict[str, list[Argument]]] = {}
         self.steps = 0
@@ -159,7 +159,9 @@ class _Linker:
 
     def _lend(self, callee: int, call: Call) -> bool:
         """Note what a caller has; return whether that is more than was known."""
-        before = self.lent.get(callee)
+        links = self.pipelines[callee].links
+        key = (callee, call.callee if call.callee in links.provides else "")
+        before = self.lent.get(key)
         known = before or _Lent(guards=frozenset(call.guards))
         lent = _Lent(
             guards=known.guards & frozenset(call.guards),
@@ -169,9 +171,18 @@ class _Linker:
         )
         if lent == before:
             return False
-        self.lent[callee] = lent
-        self.stages[callee] = [_started_by_callers(stage, lent) for stage in self.pipelines[callee].facts.stages]
+        self.lent[key] = lent
+        called = links.provides.get(key[1])
+        self.stages[callee] = [
+            _started_by_callers(stage, lent) if called is None or stage.name in called else stage
+            for stage in (self.pipelines[callee].facts.stages if called is None else self._stages_of(callee, called))
+        ]
         return True
+
+    def _stages_of(self, index: int, called: Collection[str]) -> list[StageFact]:
+        """Return the stages of a file as they have become, those of `called` as they were written."""
+        written = {stage.name: stage for stage in self.pipelines[index].facts.stages if stage.name in called}
+        return [written.get(stage.name, stage) for stage in self.stages.get(index, self.pipelines[index].facts.stages)]
 
     # Artifacts.
 

@@ -6,7 +6,8 @@ values it is called with land, and which files it hands on or takes; `linking` p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from policyd.models.facts import Guard, Sink
 from policyd.pipeline.source_map import Spot
@@ -80,7 +81,8 @@ class Links:
     arguments: tuple[Argument, ...] = ()
     calls: tuple[Call, ...] = ()
     files: tuple[HandedFiles, ...] = ()
-    provides: tuple[str, ...] = ()  # names by which others call parts of this file, where they don't call it by path
+    #: Names by which others call parts of this file, where they don't call it by path, and the stages of each.
+    provides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 NO_LINKS = Links()

@@ -168,6 +168,18 @@ class SourceMap:
         comment = _COMMENT.match(self.text, node.end)
         return comment[1].strip() if comment else ""
 
+    def comment_on(self, path: JsonPath) -> str:
+        """Return the comment behind the scalar at `path`, else the one on the line above it, without its `#`."""
+        behind = self.comment_after(path)
+        if behind:
+            return behind
+        _, name, depth = self._walk(path)
+        if name is None or depth < len(path):
+            return ""
+        begin = self.text.rfind("\n", 0, name.start)
+        above = self.text[self.text.rfind("\n", 0, max(begin, 0)) + 1 : max(begin, 0)].strip()
+        return above[1:].strip() if above.startswith("#") else ""
+
     def where(self, path: JsonPath, *, key: bool = False) -> str:
         """Return `file:line:column` of `path`, for error messages."""
         place = self.place_of(path, key=key)

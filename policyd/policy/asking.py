@@ -17,6 +17,7 @@ from policyd.models.plan import Governance
 from policyd.policy.catalogue import RuleMeta
 from policyd.policy.deciding import Locate, Raised, Subject, decide
 from policyd.policy.engine import Answer, PolicyEngine
+from policyd.policy.input_fields import find_left_out
 from policyd.policy.policy_set import PolicySet
 
 
@@ -94,6 +95,8 @@ def ask_of(
     `misfit` says what is wrong with them where they do not fit the model of their gate.
     """
     found = list(problems)
+    if misfit is None and rules:
+        misfit = find_left_out(policy_set, [rule.entrypoint for rule in rules], content, where=subject.name)
     answers: Mapping[str, Answer] = {}
     asked = rules
     if misfit is not None:

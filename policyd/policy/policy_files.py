@@ -1,7 +1,8 @@
 """Which files of a folder make a policy set, and the digest that names it.
 
-The digest covers exactly what can change an answer: rule and library modules, collections and settings. It is made of
-bytes alone, so it can be had without parsing a rule; `read_policy_set` sorts files by the same function.
+The digest covers exactly what can change an answer: rule and library modules, collections, settings and what rules
+know of the world (`data/`). It is made of bytes alone, so it can be had without parsing a rule; `read_policy_set` sorts
+files by the same function.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from policyd.models.canonical import canonical_json, sha256_hex
 
 _COLLECTION = re.compile(r"collections/[a-z][a-z0-9_-]*\.json")
 _SETTINGS = re.compile(r"settings/[a-z][a-z0-9_]*\.json")
+#: Not `data/data.json`: OPA reads files of that name in bundles, as data below `data`.
+_KNOWN = re.compile(r"data/(?!data\.)[a-z][a-z0-9_]*\.json")
 _TABLE = re.compile(r".*_test\.yaml")
 #: Pipelines that break or keep a rule, for tests and documents.
 _EXAMPLE = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*/examples/[^/]+\.(json|yaml|yml)")
@@ -29,12 +32,13 @@ class FileKind(Enum):
     TABLE = "table test"
     COLLECTION = "collection"
     SETTINGS = "settings"
+    KNOWN = "what rules know"
     BESIDE = "for others"
     UNKNOWN = "for nobody"
 
 
 #: What can change an answer.
-NAMED_BY_DIGEST = frozenset({FileKind.MODULE, FileKind.COLLECTION, FileKind.SETTINGS})
+NAMED_BY_DIGEST = frozenset({FileKind.MODULE, FileKind.COLLECTION, FileKind.SETTINGS, FileKind.KNOWN})
 
 
 def kind_of(path: str) -> FileKind:
@@ -45,6 +49,8 @@ def kind_of(path: str) -> FileKind:
         return FileKind.COLLECTION
     if _SETTINGS.fullmatch(path):
         return FileKind.SETTINGS
+    if _KNOWN.fullmatch(path):
+        return FileKind.KNOWN
     if is_example(path) or _BESIDE.fullmatch(path):
         return FileKind.BESIDE
     return FileKind.TABLE if _TABLE.fullmatch(path) else FileKind.UNKNOWN

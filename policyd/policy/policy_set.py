@@ -1,8 +1,9 @@
 """A policy set: rules, data and settings with one digest.
 
-The digest covers exactly what can change an answer: rule and library modules, collections and settings. Tests,
-documents and frameworks are not part of it. Whatever lies in the folder and would be data for nobody is refused, so
-that a folder called `setting/` is an error and not a silent default.
+The digest covers exactly what can change an answer: rule and library modules, collections, settings and known facts
+(`data/NAME.json`, which rules read as `data.PREFIX.known.NAME`). Tests, documents and frameworks are not part of it.
+Whatever lies in the folder and would be data for nobody is refused, so that a folder called `setting/` is an error and
+not a silent default.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class PolicySet:
     tests: Mapping[str, str]
     packages: Mapping[str, str]  # path → dotted package
     settings: Mapping[Key, Chosen]  # every setting of its rules, as the set itself chooses it
+    known: Mapping[str, object]  # name → what a file of `data` holds
     collections: Mapping[str, tuple[str, ...]]
     sha256: str
     catalogue: Catalogue
@@ -49,9 +51,9 @@ class PolicySet:
         return PolicySetRef(name=self.name, sha256=self.sha256)
 
     @property
-    def data(self) -> Mapping[str, object]:
-        """What rules read below `data`: the values of their settings."""
-        return {self.prefix: {"settings": as_data(self.settings.values())}}
+    def data(self) -> dict[str, dict[str, dict[str, object]]]:
+        """What rules read below `data`: the values of their settings, and what the set knows of the world."""
+        return {self.prefix: {"settings": as_data(self.settings.values()), "known": dict(self.known)}}
 
     def with_settings(self, settings: Mapping[Key, Chosen]) -> PolicySet:
         """Return this set with other values. Its digest stays: it names the files; what decisions add are `terms`."""
@@ -95,6 +97,7 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
     packages: dict[str, str] = {}
     collections = {}
     settings: list[Wishes] = []
+    known: dict[str, object] = {}
     rules = []
     reach: dict[str, frozenset[Package]] = {}
 
@@ -117,6 +120,8 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
                 collections[_name(path)] = read_collection(path, _read_data(path, content))
             case FileKind.SETTINGS:
                 settings.append(_read_settings(path, _read_data(path, content)))
+            case FileKind.KNOWN:
+                known[_name(path)] = _read_data(path, content)
             case FileKind.TABLE:
                 if rule_beside(path) not in files:
                     raise PolicyError(
@@ -128,9 +133,9 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
                 continue
             case FileKind.UNKNOWN:
                 raise PolicyError(
-                    "the file is neither a rule, a collection nor settings, so no rule would ever read it",
+                    "the file is neither a rule, a collection, settings nor data, so no rule would ever read it",
                     where=path,
-                    fix="use rules/*.rego, collections/NAME.json and settings/FAMILY.json, or move the file out",
+                    fix="use rules/*.rego, collections/NAME.json, settings/FAMILY.json and data/NAME.json, or move it out",
                 )
             case unreachable:
                 assert_never(unreachable)
@@ -150,6 +155,7 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
         tests=tests,
         packages=packages,
         settings=chosen,
+        known=known,
         collections=resolve_collections(collections, catalogue),
         sha256=digest_policy_files(files),
         catalogue=catalogue,
@@ -215,11 +221,11 @@ def _is_library(package: str, prefix: str) -> bool:
 
 
 def _require_prefix(path: str, line: int, package: str, prefix: str) -> None:
-    if package.startswith(f"{prefix}.settings."):
+    if package.startswith((f"{prefix}.settings.", f"{prefix}.known.")):
         raise PolicyError(
-            f"the module declares the package {package!r}, where the values of settings stand",
+            f"the module declares the package {package!r}, where the values of settings or known facts stand",
             where=f"{path}:{line + 1}",
-            fix="choose another family than `settings`",
+            fix="choose another family than `settings` and `known`",
         )
     if not package.startswith(f"{prefix}."):
         raise PolicyError(

@@ -111,7 +111,7 @@ def make_rule(family: str, rule: str, gate: Gate, prefix: str = "policyd") -> di
     Raises `UsageError` for a name that no rule can have.
     """
     for what, name in (("family", family), ("rule", rule), ("prefix", prefix)):
-        if not _NAME.fullmatch(name) or name.endswith("_test") or (what == "family" and name in ("lib", "settings")):
+        if not _NAME.fullmatch(name) or name.endswith("_test") or (what == "family" and name in ("lib", "settings", "known")):
             raise UsageError(
                 f"{name!r} can't be the name of a {what}",
                 where="policyd policy new FAMILY RULE",

@@ -139,6 +139,25 @@ def find_rule_names(file_asts: Sequence[Node]) -> dict[str, list[str]]:
     return names
 
 
+def find_split_rules(file_asts: Sequence[Node]) -> frozenset[str]:
+    """Return the paths, without `data`, at which more stands than rules of that very name: `a` for `a.b := 1`.
+
+    A package is such a path too, for whoever has it below the package that a rule of that name would be in.
+    """
+    found: set[str] = set()
+    for file_ast in file_asts:
+        package = _package(file_ast)
+        parts = package.split(".")
+        found.update(".".join(parts[:length]) for length in range(1, len(parts) + 1))
+        for rule in _list(_get(file_ast, "ast", "rules")):
+            kind, body = _kind(rule)
+            head = _kind(_get(body, "head"))[1] if kind == "Spec" else body
+            reference = _get(head, "refr")
+            if _kind(reference)[0] != "Var":
+                found.add(f"{package}.{_root_name(reference)}")
+    return frozenset(found)
+
+
 class _Module:
     def __init__(
         self,

@@ -10,6 +10,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("install", "dev")
+LOCKED = re.compile(
+    r"([a-z0-9-]+)==([0-9][0-9a-z.]*)"
+    r"(?: ; python_version < \"3\.[0-9]+\")?"  # where there are no wheels for a newer Python
+    r"((?: +--hash=sha256:[0-9a-f]{64})+)"
+)
 
 
 def inputs(name: str) -> list[str]:
@@ -28,7 +33,7 @@ def locked(name: str) -> dict[str, str]:
     for line in text.splitlines():
         if not line or line.startswith("#"):
             continue
-        found = re.fullmatch(r"([a-z0-9-]+)==([0-9][0-9a-z.]*)((?: +--hash=sha256:[0-9a-f]{64})+)", line.strip())
+        found = LOCKED.fullmatch(line.strip())
         assert found, f"{name}.txt: not pinned by hash: {line[:80]}"
         versions[found[1]] = found[2]
     return versions

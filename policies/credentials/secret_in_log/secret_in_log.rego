@@ -9,6 +9,7 @@
 #   severity: high
 #   gate: pipeline
 #   controls: [OWASP-CICD-SEC-6, OWASP-CICD-SEC-10]
+#   applies_to: [github, gitlab, azure, tekton]
 #   remediation: Hand the secret to the program that needs it by its standard input or a variable, and print nothing.
 package policyd.credentials.secret_in_log
 

@@ -29,8 +29,9 @@ package policyd.flow.deploy_without_scan
 import data.policyd.lib.order
 
 deny contains violation if {
-	settings := data.policyd.settings.flow.deploy_without_scan
-	some stage in order.stages_without("scan", settings.purposes, settings.required)
+	purposes := data.policyd.settings.flow.deploy_without_scan.purposes
+	required := data.policyd.settings.flow.deploy_without_scan.required
+	some stage in order.stages_without("scan", purposes, required)
 	violation := {
 		"message": sprintf("%v deploys without needing a scan", [stage.name]),
 		"at": stage.at,

@@ -30,8 +30,9 @@ package policyd.flow.deploy_without_tests
 import data.policyd.lib.order
 
 deny contains violation if {
-	settings := data.policyd.settings.flow.deploy_without_tests
-	some stage in order.stages_without("test", settings.purposes, settings.required)
+	purposes := data.policyd.settings.flow.deploy_without_tests.purposes
+	required := data.policyd.settings.flow.deploy_without_tests.required
+	some stage in order.stages_without("test", purposes, required)
 	violation := {
 		"message": sprintf("%v deploys without needing a test", [stage.name]),
 		"at": stage.at,

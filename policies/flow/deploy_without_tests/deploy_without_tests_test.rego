@@ -2,23 +2,57 @@ package policyd.flow.deploy_without_tests_test
 
 import data.policyd.flow.deploy_without_tests
 
-stage(kind, needs_kinds) := {"at": ["stages", 0], "name": "release", "kind": kind, "needs_kinds": needs_kinds}
-
-test_deploy_after_build_alone_is_denied if {
-	found := deploy_without_tests.deny with input.stages as [stage("deploy", ["build"])]
-	found == {{"message": "release deploys without needing a test", "at": ["stages", 0]}}
+stage(name, kind, purposes, needs, needs_kinds) := {
+	"at": ["stages", name], "name": name, "kind": kind, "purposes": purposes, "needs": needs, "needs_kinds": needs_kinds,
 }
 
-test_deploy_that_needs_nothing_is_denied if {
-	count(deploy_without_tests.deny) == 1 with input.stages as [stage("deploy", [])]
+native(needs_kinds) := [stage("release", "deploy", ["deploy"], [], needs_kinds)]
+
+# A pipeline of another system: purposes are what its commands show.
+other(needs_kinds) := [
+	stage("check", "", ["test"], [], []),
+	stage("release", "", ["deploy"], [], needs_kinds),
+]
+
+test_native_deploy_without_test_is_denied if {
+	found := deploy_without_tests.deny with input.stages as native(["build"])
+	found == {{"message": "release deploys without needing a test", "at": ["stages", "release"], "confidence": "high"}}
+}
+
+test_deploy_that_does_not_wait_for_the_test_of_its_pipeline_is_denied if {
+	found := deploy_without_tests.deny with input.stages as other([])
+	some violation in found
+	violation.at == ["stages", "release"]
+	violation.confidence == "medium"
 }
 
 test_deploy_after_test_is_fine if {
-	count(deploy_without_tests.deny) == 0 with input.stages as [stage("deploy", ["build", "test"])]
+	count(deploy_without_tests.deny) == 0 with input.stages as native(["build", "test"])
+	count(deploy_without_tests.deny) == 0 with input.stages as other(["test"])
 }
 
-test_other_stage_is_fine if {
-	count(deploy_without_tests.deny) == 0 with input.stages as [stage("build", [])]
+test_test_in_the_same_stage_is_fine if {
+	stages := [stage("check", "", ["test"], [], []), stage("release", "", ["deploy", "test"], [], [])]
+	count(deploy_without_tests.deny) == 0 with input.stages as stages
+}
+
+test_what_the_test_itself_needs_is_fine if {
+	stages := [stage("image", "", ["publish"], [], []), stage("check", "", ["test"], ["image"], ["publish"])]
+	count(deploy_without_tests.deny) == 0 with input.stages as stages
+}
+
+test_pipeline_without_any_test_is_fine_unless_required_and_then_denied if {
+	stages := [stage("release", "", ["deploy"], [], [])]
+	count(deploy_without_tests.deny) == 0 with input.stages as stages
+	count(deploy_without_tests.deny) == 1 with input.stages as stages
+		with data.policyd.settings.flow.deploy_without_tests.required as true
+}
+
+test_other_purposes_are_fine_unless_set_and_then_denied if {
+	stages := [stage("check", "", ["test"], [], []), stage("wheel", "", ["build"], [], [])]
+	count(deploy_without_tests.deny) == 0 with input.stages as stages
+	count(deploy_without_tests.deny) == 1 with input.stages as stages
+		with data.policyd.settings.flow.deploy_without_tests.purposes as ["build"]
 }
 
 test_no_stage_is_fine if {

@@ -3,14 +3,15 @@ package policyd.flow.spoofable_condition_test
 import data.policyd.flow.spoofable_condition
 
 condition(spoofable) := {
-	"text": "github.actor == 'dependabot[bot]'", "always_true": false, "spoofable_actor": spoofable,
-	"at": ["conditions", 0], "stage": "merge",
+	"text": "github.actor == 'dependabot[bot]'", "spoofable_actor": spoofable, "at": ["conditions", 0], "stage": "merge",
 }
 
 test_actor_is_denied if {
 	found := spoofable_condition.deny with input.conditions as [condition(true)]
-	some violation in found
-	violation.at == ["conditions", 0]
+	found == {{
+		"message": "the condition github.actor == 'dependabot[bot]' trusts a name that a stranger can take",
+		"at": ["conditions", 0],
+	}}
 }
 
 test_other_condition_is_fine if {

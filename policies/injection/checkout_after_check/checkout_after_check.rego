@@ -31,10 +31,6 @@ deny contains violation if {
 	violation := {
 		"message": sprintf("a stranger can change the code between the check (%s) and this checkout", [concat(", ", guards)]),
 		"at": checkout.at,
-		"related": array.concat(_runs(checkout), [{"message": "the stage that is privileged", "at": stage.at}]),
+		"related": array.concat(trust.runs_of(checkout), [{"message": "the stage that is privileged", "at": stage.at}]),
 	}
 }
-
-_runs(checkout) := [] if checkout.runs == ""
-
-_runs(checkout) := [{"message": "what runs of it", "at": checkout.runs_at}] if checkout.runs != ""

@@ -24,7 +24,7 @@ deny contains violation if {
 	use.untrusted
 	some stage in input.stages
 	stage.name == use.stage
-	stage.privileged
+	_has_powers(stage)
 	guards := stage.guards
 	not trust.is_guarded(guards)
 	some ran in _ran(use, stage)
@@ -34,6 +34,19 @@ deny contains violation if {
 		"confidence": ran.confidence,
 		"related": [{"message": "what runs of them", "at": ran.at}],
 	}
+}
+
+_has_powers(stage) if stage.privileged
+
+# Nobody outside starts it, and yet their files are in it.
+_has_powers(stage) if {
+	not stage.untrusted
+	stage.has_secrets
+}
+
+_has_powers(stage) if {
+	not stage.untrusted
+	stage.writes
 }
 
 # Unpacked over the tree: any file of it can be theirs.

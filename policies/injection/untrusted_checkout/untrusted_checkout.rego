@@ -3,8 +3,9 @@
 # description: >-
 #   A stage that has secrets or a token that writes, and checks out the code of a pull request from outside, hands both
 #   to whoever wrote it: build files, test files, local actions and tools' configuration all run code. Seen: what runs
-#   of it afterwards; where nothing is seen to, confidence is medium. Conditions that keep strangers out, or that ask a
-#   member first, lift it. Not seen: checks inside programs, and code that is fetched by other means than git.
+#   of it afterwards; where nothing is seen to, confidence is lower, and so it is in Azure, where a setting of the project
+#   decides whether builds of forks get secrets. Conditions that keep strangers out, or that ask a member first, lift it.
+#   Not seen: checks inside programs, and code that is fetched by other means than git.
 # custom:
 #   id: injection.untrusted_checkout
 #   severity: critical
@@ -21,35 +22,33 @@ import data.policyd.lib.trust
 deny contains violation if {
 	some checkout in input.checkouts
 	checkout.untrusted
-	checkout.runs != ""
 	guards := checkout.guards
 	not trust.is_guarded(guards)
 	some stage in input.stages
 	stage.name == checkout.stage
 	stage.privileged
 	violation := {
-		"message": sprintf("%s has secrets or a token that writes, checks out a stranger's code, and runs it with %s", [stage.name, checkout.runs]),
+		"message": sprintf("%s has secrets or a token that writes, and checks out a stranger's code%v", [stage.name, _and_runs(checkout)]),
 		"at": checkout.at,
-		"related": [
-			{"message": "what runs of it", "at": checkout.runs_at},
-			{"message": "the stage that is privileged", "at": stage.at},
-		],
+		"confidence": _confidence(checkout, input.pipeline.dialect),
+		"related": array.concat(trust.runs_of(checkout), [{"message": "the stage that is privileged", "at": stage.at}]),
 	}
 }
 
-deny contains violation if {
-	some checkout in input.checkouts
-	checkout.untrusted
-	checkout.runs == ""
-	guards := checkout.guards
-	not trust.is_guarded(guards)
-	some stage in input.stages
-	stage.name == checkout.stage
-	stage.privileged
-	violation := {
-		"message": sprintf("%s has secrets or a token that writes, and checks out a stranger's code", [stage.name]),
-		"at": checkout.at,
-		"confidence": "medium",
-		"related": [{"message": "the stage that is privileged", "at": stage.at}],
-	}
+_and_runs(checkout) := "" if checkout.runs == ""
+
+_and_runs(checkout) := sprintf(", which runs with %v", [checkout.runs]) if checkout.runs != ""
+
+_confidence(checkout, dialect) := "high" if {
+	checkout.runs != ""
+	dialect != "azure"
 }
+
+_confidence(checkout, dialect) := "medium" if {
+	checkout.runs == ""
+	dialect != "azure"
+}
+
+_confidence(checkout, "azure") := "medium" if checkout.runs != ""
+
+_confidence(checkout, "azure") := "low" if checkout.runs == ""

@@ -2,48 +2,76 @@ package policyd.injection.untrusted_checkout_test
 
 import data.policyd.injection.untrusted_checkout
 
-document(untrusted, privileged) := {
-	"checkouts": [{
-		"text": "actions/checkout@v4", "ref": "${{ github.event.pull_request.head.sha }}", "untrusted": untrusted,
-		"persists_credentials": true, "mutable": false, "guards": [], "at": ["checkouts", 0], "stage": "build",
-	}],
+checkout(fields) := object.union(
+	{
+		"at": ["checkouts", 0], "stage": "build", "text": "actions/checkout@v4", "ref": "", "untrusted": true,
+		"persists_credentials": false, "mutable": false, "guards": [], "runs": "make test", "runs_at": ["effects", 3],
+	},
+	fields,
+)
+
+document(one, privileged) := in_system("github", one, privileged)
+
+in_system(dialect, one, privileged) := {
+	"pipeline": {"dialect": dialect},
+	"checkouts": [one],
 	"stages": [
-		{"at": ["stages", 0], "name": "lint", "privileged": true, "untrusted": true},
-		{"at": ["stages", 1], "name": "build", "privileged": privileged, "untrusted": true},
+		{"at": ["stages", 0], "name": "lint", "privileged": true},
+		{"at": ["stages", 1], "name": "build", "privileged": privileged},
 	],
 }
 
 test_stranger_in_a_privileged_stage_is_denied if {
-	found := untrusted_checkout.deny with input as document(true, true)
+	found := untrusted_checkout.deny with input as document(checkout({}), true)
+	found == {{
+		"message": "build has secrets or a token that writes, and checks out a stranger's code, which runs with make test",
+		"at": ["checkouts", 0],
+		"confidence": "high",
+		"related": [
+			{"message": "what runs of it", "at": ["effects", 3]},
+			{"message": "the stage that is privileged", "at": ["stages", 1]},
+		],
+	}}
+}
+
+test_code_that_is_not_seen_to_run_is_denied_with_less_confidence if {
+	found := untrusted_checkout.deny with input as document(checkout({"runs": "", "runs_at": []}), true)
 	some violation in found
-	violation.at == ["checkouts", 0]
-	violation.related == [{"message": "the stage that is privileged", "at": ["stages", 1]}]
+	violation.confidence == "medium"
+	count(found) == 1
+}
+
+test_setting_of_azure_decides_and_it_is_denied_with_less_confidence if {
+	found := untrusted_checkout.deny with input as in_system("azure", checkout({}), true)
+	some violation in found
+	violation.confidence == "medium"
+	unseen := untrusted_checkout.deny with input as in_system("azure", checkout({"runs": ""}), true)
+	some other in unseen
+	other.confidence == "low"
 }
 
 test_stranger_in_a_stage_without_powers_is_fine if {
-	count(untrusted_checkout.deny) == 0 with input as document(true, false)
+	count(untrusted_checkout.deny) == 0 with input as document(checkout({}), false)
 }
 
 test_own_code_in_a_privileged_stage_is_fine if {
-	count(untrusted_checkout.deny) == 0 with input as document(false, true)
+	count(untrusted_checkout.deny) == 0 with input as document(checkout({"untrusted": false}), true)
 }
 
-guarded(guard, mutable) := object.union(document(true, true), {"checkouts": [{
-	"text": "actions/checkout@v4", "ref": "${{ github.event.pull_request.head.sha }}", "untrusted": true,
-	"persists_credentials": true, "mutable": mutable, "guards": [guard], "at": ["checkouts", 0], "stage": "build",
-}]})
-
-test_own_branches_are_fine_even_if_they_move if {
-	count(untrusted_checkout.deny) == 0 with input as guarded("same-repository", true)
+test_what_a_member_had_in_hands_is_fine if {
+	every guard in ["same-repository", "merged", "event", "protected"] {
+		count(untrusted_checkout.deny) == 0 with input as document(checkout({"guards": [guard], "mutable": true}), true)
+	}
 }
 
-test_what_a_member_let_pass_is_fine_if_it_cannot_change if {
-	count(untrusted_checkout.deny) == 0 with input as guarded("label", false)
-	count(untrusted_checkout.deny) == 1 with input as guarded("label", true)
+test_what_a_member_let_pass_is_fine if {
+	every guard in ["approval", "label", "actor", "association", "permission"] {
+		count(untrusted_checkout.deny) == 0 with input as document(checkout({"guards": [guard]}), true)
+	}
 }
 
-test_a_comment_alone_lets_nobody_pass if {
-	count(untrusted_checkout.deny) == 1 with input as guarded("comment", false)
+test_a_comment_alone_lets_nobody_pass_and_is_denied if {
+	count(untrusted_checkout.deny) == 1 with input as document(checkout({"guards": ["comment"]}), true)
 }
 
 test_nothing_is_fine if {

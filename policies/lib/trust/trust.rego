@@ -16,3 +16,8 @@ is_let_pass(guards) if {
 is_guarded(guards) if is_ours(guards)
 
 is_guarded(guards) if is_let_pass(guards)
+
+# What runs of a checkout, as related places.
+runs_of(checkout) := [] if checkout.runs == ""
+
+runs_of(checkout) := [{"message": "what runs of it", "at": checkout.runs_at}] if checkout.runs != ""

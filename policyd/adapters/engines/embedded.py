@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ from policyd.policy.engine import Answer
 from policyd.policy.entrypoints import require_entrypoints
 from policyd.policy.input_subset import WIDE_CHARACTERS, Kind, describe_number, find_number, holds_wide_characters
 from policyd.policy.policy_set import PolicySet
-from policyd.policy.subset import ValueUse, require_subset, unite_uses
+from policyd.policy.subset import ValueUse, find_split_rules, require_subset, unite_uses
 
 TIMEOUT_SECONDS = 10.0  # for a question or a load; the library answers in 30 ms
 MEMORY_BYTES = 512 * 1024 * 1024  # of address space; the library needs 60 MiB
@@ -71,6 +71,7 @@ class EmbeddedEngine:
         self._process: RuleProcess | None = None
         self._loaded: dict[tuple[str, ...], str] = {}  # entry points asked before → key of their modules
         self._uses: dict[str, ValueUse] = {}  # module → what it does with numbers
+        self._split: dict[str, frozenset[str]] = {}  # key → entry points that more than one rule makes up
 
     @property
     def ref(self) -> EngineRef:
@@ -91,7 +92,9 @@ class EmbeddedEngine:
                 key = self._load(process, entrypoints, deadline)
                 unsure = self._find_unsure(key, entrypoints, document)
                 sure = [entrypoint for entrypoint in entrypoints if entrypoint not in unsure]
-                return {**unsure, **(process.ask(key, sure, document, deadline) if sure else {})}
+                if not sure:
+                    return unsure
+                return {**unsure, **process.ask(key, sure, document, deadline, split=self._split[key])}
             except EngineError:
                 self._stop()
                 raise
@@ -151,6 +154,7 @@ class EmbeddedEngine:
             require_plain_data(self._policy_set.data)
             asts = process.load(key, modules, self._policy_set.data, deadline, coverage=self._coverage)
             self._check(asts, modules)
+            self._split[key] = find_split_rules(asts)
         self._loaded[asked] = key
         return key
 
@@ -290,10 +294,19 @@ class RuleProcess:
             raise EngineError("the engine's syntax tree has no known shape", where="regorus", fix="report this")
         return trees
 
-    def ask(self, key: str, entrypoints: Sequence[str], document: bytes, deadline: float) -> dict[str, Answer]:
-        """Return the answers to `entrypoints` for `document`."""
+    def ask(
+        self,
+        key: str,
+        entrypoints: Sequence[str],
+        document: bytes,
+        deadline: float,
+        *,
+        split: Container[str] = frozenset(),
+    ) -> dict[str, Answer]:
+        """Return the answers to `entrypoints` for `document`. What `split` names stands in more than one rule."""
         struct.pack_into(">I", self._place, 0, len(entrypoints))
-        request = _frame({"ask": key, "entrypoints": list(entrypoints)})
+        plain = [entrypoint not in split for entrypoint in entrypoints]
+        request = _frame({"ask": key, "entrypoints": list(entrypoints), "plain": plain})
         self._send(request + struct.pack(">I", len(document)) + document, deadline, f"before {entrypoints[0]}")
         at = _At(self._place, entrypoints)
         answer = self._receive(deadline, at)
@@ -441,11 +454,10 @@ def _read_answer(answer: Mapping[str, object]) -> Answer:
             return Answer(error="the engine's answer has no known shape")
 
 
-def _read_answers(result: object, count: int) -> list[Answer]:
-    """Return the answers to questions that were asked together: a list of one value each, or of none if undefined."""
-    match result:
-        case {"result": [{"expressions": [{"value": [*asked]}]}]} if len(asked) == count:
-            return [_read_one(values) for values in asked]
+def _read_answers(values: object, count: int) -> list[Answer]:
+    """Return the answers to questions that all have one: a list of one value each."""
+    if isinstance(values, list) and len(values) == count:
+        return [_read_one(value) for value in values]
     return [Answer(error="the engine's answer has no known shape")] * count
 
 
@@ -453,8 +465,6 @@ def _read_one(values: object) -> Answer:
     match values:
         case [value]:
             return Answer(value=value)
-        case []:
-            return Answer()
     return Answer(error="the engine's answer has no known shape")
 
 

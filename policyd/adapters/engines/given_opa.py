@@ -243,12 +243,11 @@ def _require_held(server: _Server, policy_set: PolicySet) -> None:
         raise _holds_another(server, f"it does not hold {missing[0]} as it is here, and {len(missing) - 1} more")
     if others := [digest for digest in held if digest not in wanted or held[digest] > max(1, wanted[digest])]:
         raise _holds_another(server, f"it holds {len(others)} more modules below `{policy_set.prefix}`")
-    # 2. Data: what rules read there are the values of their settings, and nothing else stands among them.
-    data = server.read(f"/v1/data/{policy_set.prefix}/settings").get("result", {})
-    layer = policy_set.data.get(policy_set.prefix)
-    settings = layer.get("settings") if isinstance(layer, dict) else None
-    if json.dumps(data, sort_keys=True) != json.dumps(settings or {}, sort_keys=True):
-        raise _holds_another(server, f"its data below `{policy_set.prefix}.settings` differs")
+    # 2. Data: what rules read there are the values of their settings and known facts, and nothing else stands among them.
+    for name, values in policy_set.data[policy_set.prefix].items():
+        data = server.read(f"/v1/data/{policy_set.prefix}/{name}").get("result", {})
+        if json.dumps(data, sort_keys=True) != json.dumps(values, sort_keys=True):
+            raise _holds_another(server, f"its data below `{policy_set.prefix}.{name}` differs")
 
 
 def _is_foreign(policy: object, prefix: str) -> bool:

@@ -178,17 +178,20 @@ class _Server:
         return self._process.pid
 
     def hold(self, policy_set: PolicySet) -> None:
-        """Give the server its settings, then read back everything it holds and compare."""
-        settings = _settings(policy_set)
-        self._call(self._client.update_or_create_data, settings, f"{policy_set.prefix}/settings")
+        """Give the server its settings and known facts, then read back everything it holds and compare."""
+        data = policy_set.data[policy_set.prefix]
+        for name, values in data.items():
+            self._call(self._client.update_or_create_data, values, f"{policy_set.prefix}/{name}")
 
         wanted = {f"{number:04d}.rego": text for number, text in enumerate(policy_set.modules.values())}
         held = {}
         for name in self._call(self._client.get_policies_list):
             held[name.rpartition("/")[2]] = self._call(self._client.get_policy, name.lstrip("/"))["result"]["raw"]
         held.pop("authz.rego", None)
-        data = self._call(self._client.get_data, f"{policy_set.prefix}/settings")["result"]
-        if held != wanted or data != settings:
+        held_data = {
+            name: self._call(self._client.get_data, f"{policy_set.prefix}/{name}")["result"] for name in data
+        }
+        if held != wanted or held_data != data:
             raise EngineError(
                 "the OPA server does not hold the policy set it was given",
                 where="opa",
@@ -376,12 +379,6 @@ def run_opa(opa: Path, arguments: list[str], timeout_seconds: float, *, stdin: b
             f"`opa {arguments[0]}` took too long", where=str(opa), fix="make the policy simpler"
         ) from error
     return done.returncode, done.stdout.decode("utf-8", "replace")
-
-
-def _settings(policy_set: PolicySet) -> dict[str, object]:
-    layer = policy_set.data.get(policy_set.prefix)
-    settings = layer.get("settings") if isinstance(layer, dict) else None
-    return settings if isinstance(settings, dict) else {}
 
 
 def _answer(values: object) -> Answer:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from policyd.adapters.signers.keyfile import load_key, read_key_file
-from policyd.adapters.signers.uri import is_key_uri, load_uri_key
-from policyd.attestation.keys import PublicKey, read_public_key
+from policyd.adapters.signers.uri import is_key_uri, load_uri_key, read_uri_key
+from policyd.attestation.keys import PublicKey
 from policyd.attestation.signing import OwnSigner
 
 
@@ -21,5 +21,5 @@ def load_signer(name: str | Path, *, password: str | Callable[[], str]) -> OwnSi
 def read_any_key(name: str | Path, *, password: str | Callable[[], str]) -> PublicKey:
     """Return the public key that a public or private key file, or a key URI, holds."""
     if isinstance(name, str) and is_key_uri(name):
-        return read_public_key(load_uri_key(name, password=password).public_key_pem, where=name)
+        return read_uri_key(name, password=password)
     return read_key_file(Path(name), password=password)

@@ -149,11 +149,26 @@ class UriBlobSigner:
 
 
 def load_uri_key(uri: str, *, password: str | Callable[[], str]) -> UriSigner:
-    """Return the signer for the key that `uri` names; `password` is asked for a PIN where the device wants one.
+    """Return the signer for the key that `uri` names; `password` is asked for the PIN of a token.
 
     Raises `KeyUnusable` where the extra is not installed, the device or service does not answer, or the key is of a
     kind that policyd does not verify with.
     """
+    secret = _Secret(password)
+    library_uri, key, public_key = _find_key(uri, secret)
+    if uri.startswith("hsm:"):
+        secret("pin")  # now, while whoever knows it is asked for such things, and not at the first signature
+    signer = _translated(uri, lambda: _library().Signer.from_priv_key_uri(library_uri, key, secret))
+    return UriSigner(signer, public_key, uri)
+
+
+def read_uri_key(uri: str, *, password: str | Callable[[], str]) -> PublicKey:
+    """Return the public key of the key that `uri` names; raises as `load_uri_key` does."""
+    return _find_key(uri, _Secret(password))[2]
+
+
+def _find_key(uri: str, secret: _Secret) -> tuple[str, Any, PublicKey]:
+    """Return the URI as securesystemslib writes it, and the public key as it has it and as we have it."""
     # 1. A URI of a kind we know, and the client for it.
     found = _URI.fullmatch(uri)
     if found is None or len(uri) > MAX_URI or not uri.isprintable():
@@ -167,7 +182,6 @@ def load_uri_key(uri: str, *, password: str | Callable[[], str]) -> UriSigner:
         )
 
     # 2. The public key, from the device or service.
-    secret = _Secret(password)
     library_uri, key = _translated(uri, lambda: _import(found[1], uri, secret))
     if key.scheme not in _SCHEMES:
         raise KeyUnusable(
@@ -178,10 +192,7 @@ def load_uri_key(uri: str, *, password: str | Callable[[], str]) -> UriSigner:
     public_key = read_public_key(_pem(key), where=uri)
     if public_key.kind is not _SCHEMES[key.scheme]:
         raise KeyUnusable(f"the key is {public_key.kind} and said to sign with {key.scheme}", where=uri, fix="report it")
-
-    # 3. The signer.
-    signer = _translated(uri, lambda: _library().Signer.from_priv_key_uri(library_uri, key, secret))
-    return UriSigner(signer, public_key, uri)
+    return library_uri, key, public_key
 
 
 @dataclass(slots=True)

@@ -196,7 +196,9 @@ def _is_v1_digest(digest: dict[str, object], expected: Mapping[DigestName, bytes
 def _is_v2_digest(digest: dict[str, object], expected: Mapping[DigestName, bytes], where: str) -> bool:
     algorithm = digest.get("algorithm")
     name = _V2_DIGESTS.get(algorithm) if isinstance(algorithm, str) else None
-    return name in expected and read_base64(digest.get("digest"), where=where) == expected[name]
+    if name is None or name not in expected:
+        return False
+    return read_base64(digest.get("digest"), where=where) == expected[name]
 
 
 def _payload_digests(envelope: Envelope) -> Mapping[DigestName, bytes]:

@@ -128,7 +128,7 @@ def _read_identity(extensions: Extensions, where: str) -> str:
     if len(found) != 1 or found[0] is None:
         # With several names each tool would choose its own.
         raise refused(
-            f"the signer's certificate has {len(found)} names; it must have one, an address, a URI or Fulcio's own kind",
+            f"the signer's certificate has {len(found)} names; it must have one: an address, a URI or Fulcio's own",
             where,
         )
     if not 0 < len(found[0]) <= MAX_IDENTITY:

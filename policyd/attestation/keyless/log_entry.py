@@ -77,7 +77,7 @@ def verify_inclusion(entry: LogEntry, log: Log, *, where: str) -> Checkpoint | N
     proof = entry.proof
     if proof is None:
         return None
-    checkpoint = _require_checkpoint(proof, log, where)
+    checkpoint = _require_checkpoint(proof, entry.log_index, log, where)
     if (checkpoint.root, checkpoint.size) != (proof.root, proof.tree_size):
         raise _refused(
             f"the checkpoint is of a tree of {checkpoint.size} entries and the proof of one of {proof.tree_size}, "
@@ -97,7 +97,7 @@ def require_in_window(log: Log, moment: datetime, *, where: str) -> None:
         raise _refused(f"the log {log.url} counts {log.window.describe()}, not at {rfc3339(moment)}", where)
 
 
-def _require_checkpoint(proof: InclusionProof, log: Log, where: str) -> Checkpoint:
+def _require_checkpoint(proof: InclusionProof, log_index: int, log: Log, where: str) -> Checkpoint:
     """Return the checkpoint that comes with a proof, if `log` signed it as its own."""
     # 1. A signed note that holds a checkpoint.
     try:
@@ -112,13 +112,16 @@ def _require_checkpoint(proof: InclusionProof, log: Log, where: str) -> Checkpoi
     # Rekor v2 has one tree a log and must be called by the log's host; v1 may sign under a name of its own.
     if not mine or (not tree and origin != log.host):
         raise _refused(
-            f"the checkpoint is by {checkpoint.origin[:128]!r}, not by the log {log.url}: the checkpoint of another log",
-            where,
+            f"the checkpoint of another log: it is by {checkpoint.origin[:128]!r}, not by the log {log.url}", where
         )
 
     # 3. By the log's key. A wrong signature in the log's name spoils the checkpoint, whatever else it carries.
     if not all(is_signed_by(log.key, one.signature, note.text.encode()) for one in mine):
-        raise _refused(f"the checkpoint's signature is not by the log {log.url}: the checkpoint of another log", where)
+        raise _refused(f"the checkpoint of another log: its signature is not by the log {log.url}", where)
+
+    # 4. Where a log has one tree, an entry has one number.
+    if not tree and proof.log_index != log_index:
+        raise _refused(f"the entry is number {proof.log_index} of the log, and the bundle says {log_index}", where)
     return checkpoint
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from policyd.attestation.dsse import read_base64
-from policyd.attestation.keys import KeyKind, PublicKey
 from policyd.attestation.keyless.x509 import chain_holds, public_key_of_der, read_certificate
+from policyd.attestation.keys import KeyKind, PublicKey
 from policyd.attestation.timestamps import Chain, PinnedAuthority
 from policyd.errors import DocumentError, KeyUnusable
 from policyd.models.base import rfc3339

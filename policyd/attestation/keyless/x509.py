@@ -9,6 +9,7 @@ Source: RFC 5280 sections 4.2.1 and 6.1.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -33,9 +34,12 @@ def read_certificate(der: bytes, *, where: str) -> Certificate:
     from cryptography.x509 import InvalidVersion, Version, load_der_x509_certificate
 
     try:
-        certificate = load_der_x509_certificate(der)
-        version = certificate.version
-    except (ValueError, TypeError, InvalidVersion) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # cryptography warns of what it will refuse one day; here it is refused now
+            certificate = load_der_x509_certificate(der)
+            version = certificate.version
+            _ = certificate.serial_number, certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except (ValueError, TypeError, InvalidVersion, Warning) as error:
         raise _malformed(f"it is no X.509 certificate: {error}", where) from error
     if version is not Version.v3:
         raise _malformed("it is no X.509 certificate of version 3", where)

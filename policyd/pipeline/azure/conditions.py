@@ -296,6 +296,8 @@ def _constant(node: Node) -> object:
         values = [_constant(side) for side in node.below]
         if any(value is not _UNKNOWN and _truth(value) is decided for value in values):
             return decided
+        if decided and _covers_everything(node.below):
+            return True
         return _UNKNOWN if _UNKNOWN in values or not values else not decided
     values = [_constant(side) for side in node.below]
     if _UNKNOWN in values:
@@ -307,6 +309,17 @@ def _constant(node: Node) -> object:
     if name in ("in", "notin") and values:
         return any(_equal(values[0], value) for value in values[1:]) is (name == "in")
     return _UNKNOWN
+
+
+def _covers_everything(sides: Iterable[Node]) -> bool:
+    """Say whether one of `sides` holds whatever the variable is: `ne(x, 'a')`, `ne(x, 'b')`."""
+    differs: dict[str, set[str]] = {}
+    for side in sides:
+        if side.kind == "call" and side.name == "ne" and [one.kind for one in side.below] == ["context", "literal"]:
+            context, literal = side.below
+            if isinstance(literal.value, str) and _HOLE not in literal.value:
+                differs.setdefault(context.name.lower(), set()).add(literal.value.lower())
+    return any(len(texts) > 1 for texts in differs.values())
 
 
 def _equal(left: object, right: object) -> bool:

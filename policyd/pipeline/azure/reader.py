@@ -7,7 +7,7 @@ and a condition that no build of a pull request can meet makes a pull request's 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -565,7 +565,7 @@ class AzureReader:
                 self._container(named, scope)
             elif text:
                 self.image(text, part, scope)
-                self._write_container(text, "", [], part, scope)
+                self._write_container(text, part, scope)
 
     def _container(self, part: Part, scope: Scope) -> None:
         entries = self.templates.mapping(part, "a container")
@@ -587,26 +587,43 @@ class AzureReader:
         for text in texts:
             self.image(text, where, scope)
         options = self.templates.text(entries.get("options"), "`options`")
-        volumes = self.templates.texts(entries.get("volumes"), "`volumes`")
+        volumes = [
+            (text, item)
+            for item in self.templates.names(entries.get("volumes"), "`volumes`")
+            if (text := self.templates.text(item, "`volumes`"))
+        ]
         if self.templates.text(entries.get("mapDockerSocket"), "`mapDockerSocket`").lower() == "true":
-            volumes.append("/var/run/docker.sock:/var/run/docker.sock")
+            volumes.append(("/var/run/docker.sock:/var/run/docker.sock", entries["mapDockerSocket"]))
         self.environment(entries.get("env"), scope)
         for name, below in entries.items():
             if name not in ("image", "env", "container", "repository"):
                 self.all_marks(below, scope)
-        self._write_container(texts[0], options, volumes, where, scope)
+        self._write_container(texts[0], where, scope, options, entries.get("options", where), volumes)
 
-    def _write_container(self, image: str, options: str, volumes: list[str], part: Part, scope: Scope) -> None:
+    def _write_container(
+        self,
+        image: str,
+        part: Part,
+        scope: Scope,
+        options: str = "",
+        place: Part | None = None,
+        volumes: Sequence[tuple[str, Part]] = (),
+    ) -> None:
+        """Write down a container; `place` is where its options stand."""
         words = options.lower().split()
-        self.book.containers.append(
+        self.book.container_with(
             Container(
-                at=self.book.at("containers", part.spot()),
+                at=(),
                 stage=scope.stage,
                 image=image,
                 options=options,
                 privileged="--privileged" in words or "--privileged=true" in words,
-                volumes=volumes,
-            )
+                volumes=[text for text, _ in volumes],
+            ),
+            part.spot(),
+            scope.around(),
+            options=(place or part).spot(),
+            volumes=[item.spot() for _, item in volumes],
         )
 
     def expand_choices(self, text: str, scope: Scope) -> list[str]:

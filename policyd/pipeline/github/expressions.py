@@ -426,12 +426,23 @@ def _constant(node: Node) -> bool | None:
     if node.kind == "operator" and node.name in ("||", "&&"):
         sides = [_constant(side) for side in node.below]
         decides = node.name == "||"
-        if decides in sides:
+        if decides in sides or (decides and _covers_everything(node.below)):
             return decides
         return None if None in sides else not decides
     if node.kind == "operator" and all(side.kind == "literal" for side in node.below) and node.name == "==":
         return node.below[0].value == node.below[1].value
     return None
+
+
+def _covers_everything(sides: Sequence[Node]) -> bool:
+    """Say whether one of `sides` holds whatever the context is: `x != 'a' || x != 'b'`."""
+    differs: dict[str, set[object]] = {}
+    for side in sides:
+        if side.kind == "operator" and side.name == "!=" and [one.kind for one in side.below] == ["context", "literal"]:
+            context, literal = side.below
+            text = literal.value.lower() if isinstance(literal.value, str) else literal.value
+            differs.setdefault(context.name, set()).add(text)
+    return any(len(texts) > 1 for texts in differs.values())
 
 
 def _is_constant_text(root: Node, found: _Found) -> bool:

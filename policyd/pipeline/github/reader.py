@@ -509,15 +509,19 @@ class GithubReader:
         ]
         self._texts(given.get("ports"), (*path, "ports"), "`ports`")
         words = options.replace("=", " ").lower().split()
-        self.book.containers.append(
+        self.book.container_with(
             Container(
-                at=self.book.at("containers", Spot(path)),
+                at=(),
                 stage=scope.stage,
                 image=image,
                 options=options,
                 privileged="--privileged" in words and "--privileged=false" not in options.lower(),
                 volumes=volumes,
-            )
+            ),
+            Spot(path),
+            Around(scope.stage, guards=scope.guards),
+            options=Spot((*path, "options")),
+            volumes=[Spot((*path, "volumes", index)) for index in range(len(volumes))],
         )
 
     def _texts(self, value: object, path: JsonPath, what: str) -> Sequence[object]:

@@ -387,6 +387,7 @@ class _Workflow(StepsReader):
                     access=grant.access,
                     explicit=grant.explicit,
                     level="stage" if own is not None and grant.explicit else "pipeline",
+                    comment=self.map.comment_on(grant.path) if grant.explicit else "",
                 )
             )
         return writes

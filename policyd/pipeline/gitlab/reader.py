@@ -334,16 +334,14 @@ class GitlabReader:
         for image in images:
             self.reference(image, parse_image(image), name, scope)
         if images:
-            self.book.containers.append(
-                Container(
-                    at=self.book.at("containers", name.spot()),
-                    stage=scope.stage,
-                    image=images[0],
-                    options="",
-                    # Docker in Docker only starts on a runner that runs all its containers privileged.
-                    privileged=any(is_docker_in_docker(image) for image in images),
-                    volumes=[],
-                )
+            # Docker in Docker only starts on a runner that runs all its containers privileged.
+            inner = next((image for image in images if is_docker_in_docker(image)), "")
+            power = FoundEffect("privileged-container", inner, text=inner, confidence="medium")
+            self.book.container(
+                Container(at=(), stage=scope.stage, image=images[0], options="", privileged=bool(inner), volumes=[]),
+                name.spot(),
+                scope.around(),
+                [(power, name.spot())] if inner else [],
             )
         if part.is_mapping:
             fields = entries_of(part)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from policyd.pipeline.shell.command import Assignment, ShellCommand
 from policyd.pipeline.shell.reading import Inner, Reading, hand_on, join_pipeline
-from policyd.pipeline.shell.tokens import POSIX, read_tokens
+from policyd.pipeline.shell.tokens import posix, read_tokens
 from policyd.pipeline.shell.words import count_prefixes, find_script_word, program_name, runs_stdin
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def read_bash(reading: Reading, start: int, end: int) -> None:
         tree = _parse(reading.masked()[position:stop]) if spoiled < MAX_SPOILED else None
         if tree is None:
             spoiled += 1
-            position = read_tokens(reading, POSIX, position, stop, end)
+            position = read_tokens(reading, posix(), position, stop, end)
             continue
         spoiled += tree.root_node.has_error
         position = reader.read(tree.root_node, position, stop, end)
@@ -74,17 +74,17 @@ def _read_plain_lines(reading: Reading, start: int, end: int) -> None:
         )
 
 
+_LINE_END = re.compile(r"(?<!\\)\n")
+_GOES_ON = frozenset(" \t\n})|&;")  # begins a line that hardly begins a statement
+
+
 def _cut(text: str, start: int, end: int) -> int:
-    """Return where the window that begins at `start` ends: behind a line, if there is an end of one."""
+    """Return where the window that begins at `start` ends: behind a line, best where the next one is not indented."""
     if end - start <= WINDOW:
         return end
-    stop = start + WINDOW
-    while True:
-        stop = text.rfind("\n", start + WINDOW // 2, stop)
-        if stop < 0:
-            return start + WINDOW
-        if text[stop - 1] != "\\":
-            return stop + 1
+    lines = [found.end() for found in _LINE_END.finditer(text, start + WINDOW // 2, start + WINDOW)]
+    best = next((stop for stop in reversed(lines) if text[stop : stop + 1] not in _GOES_ON), 0)
+    return best or (lines[-1] if lines else start + WINDOW)
 
 
 @cache
@@ -166,7 +166,7 @@ class _Reader:
             if following is None and stop < end and child.start_byte > WINDOW // 4:
                 return begin  # cut off by the window: the next one begins with it
             until = start + following.start_byte if following is not None else stop
-            position = read_tokens(self.reading, POSIX, begin, until, end)
+            position = read_tokens(self.reading, posix(), begin, until, end)
         return max(stop, position)
 
     # Statements.

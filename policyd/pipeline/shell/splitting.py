@@ -45,7 +45,7 @@ def split_arguments(arguments: Sequence[str], *, max_commands: int = 20_000) -> 
 
 def _read(reading: Reading, shell: str, start: int, end: int) -> None:
     if shell in DIALECTS:
-        read_tokens(reading, DIALECTS[shell], start, end, end)
+        read_tokens(reading, DIALECTS[shell](), start, end, end)
     else:
         from policyd.pipeline.shell.bash import read_bash
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal
 
 from policyd.pipeline.shell.command import Assignment, ShellCommand
 from policyd.pipeline.shell.reading import Reading, hand_on, join_pipeline
@@ -24,6 +26,7 @@ MAX_NESTING = 64  # of brackets; deeper ones are not told apart
 class Dialect:
     """How a shell writes its script."""
 
+    name: Literal["posix", "powershell", "cmd"]
     escape: str
     token: re.Pattern[str]
     variable: re.Pattern[str]
@@ -33,64 +36,84 @@ class Dialect:
 
 
 _REDIRECT = r"(?P<redirect>[0-9*]?(?:&>>?|>>|>\||>&|<<<|<&|<>|>|<))"
-POSIX = Dialect(
-    escape="\\",
-    token=re.compile(
-        r"(?P<space>[ \t\r]+|\\\n)"
-        r"|(?P<comment>(?<![^\s;|&(])\#[^\n]*)"
-        r"|(?P<end>\|\||&&|\|&?|;;?&?|&(?![>])|\n)"
-        r"|(?P<document><<-?[ \t]*(?:'[^'\n]*'|\"[^\"\n]*\"|[^\s;|&<>()]+))"
-        r"|(?P<open>[$<>]?\(|\{(?=\s))|(?P<close>\)|(?<=[\s;])\}(?=[\s;|&)]|\Z))|(?P<backquote>`)"
-        r"|" + _REDIRECT + r"|(?P<quoted>'[^']*'?|\"(?:[^\"\\]|\\.)*\"?)"
-        r"|(?P<text>\$?\{[^}\s]*\}?|(?:\\.|[^\s'\"\\;|&<>()`{}$]|(?<=[^\s;|&])\})+|.)",
-        re.DOTALL,
-    ),
-    variable=re.compile(r"\$\{?[#!]?([A-Za-z_][A-Za-z0-9_]*)"),
-    assignment=re.compile(
-        r"(?:(?:export|declare|local|readonly|typeset)\s+)?([A-Za-z_][A-Za-z0-9_]*)\+?=(.*)", re.DOTALL
-    ),
-    leading=frozenset(
-        ("if", "then", "else", "elif", "while", "until", "do", "!", "{", "}", "fi", "done", "esac", "time")
-    ),
-    heads=frozenset(("for", "select", "case", "function", "in")),
-)
-_POWERSHELL = Dialect(
-    escape="`",
-    token=re.compile(
-        r"(?P<space>[ \t\r,]+|`\r?\n)"
-        r"|(?P<comment><\#(?:[^\#]|\#(?!>))*(?:\#>)?|(?<![^\s;|&({])\#[^\n]*)"
-        r"|(?P<end>\|\||&&|\||;|\n|&(?!>))"
-        r"|(?P<quoted>@'\r?\n(?:[^\n]|\n(?!'@))*(?:\n'@)?|@\"\r?\n(?:[^\n]|\n(?!\"@))*(?:\n\"@)?"
-        r"|'(?:[^']|'')*'?|\"(?:[^\"`]|`.|\"\")*\"?)"
-        r"|(?P<open>[$@]?\(|@?\{)|(?P<close>[)}])"
-        r"|" + _REDIRECT + r"|(?P<text>\$\{[^}\n]*\}?|(?:`.|\$(?![({])|[^\s'\"`;|&<>(){},$@])+|.)",
-        re.DOTALL,
-    ),
-    variable=re.compile(r"\$\{?(?:env:)?([A-Za-z_][A-Za-z0-9_]*)", re.IGNORECASE),
-    assignment=re.compile(
-        r"\$\{?(?:env:|script:|global:)?([A-Za-z_][A-Za-z0-9_]*)\}?\s*\+?=(.*)", re.DOTALL | re.IGNORECASE
-    ),
-    leading=frozenset(("if", "else", "elseif", "try", "finally", "do", "return", "&", ".", "=", "+=")),
-    heads=frozenset(("foreach", "for", "while", "switch", "function", "param", "catch")),
-)
-_CMD = Dialect(
-    escape="^",
-    token=re.compile(
-        r"(?P<space>[ \t\r;,]+|\^\r?\n)"
-        r"|(?P<comment>(?<![^\n&|(])[ \t]*@?(?:(?i:rem)\b|::)[^\n]*)"
-        r"|(?P<end>\|\||&&|\||&|\n)"
-        r"|(?P<quoted>\"[^\"\n]*\"?)"
-        r"|(?P<open>\()|(?P<close>\))"
-        r"|" + _REDIRECT + r"|(?P<text>(?:\^.|[^\s\"^&|<>();,])+|.)",
-        re.DOTALL,
-    ),
-    variable=re.compile(r"[%!]([A-Za-z_][A-Za-z0-9_]*)(?::[^%!\n]*)?[%!]"),
-    assignment=re.compile(r"@?(?i:set)\s+(?:/[aApP]\s+)?\"?([A-Za-z_][A-Za-z0-9_]*)=([^\"]*)\"?", re.DOTALL),
-    leading=frozenset(("else", "do", "@", "call")),
-    heads=frozenset(("for", "if")),
-)
+
+
+@cache
+def posix() -> Dialect:
+    """Return how POSIX-like shells write. Made when it is first needed: the patterns take milliseconds."""
+    return Dialect(
+        name="posix",
+        escape="\\",
+        token=re.compile(
+            r"(?P<space>[ \t\r]+|\\\n)"
+            r"|(?P<comment>(?<![^\s;|&(])\#[^\n]*)"
+            r"|(?P<end>\|\||&&|\|&?|;;?&?|&(?![>])|\n)"
+            r"|(?P<document><<-?[ \t]*(?:'[^'\n]*'|\"[^\"\n]*\"|[^\s;|&<>()]+))"
+            r"|(?P<open>[$<>]?\(|\{(?=\s))|(?P<close>\)|(?<=[\s;])\}(?=[\s;|&)]|\Z))|(?P<backquote>`)"
+            r"|" + _REDIRECT + r"|(?P<quoted>'[^']*'?|\"(?:[^\"\\]|\\.)*\"?)"
+            r"|(?P<text>\$?\{[^}\s]*\}?|(?:\\.|[^\s'\"\\;|&<>()`{}$]|(?<=[^\s;|&])\})+|.)",
+            re.DOTALL,
+        ),
+        variable=re.compile(r"\$\{?[#!]?([A-Za-z_][A-Za-z0-9_]*)"),
+        assignment=re.compile(
+            r"(?:(?:export|declare|local|readonly|typeset)\s+)?([A-Za-z_][A-Za-z0-9_]*)\+?=(.*)", re.DOTALL
+        ),
+        leading=frozenset(
+            ("if", "then", "else", "elif", "while", "until", "do", "!", "{", "}", "fi", "done", "esac", "time")
+        ),
+        heads=frozenset(("for", "select", "case", "function", "in")),
+    )
+
+
+@cache
+def _powershell() -> Dialect:
+    """Return how PowerShell writes. Made when it is first needed: the patterns take milliseconds."""
+    return Dialect(
+        name="powershell",
+        escape="`",
+        token=re.compile(
+            r"(?P<space>[ \t\r,]+|`\r?\n)"
+            r"|(?P<comment><\#(?:[^\#]|\#(?!>))*(?:\#>)?|(?<![^\s;|&({])\#[^\n]*)"
+            r"|(?P<end>\|\||&&|\||;|\n|&(?!>))"
+            r"|(?P<quoted>@'\r?\n(?:[^\n]|\n(?!'@))*(?:\n'@)?|@\"\r?\n(?:[^\n]|\n(?!\"@))*(?:\n\"@)?"
+            r"|'(?:[^']|'')*'?|\"(?:[^\"`]|`.|\"\")*\"?)"
+            r"|(?P<open>[$@]?\(|@?\{)|(?P<close>[)}])"
+            r"|" + _REDIRECT + r"|(?P<text>\$\{[^}\n]*\}?|(?:`.|\$(?![({])|[^\s'\"`;|&<>(){},$@])+|.)",
+            re.DOTALL,
+        ),
+        variable=re.compile(r"\$\{?(?:env:)?([A-Za-z_][A-Za-z0-9_]*)", re.IGNORECASE),
+        assignment=re.compile(
+            r"\$\{?(?:env:|script:|global:)?([A-Za-z_][A-Za-z0-9_]*)\}?\s*\+?=(.*)", re.DOTALL | re.IGNORECASE
+        ),
+        leading=frozenset(("if", "else", "elseif", "try", "finally", "do", "return", "&", ".", "=", "+=")),
+        heads=frozenset(("foreach", "for", "while", "switch", "function", "param", "catch")),
+    )
+
+
+@cache
+def _cmd() -> Dialect:
+    """Return how cmd writes. Made when it is first needed: the patterns take milliseconds."""
+    return Dialect(
+        name="cmd",
+        escape="^",
+        token=re.compile(
+            r"(?P<space>[ \t\r;,]+|\^\r?\n)"
+            r"|(?P<comment>(?<![^\n&|(])[ \t]*@?(?:(?i:rem)\b|::)[^\n]*)"
+            r"|(?P<end>\|\||&&|\||&|\n)"
+            r"|(?P<quoted>\"[^\"\n]*\"?)"
+            r"|(?P<open>\()|(?P<close>\))"
+            r"|" + _REDIRECT + r"|(?P<text>(?:\^.|[^\s\"^&|<>();,])+|.)",
+            re.DOTALL,
+        ),
+        variable=re.compile(r"[%!]([A-Za-z_][A-Za-z0-9_]*)(?::[^%!\n]*)?[%!]"),
+        assignment=re.compile(r"@?(?i:set)\s+(?:/[aApP]\s+)?\"?([A-Za-z_][A-Za-z0-9_]*)=([^\"]*)\"?", re.DOTALL),
+        leading=frozenset(("else", "do", "@", "call")),
+        heads=frozenset(("for", "if")),
+    )
+
+
 #: By the name of the shell.
-DIALECTS = {"pwsh": _POWERSHELL, "powershell": _POWERSHELL, "cmd": _CMD}
+DIALECTS = {"pwsh": _powershell, "powershell": _powershell, "cmd": _cmd}
 
 
 @dataclass(slots=True)
@@ -153,6 +176,8 @@ class _Tokens:
             if len(self.lists) > 1:
                 self._close()
             else:
+                if self.dialect.name == "posix":
+                    current.words, current.word = [], None  # a pattern of `case`, no command
                 self._end_command(")")
         elif kind == "backquote":
             if current.opened_by == "`":
@@ -183,7 +208,7 @@ class _Tokens:
         escape = self.dialect.escape
         if kind == "quoted":
             current.quoted = True
-            if '"' in piece[:2] and ("$(" in piece or (self.dialect is POSIX and "`" in piece)):
+            if '"' in piece[:2] and ("$(" in piece or (self.dialect.name == "posix" and "`" in piece)):
                 self._look_into_quotes(current, start, end)
             quote, piece = piece.lstrip("@")[0], piece.strip("@")
             piece = piece[1:-1] if len(piece) > 1 and piece[-1] == quote else piece[1:]
@@ -249,7 +274,7 @@ class _Tokens:
                 current.writes_to.append(word)
                 current.saved |= operator[0] != "2" and word not in ("/dev/stdout", "/dev/stderr")
             return
-        name = word if self.dialect is POSIX else word.lower()
+        name = word if self.dialect.name == "posix" else word.lower()
         if not quoted and not current.words and (name in self.dialect.leading or word.isspace() or not word):
             current.start = -1
             return
@@ -287,15 +312,15 @@ class _Tokens:
                     bool(current.inner),
                 )
             )
-            if self.dialect is _POWERSHELL:
+            if self.dialect.name == "powershell":
                 words = words[2:] if words[1:2] in (["="], ["+="]) else words[1:]
         first = words[0] if words else ""
-        if not words or (first if self.dialect is POSIX else first.lower()) in self.dialect.heads:
+        if not words or (first if self.dialect.name == "posix" else first.lower()) in self.dialect.heads:
             return
-        if self.dialect is _CMD:
+        if self.dialect.name == "cmd":
             words = [words[0].lstrip("@"), *words[1:]]
         skipped = count_prefixes(words)
-        if not words[0] or (skipped == len(words) and self.dialect is POSIX):
+        if not words[0] or (skipped == len(words) and self.dialect.name == "posix"):
             return
         skipped = 0 if skipped == len(words) else skipped
         reads = frozenset(self.dialect.variable.findall(text))
@@ -316,7 +341,7 @@ class _Tokens:
             computed=any(inner for _, inner in current.inner),
         )
         current.sets = []
-        if self.dialect is not POSIX:
+        if self.dialect.name != "posix":
             command.program = _windows_name(command.program)
         self.reading.commands.append(command)
         current.found.append(command)

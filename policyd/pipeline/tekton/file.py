@@ -45,9 +45,13 @@ class _Started:
 
     @property
     def scope(self) -> Scope:
-        outside = any(start.outsiders for start in self.starts)
-        guards = common_guards([frozenset(start.guards) for start in self.starts if start.outsiders])
-        return Scope(template=self.template, outside=outside, guards=guards)
+        outside = [start for start in self.starts if start.outsiders]
+        return Scope(
+            template=self.template,
+            outside=bool(outside),
+            stale=any(start.stale for start in outside),
+            guards=common_guards([frozenset(start.guards) for start in outside]),
+        )
 
 
 class _File(PipelineReader):
@@ -88,12 +92,12 @@ class _File(PipelineReader):
                 self._step_action(one)
         self._secret_objects()
         facts, source_map = self.book.close(self.map)
-        provides = (
-            *(f"task/{name}" for name in self.tasks),
-            *(f"pipeline/{name}" for name in self.pipelines),
-            *(f"stepaction/{name}" for name in self.step_actions),
+        links = Links(
+            landings=tuple(self.landings),
+            arguments=tuple(self.arguments),
+            calls=tuple(self.calls),
+            provides={name: tuple(stages) for name, stages in self.provided.items()},
         )
-        links = Links(landings=tuple(self.landings), arguments=tuple(self.arguments), provides=provides)
         return FrontEndRead(value, facts, source_map, self._name(), links=links)
 
     def _name(self) -> str:
@@ -172,6 +176,7 @@ class _File(PipelineReader):
         run = Run(
             given=self.given(fields.get("params"), scope),
             outside=scope.outside,
+            stale=scope.stale,
             guards=scope.guards,
             account=account,
             accounts=accounts,
@@ -278,11 +283,11 @@ class _File(PipelineReader):
         run = merged(runs)
         stage = Stage(self.unique(one.name or "task", ""), one.root)
         stage.first_effect = len(self.book.effects)
-        scope = replace(self._loose(), stage=stage.name, outside=run.outside, guards=run.guards)
+        scope = replace(self._loose(), stage=stage.name, outside=run.outside, stale=run.stale, guards=run.guards)
         stage.timeout_seconds, stage.explicit_timeout = run.timeout, run.explicit_timeout
         for name, part in run.workspaces.items():
             stage.workspaces[name] = self.bound(part, name, scope)
-        self.task_body(one.spec, scope, stage, run.given, embedded=False, owner=f"task/{one.name}")
+        scope = self.task_body(one.spec, scope, stage, run.given, embedded=False, owner=f"task/{one.name}")
         self.end_stage(stage, scope, run, outputs=list(stage.results))
 
     def _step_action(self, one: TektonObject) -> None:
@@ -291,7 +296,7 @@ class _File(PipelineReader):
         stage = Stage(self.unique(one.name or "step", ""), one.root)
         scope = replace(self._loose(), stage=stage.name)
         stage.timeout_seconds, stage.explicit_timeout = None, True
-        self.step_action(one, scope, stage, {})
+        scope = self.step_action(one, scope, stage)
         self.end_stage(stage, scope, Run(explicit_timeout=True))
 
     @staticmethod

@@ -21,7 +21,9 @@ from policyd.pipeline.tekton.trust import ANY_EVENT
 MAX_TOKENS = 1_000  # of a filter; real ones have some fifty
 MAX_DEPTH = 40
 
-Guards = frozenset[Guard]
+#: A guard; or "labeled", which goes with a label that is put on by the very event.
+Asked = Literal[Guard, "labeled"]
+Guards = frozenset[Asked]
 NONE: Guards = frozenset()
 #: What is asked for under each event that leads to a run.
 Reach = Mapping[str, Guards]
@@ -239,6 +241,7 @@ _ACTOR = re.compile(
     r")\.(?:login|username|id|nickname|account_id|email)|sender|body\.(?:user_username|user_id)"
 )
 _LABEL = re.compile(r"label", re.IGNORECASE)
+_EVENT_LABEL = re.compile(r"body\.label\.\w+")  # the one that the event puts on
 _ASKS_LABEL = re.compile(r"(?:body(?:\.\w+)*\.labels?\b|pull_request_labels)[^\n]*\.?(?:exists|exists_one|contains)\(")
 _HEAD = re.compile(
     r"body\.pull_request\.head\.(?:repo\.(?:full_name|id|owner\.login|clone_url|html_url)|user\.login)"
@@ -314,6 +317,8 @@ def _compared(node: Node, *, holds: bool) -> Guards:
             return frozenset(("merged",)) if {"merge", "merged", "MERGED"}.issuperset(values) else NONE
         if _COMMENT.match(name):
             return frozenset(("comment",))
+        if _EVENT_LABEL.fullmatch(name) or (name == "body.action" and values == ("labeled",)):
+            return frozenset(("label", "labeled"))
         if _LABEL.search(name):
             return frozenset(("label",))
     if name in _MERGED and right.text == "true":

@@ -12,8 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
-from policyd.models.facts import Guard, StageFact
+from policyd.errors import InputTooLarge
+from policyd.models.facts import Guard, Purpose, StageFact
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.effects import FoundEffect
 from policyd.pipeline.source_map import Spot
@@ -22,11 +24,13 @@ from policyd.pipeline.tekton.marks import find_marks
 from policyd.pipeline.tekton.objects import Part, TektonObject
 from policyd.pipeline.tekton.origins import Origin, join
 from policyd.pipeline.tekton.reader import Origins, Scope
-from policyd.pipeline.tekton.tasks import Bound, Stage
+from policyd.pipeline.tekton.tasks import SOURCE_NAMES, Bound, Stage
 from policyd.pipeline.tekton.triggers import TriggerReader
 from policyd.pipeline.tekton.trust import names_pull_request
 
 DEFAULT_TIMEOUT_SECONDS = 3600  # of a run, where neither file nor cluster says
+MAX_CHECKOUTS = 64  # in one workspace, of which later tasks are looked at; real pipelines have one or two
+MAX_NEEDS = 200_000  # of all tasks together; each at the end needs all before it
 
 
 @dataclass(slots=True)
@@ -35,6 +39,7 @@ class Run:
 
     given: Origins = field(default_factory=dict)
     outside: bool = False
+    stale: bool = False
     guards: tuple[Guard, ...] = ()
     account: str = ""
     accounts: Mapping[str, str] = field(default_factory=dict)  # of single tasks
@@ -73,8 +78,24 @@ class PipelineReader(TriggerReader):
     def end_stage(self, stage: Stage, scope: Scope, run: Run, *, outputs: Iterable[str] = ()) -> None:
         """Write down a stage once its task is read."""
         account = run.accounts.get(stage.name.rpartition("/")[2].partition("#")[0], run.account)
-        writes = stage.writes or (run.token and self.writes(account))
+        stage.last_effect = len(self.book.effects)
+        if scope.owner:
+            self.provided[scope.owner].append(stage.name)
+        writes = run.token and self.writes(account)
         has_secrets = not self.with_secrets.isdisjoint((stage.name, ""))
+        # A pod has the token of its service account whoever started it, unless that is turned off.
+        privileged = scope.outside and (has_secrets or writes or run.token)
+        for index in range(len(self.calls) - 1, -1, -1):
+            if self.calls[index].stage != stage.name:
+                break
+            self.calls[index] = replace(
+                self.calls[index],
+                untrusted=scope.outside,
+                powers=privileged,
+                secrets=has_secrets,
+                writes=writes or run.token,
+                guards=scope.guards,
+            )
         self.book.stages.append(
             StageFact(
                 at=self.book.at("stages", Spot(stage.part.path)),
@@ -85,13 +106,13 @@ class PipelineReader(TriggerReader):
                 needs_kinds=[],
                 runner=[],
                 self_hosted=False,
+                purposes=self._purposes(stage.like) if stage.like is not None else [],
                 environment="",
                 target="",
                 timeout_seconds=stage.timeout_seconds,
                 explicit_timeout=stage.explicit_timeout,
                 untrusted=scope.outside,
-                # A pod has the token of its service account whoever started it, unless that is turned off.
-                privileged=scope.outside and (has_secrets or writes or run.token),
+                privileged=privileged,
                 guards=list(scope.guards),
                 has_secrets=has_secrets,
                 writes=writes,
@@ -100,6 +121,12 @@ class PipelineReader(TriggerReader):
                 has_source=stage.has_source,
             )
         )
+
+    def _purposes(self, stage: Stage) -> list[Purpose]:
+        """Return what the task of a stage is seen to do."""
+        end = stage.last_effect if stage.last_effect >= 0 else len(self.book.effects)
+        kinds = {effect.kind for effect in self.book.effects[stage.first_effect : end] if effect.stage == stage.name}
+        return [purpose for purpose in get_args(Purpose) if purpose in kinds]
 
     def writes(self, account: str) -> bool:
         """Say whether a service account may change things: as the file says, else because one was chosen for it."""
@@ -131,11 +158,11 @@ class PipelineReader(TriggerReader):
     # Pipelines.
 
     def pipeline(self, part: Part, name: str, scope: Scope, runs: Sequence[Run], *, embedded: bool) -> None:
-        """Write down the stages of the `spec` of a pipeline that `runs` start."""
+        """Write down the stages of the `spec` of a pipeline that `runs` start; an `embedded` one has one run."""
         fields = self.entries(part, "a pipeline")
-        run = merged(runs)
+        run = runs[0] if embedded else merged(runs)
         owner = "" if embedded else f"pipeline/{name}"
-        scope = replace(scope, outside=run.outside, guards=run.guards, owner=owner)
+        scope = replace(scope, outside=run.outside, stale=run.stale, guards=run.guards, owner=owner)
         params = self.declared(fields.get("params"), run.given, scope, embedded=embedded, owner=owner)
         scope = replace(scope, params=params)
         items = [(item, False) for item in self.items(fields.get("tasks"), "`tasks`")]
@@ -162,6 +189,7 @@ class PipelineReader(TriggerReader):
 
     def _order(self, tasks: Mapping[str, _Task]) -> None:
         first = [task.name for task in tasks.values() if not task.last]
+        count = 0
         for task in tasks.values():
             after = [self.text(one, "a task") for one in self.items(task.fields.get("runAfter"), "`runAfter`")]
             after += [one for text in _strings(task.item.value) for one in _RESULT_OF.findall(text)]
@@ -169,6 +197,13 @@ class PipelineReader(TriggerReader):
                 after += first
             after += self._from(task)
             task.needs = [one for one in dict.fromkeys(after) if one in tasks and one != task.name]
+            count += len(task.needs)
+            if count > MAX_NEEDS:
+                raise InputTooLarge(
+                    f"tasks wait for more than {MAX_NEEDS} others, all together",
+                    where=self.map.where(task.item.path),
+                    fix="split the pipeline",
+                )
 
     def _from(self, task: _Task) -> Iterator[str]:
         """Yield the tasks whose resources a task takes, in the old way of writing."""
@@ -209,7 +244,10 @@ class PipelineReader(TriggerReader):
             outputs = self._used_task(fields["taskRef"], task, scope, given)
         elif fields.get("pipelineRef") is not None:
             self.resolve(fields["pipelineRef"], scope, "workflow", given)
-        elif fields.get("pipelineSpec") is None:
+        elif fields.get("pipelineSpec") is not None:
+            inside = replace(scope, params={**scope.params, **given})
+            self.pipeline(fields["pipelineSpec"], stage.name, inside, [replace(run, given=given)], embedded=True)
+        else:
             self.refuse(f"the task {quoted(task.name)} has neither `taskRef` nor `taskSpec`", item)
         self._taint(task, trees)
         self.end_stage(stage, scope, run, outputs=outputs)
@@ -221,6 +259,7 @@ class PipelineReader(TriggerReader):
         found = self.tasks.get(name) if name else None
         if found is not None:
             self.used_tasks.add(name)
+            self.provided[f"task/{name}"].append(stage.name)
             self.body_of(found, scope, stage, given)
             if not stage.checkouts and find_known_task(name).checks_out:
                 self._checks_out(ref, task, scope, given)
@@ -278,6 +317,7 @@ class PipelineReader(TriggerReader):
         key = (
             found.name,
             scope.outside,
+            scope.stale,
             scope.guards,
             *sorted((name, *map(str, origin.key)) for name, origin in given.items()),
         )
@@ -287,6 +327,7 @@ class PipelineReader(TriggerReader):
             inside = replace(scope, params={}, results={})
             self.task_body(found.spec, inside, stage, given, embedded=False, owner=f"task/{found.name}")
             return
+        stage.like = before
         stage.results |= before.results
         stage.made_at |= before.made_at
         stage.has_source = before.has_source
@@ -335,7 +376,7 @@ class PipelineReader(TriggerReader):
             key = f"{task.stage.group}:{of_pipeline}"
             given = run.workspaces.get(of_pipeline)
             task.stage.workspaces[name] = self.bound(given, key, scope) if given is not None else Bound(key)
-            task.stage.has_source |= bool(_SOURCE.search(name))
+            task.stage.has_source |= bool(SOURCE_NAMES.search(name))
 
     def _matrix(self, part: Part | None, scope: Scope) -> dict[str, Origin]:
         if part is None:
@@ -358,7 +399,7 @@ class PipelineReader(TriggerReader):
         """
         stage = task.stage
         keys = list(dict.fromkeys(bound.key for bound in stage.workspaces.values() if not bound.secret))
-        runs = self._first_run(stage, stage.first_effect)
+        runs = self._first_run(stage, (stage.like or stage).first_effect)
         untrusted = False
         for key in keys:
             tree = trees.get(key)
@@ -368,13 +409,13 @@ class PipelineReader(TriggerReader):
                 tree.checkouts = [index for index in tree.checkouts if self._run_later(index, runs)]
         for index, count in stage.checkouts:
             checkout = self.book.checkouts[index]
-            own = self._first_run(stage, count) is not None
+            own = self._first_run(stage, count, index) is not None
             untrusted |= checkout.untrusted and own
             for key in keys:
                 tree = trees.setdefault(key, _Tree())
                 tree.untrusted |= checkout.untrusted
                 if not own:
-                    tree.checkouts.append(index)
+                    tree.checkouts = [*tree.checkouts[1 - MAX_CHECKOUTS :], index]
         if untrusted:
             for name, origin in stage.results.items():
                 stage.results[name] = replace(origin, text=origin.text or "code of the change")
@@ -394,11 +435,16 @@ class PipelineReader(TriggerReader):
             )
         return bool(effect.guards)
 
-    def _first_run(self, stage: Stage, begin: int) -> int | None:
-        """Return the first effect of a stage from `begin` on that runs code of the tree."""
-        for index in range(begin, len(self.book.effects)):
-            effect = self.book.effects[index]
-            if effect.kind == "runs-workspace" and effect.stage == stage.name:
+    def _first_run(self, stage: Stage, begin: int, checkout: int | None = None) -> int | None:
+        """Return the first effect of a stage from `begin` on that runs code of the tree, after `checkout` if given."""
+        effects, spots = self.book.effects, self.book.spots
+        after = spots["checkouts"][checkout] if checkout is not None else None
+        name = stage.like.name if stage.like is not None else stage.name
+        for index in range(begin, len(effects)):
+            if effects[index].kind != "runs-workspace" or effects[index].stage != name:
+                continue
+            spot = spots["effects"][index]
+            if after is None or spot.path != after.path or spot.start > after.start:
                 return index
         return None
 
@@ -441,6 +487,7 @@ def merged(runs: Sequence[Run]) -> Run:
     return Run(
         given=given,
         outside=bool(outside),
+        stale=any(run.stale for run in outside),
         guards=tuple(sorted(frozenset.intersection(*(frozenset(run.guards) for run in outside)))) if outside else (),
         account=next((run.account for run in runs if run.account not in ("", "default")), first.account),
         accounts={name: account for run in runs for name, account in run.accounts.items()},
@@ -472,8 +519,6 @@ _RESULT_OF = re.compile(r"\$\(tasks\.([\w-]+)\.")
 _REVISION = re.compile(r"revision|refspec|^ref$|git-?ref|branch|commit|^sha$|tag", re.IGNORECASE)
 _ADDRESS = re.compile(r"url|repo", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"https?://[^/\s\"']*@")
-#: Workspaces that hold source by custom.
-_SOURCE = re.compile(r"source|src|repo|code|git|workspace|shared", re.IGNORECASE)
 _INSIDERS = frozenset(("OWNER", "MEMBER", "COLLABORATOR"))
 _ACTOR = re.compile(r"(?:^|\.)sender(?:\.login)?$|\.user\.(?:login|username)$|^body\.user_username$")
 

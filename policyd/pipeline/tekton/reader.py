@@ -5,6 +5,7 @@ A text is looked at with its scope: what its parameters are made of, and who can
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, NoReturn
@@ -14,7 +15,7 @@ from policyd.models.facts import Condition, Expression, Flow, Guard, Reference, 
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.effects import FoundEffect
 from policyd.pipeline.fact_book import Around, FactBook
-from policyd.pipeline.links import Argument, Landing
+from policyd.pipeline.links import Argument, Call, Landing
 from policyd.pipeline.source_map import SourceMap, Spot
 from policyd.pipeline.tekton.marks import Mark, find_marks, parameter_of
 from policyd.pipeline.tekton.objects import Part
@@ -38,6 +39,7 @@ class Scope:
     event_proved: bool | None = None
     overlays: Origins = field(default_factory=dict)  # `extensions.x`, which filters of a trigger make
     outside: bool = False  # strangers can start it
+    stale: bool = False  # a label lets them, which may be older than the code
     guards: tuple[Guard, ...] = ()
     owner: str = ""  # the named object we are in, "task/build", whose parameters callers elsewhere give
 
@@ -69,6 +71,8 @@ class TektonReader:
         self.book = FactBook(path)
         self.landings: list[Landing] = []
         self.arguments: list[Argument] = []
+        self.calls: list[Call] = []
+        self.provided: dict[str, list[str]] = defaultdict(list)  # named objects, and their stages
         #: Where a result that hands on an outsider's text is made, and what the text begins as.
         self.crossings: dict[str, tuple[Spot, str]] = {}
         self._crossed: set[tuple[str, str, Sink]] = set()
@@ -129,7 +133,7 @@ class TektonReader:
         found = []
         for mark in find_marks(text, templates=self.templates):
             origin = self.origin_of_mark(mark, scope)
-            untrusted = bool(origin.text) or (origin.open and sink == "script")
+            untrusted = bool(origin.text)
             found.append(Found(mark, origin, untrusted))
             if written:
                 self._write(mark, origin, text, part, scope, sink, untrusted=untrusted)
@@ -161,6 +165,7 @@ class TektonReader:
                 untrusted=untrusted,
                 sink=sink,
                 always_true=False,
+                open=origin.open and not untrusted,
             )
         )
         if sink != "environment":
@@ -170,8 +175,11 @@ class TektonReader:
             self._cross(origin.via, spot, scope, sink)
 
     def _cross(self, via: str, spot: Spot, scope: Scope, sink: Sink) -> None:
-        """Write down that the result of another task hands an outsider's text to this one, once for each sink."""
-        if (via, scope.stage, sink) in self._crossed:
+        """Write down that the result of another task hands an outsider's text to this one.
+
+        Each script that it lands in counts, what else takes it counts once.
+        """
+        if sink != "script" and (via, scope.stage, sink) in self._crossed:
             return
         self._crossed.add((via, scope.stage, sink))
         begins, value = self.crossings[via]
@@ -186,6 +194,7 @@ class TektonReader:
                 into=scope.stage,
                 sink=sink,
                 place=f"{place.file}:{place.line}",
+                lands=("expressions", len(self.book.expressions) - 1),
             )
         )
 
@@ -389,7 +398,8 @@ class TektonReader:
             self.book.effect(one, Spot(part.path), scope.around())
 
     def call(self, callee: str, given: Origins, spot: Spot, scope: Scope) -> None:
-        """Note what an object that this file does not hold is called with, where that is worth following."""
+        """Note that an object is used that this file does not hold, and with what, where that is worth following."""
+        self.calls.append(Call(callee, scope.stage, inside=True))
         for name, origin in given.items():
             if origin.text or origin.code or origin.parameters:
                 self.arguments.append(

@@ -28,6 +28,8 @@ from policyd.pipeline.tekton.reader import Found, Origins, Scope, TektonReader
 from policyd.pipeline.tekton.references import ReferenceKind, parse_image, parse_local, parse_resolved
 from policyd.pipeline.tekton.trust import names_pull_request
 
+#: Workspaces that hold source by custom.
+SOURCE_NAMES = re.compile(r"source|src|repo|code|git|workspace|shared", re.IGNORECASE)
 NO_PARTS: Mapping[str, Part] = {}
 
 
@@ -48,12 +50,15 @@ class Stage:
     needs: list[str] = field(default_factory=list)
     workspaces: dict[str, Bound] = field(default_factory=dict)
     first_effect: int = 0
-    checkouts: list[tuple[int, int]] = field(default_factory=list)  # fact, and how many effects came before it
+    last_effect: int = -1
+    #: Checkouts with the number of effects that were there before the script of each.
+    checkouts: list[tuple[int, int]] = field(default_factory=list)
+    effects_before: int = 0  # those there before the script that is being read
+    like: Stage | None = None  # the stage whose effects are its own too: the same task with the same values
     fetched: set[str] = field(default_factory=set)  # names under which git has fetched an outsider's code
     results: dict[str, Origin] = field(default_factory=dict)  # by name; those of steps as "steps.s.results.r"
     made_at: dict[str, Spot] = field(default_factory=dict)
     has_source: bool = False
-    writes: bool = False
     timeout_seconds: int | None = 3600  # Tekton's own default
     explicit_timeout: bool = False
 
@@ -69,13 +74,6 @@ class _Environment(NamedTuple):
         return frozenset(name for name, origin in self.origins.items() if origin.text)
 
 
-class _Volume(NamedTuple):
-    """A volume: the folder of the host it is, "" if it is none."""
-
-    host_path: str
-    part: Part
-
-
 class TaskReader(TektonReader):
     """Reads the body of one task after the other."""
 
@@ -88,8 +86,8 @@ class TaskReader(TektonReader):
         scope = replace(scope, owner=owner)
         params = fields.get("params") or self.below(fields.get("inputs"), "`inputs`", "params")
         scope = replace(scope, params=self.declared(params, given, scope, embedded=embedded, owner=owner))
-        for _, declared, _ in self.named(fields.get("workspaces"), "`workspaces`"):
-            stage.has_source |= "name" in declared
+        for name, _, _ in self.named(fields.get("workspaces"), "`workspaces`"):
+            stage.has_source |= SOURCE_NAMES.search(name) is not None
         volumes = self._volumes(fields.get("volumes"), scope)
         template = self.entries(fields.get("stepTemplate"), "`stepTemplate`")
         seen: set[JsonPath] = set()
@@ -113,12 +111,14 @@ class TaskReader(TektonReader):
             stage.made_at.setdefault(name, Spot(item.path))
         return scope
 
-    def step_action(self, found: TektonObject, scope: Scope, stage: Stage, given: Origins) -> None:
-        """Write down the facts of a step that others use."""
+    def step_action(self, found: TektonObject, scope: Scope, stage: Stage) -> Scope:
+        """Write down the facts of a step that others use; return the scope inside it."""
         owner = f"stepaction/{found.name}"
         fields = self.entries(found.spec, "`spec`")
-        params = self.declared(fields.get("params"), given, scope, embedded=False, owner=owner)
-        self._container(fields, found.spec, {}, replace(scope, params=params, owner=owner), stage, set(), "")
+        params = self.declared(fields.get("params"), {}, scope, embedded=False, owner=owner)
+        scope = replace(scope, params=params, owner=owner)
+        self._container(fields, found.spec, {}, scope, stage, set(), "")
+        return scope
 
     # Steps.
 
@@ -126,7 +126,7 @@ class TaskReader(TektonReader):
         self,
         item: Part,
         template: Mapping[str, Part],
-        volumes: Mapping[str, _Volume],
+        volumes: Mapping[str, str],
         scope: Scope,
         stage: Stage,
         seen: set[JsonPath],
@@ -151,7 +151,7 @@ class TaskReader(TektonReader):
         own: Mapping[str, Part],
         scope: Scope,
         stage: Stage,
-        volumes: Mapping[str, _Volume],
+        volumes: Mapping[str, str],
         seen: set[JsonPath],
     ) -> None:
         given = self.given(own.get("params"), scope)
@@ -211,7 +211,7 @@ class TaskReader(TektonReader):
         self,
         own: Mapping[str, Part],
         part: Part,
-        volumes: Mapping[str, _Volume],
+        volumes: Mapping[str, str],
         scope: Scope,
         stage: Stage,
         seen: set[JsonPath],
@@ -225,9 +225,9 @@ class TaskReader(TektonReader):
         mounts = []
         for item in self._both("volumeMounts", own, template):
             mount = self.entries(item, "a volume mount")
-            volume = volumes.get(self.text(mount.get("name"), "`name`"))
-            if volume is not None and volume.host_path:
-                mounts.append(f"{volume.host_path}:{self.text(mount.get('mountPath'), '`mountPath`')}")
+            folder = volumes.get(self.text(mount.get("name"), "`name`"))
+            if folder:
+                mounts.append(f"{folder}:{self.text(mount.get('mountPath'), '`mountPath`')}")
             self.all_expressions(item, scope, "other")
         self.book.container(
             Container(
@@ -300,7 +300,8 @@ class TaskReader(TektonReader):
         seen.update(place.path for _, place in found)
         return new, " ".join(options)
 
-    def _volumes(self, part: Part | None, scope: Scope) -> dict[str, _Volume]:
+    def _volumes(self, part: Part | None, scope: Scope) -> dict[str, str]:
+        """Write down volumes; return for each, by name, the folder of the host that it is, "" if it is none."""
         volumes = {}
         for name, fields, item in self.named(part, "`volumes`"):
             self.all_expressions(item, scope, "other")
@@ -311,7 +312,7 @@ class TaskReader(TektonReader):
                 self.effects([_host_effect(known)], host, scope)
                 path = known
             self._secret_volume(fields, scope)
-            volumes[name] = _Volume(path, item)
+            volumes[name] = path
         return volumes
 
     def _secret_volume(self, fields: Mapping[str, Part], scope: Scope) -> None:
@@ -387,6 +388,7 @@ class TaskReader(TektonReader):
         found = self.expressions(part, scope, "script")
         opaque = [Opaque(one.mark.start, one.mark.end, one.untrusted) for one in found]
         around = scope.around(shell_of(text), environment.tainted, environment.secrets)
+        stage.effects_before = len(self.book.effects)
         commands = self.book.script(text, Spot(part.path), around, opaque)
         spots = [Spot(part.path, command.start, command.end) for command in commands]
         self._commands(commands, spots, found, environment, scope, stage, name)
@@ -414,7 +416,7 @@ class TaskReader(TektonReader):
         around = scope.around("sh", environment.tainted, environment.secrets)
         inputs = []
         for position, one in enumerate(parts):
-            if position != index and not (guessed and position == 0):
+            if (not index or position != index) and not (guessed and position == 0):
                 inputs += self.expressions(one, scope, "input")
         if index:
             # What runs is the script; the shell in front of it only reads it.
@@ -422,10 +424,12 @@ class TaskReader(TektonReader):
             part = parts[index]
             found = self.expressions(part, scope, "script")
             opaque = [Opaque(one.mark.start, one.mark.end, one.untrusted) for one in found]
+            stage.effects_before = len(self.book.effects)
             commands = self.book.script(argv[index], Spot(part.path), replace(around, shell=shell), opaque)
             spots = [Spot(part.path, command.start, command.end) for command in commands]
             self._commands(commands, spots, found, environment, scope, stage, name)
             return
+        stage.effects_before = len(self.book.effects)
         commands = self.book.arguments(argv, Spot(parts[0].path), around)
         whole = [one._replace(mark=one.mark._replace(start=0, end=0)) for one in inputs]
         self._commands(commands, [Spot(parts[0].path)] * len(commands), whole, environment, scope, stage, name)
@@ -504,7 +508,6 @@ class TaskReader(TektonReader):
     ) -> None:
         """Write down a checkout; `origin` says whose code it brings."""
         index = len(self.book.checkouts)
-        at_label = "label" in scope.guards
         self.book.checkouts.append(
             Checkout(
                 at=self.book.at("checkouts", spot),
@@ -513,12 +516,12 @@ class TaskReader(TektonReader):
                 ref=ref,
                 untrusted=origin.code,
                 persists_credentials=persists,
-                mutable=origin.code and (origin.mutable or at_label),
+                mutable=origin.code and (origin.mutable or scope.stale),
                 guards=list(scope.guards),
             )
         )
         stage.has_source = True
-        stage.checkouts.append((index, len(self.book.effects)))
+        stage.checkouts.append((index, stage.effects_before))
         for parameter in origin.parameters:
             self.landings.append(Landing(parameter, "reference", scope.stage, spot, index))
 

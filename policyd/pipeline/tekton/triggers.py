@@ -22,6 +22,7 @@ from policyd.models.facts import Guard, Trigger
 from policyd.pipeline.source_map import Spot
 from policyd.pipeline.tekton.filters import (
     NONE,
+    Guards,
     Reach,
     checks_secret,
     events_named,
@@ -56,10 +57,16 @@ class Start:
         """What a stranger meets on the way."""
         return common_guards([self.reach[event] for event in self.outsiders])
 
+    @property
+    def stale(self) -> bool:
+        """Whether a label that was put on before the event lets something pass: the code may have changed since."""
+        return any("label" in self.reach[event] and "labeled" not in self.reach[event] for event in self.outsiders)
 
-def common_guards(given: Sequence[frozenset[Guard]]) -> tuple[Guard, ...]:
+
+def common_guards(given: Sequence[Guards]) -> tuple[Guard, ...]:
     """Return what is asked for on every way."""
-    return tuple(sorted(frozenset.intersection(*given))) if given else ()
+    common = frozenset.intersection(*given) if given else NONE
+    return tuple(sorted(guard for guard in common if guard != "labeled"))
 
 
 @dataclass(slots=True)
@@ -81,7 +88,7 @@ class TriggerReader(TaskReader):
     def listeners(self, objects: Sequence[TektonObject]) -> dict[str, list[Start]]:
         """Write down what starts runs; return for each template, by name, how it is started.
 
-        The template of a trigger that is written in place has the name `INLINE` makes of its place.
+        Templates that triggers write in place are kept in `inline_templates`.
         """
         self.inline_templates: list[tuple[Part, Start]] = []
         starts: dict[str, list[Start]] = defaultdict(list)
@@ -214,7 +221,12 @@ class TriggerReader(TaskReader):
     def _overlays(checks: _Checks) -> dict[str, Origin]:
         found = {}
         for key, expression in checks.overlays:
-            paths = [path.removesuffix(f".{function}") for path, function in _FIELD.findall(expression[:2000])]
+            text = expression[:2000]
+            # The last name before a bracket is a function's.
+            paths = [
+                one[0].rpartition(".")[0] if text[one.end() : one.end() + 1] == "(" else one[0]
+                for one in _FIELD.finditer(text)
+            ]
             if checks.proved:
                 found[key] = join(origin_in_body(path) for path in paths)
             else:
@@ -234,7 +246,8 @@ class TriggerReader(TaskReader):
         return reach
 
     def _write_triggers(self, reach: Reach, checks: _Checks, part: Part, parameters: list[str]) -> None:
-        places = dict(checks.events)
+        # Where nothing proves who calls, the trigger as a whole is at fault, and not an event of it.
+        places = dict(checks.events) if checks.proved else {}
         types = list(dict.fromkeys(one for text in checks.filters for one in find_values(text, "body.action")))
         for event in reach:
             trust = trust_of(event, authenticated=checks.proved)
@@ -264,7 +277,7 @@ class TriggerReader(TaskReader):
         """Write down the events that annotations name; return how the run is started, `None` where nothing says."""
         events: dict[str, Part] = {}
         filter_part = annotations.get("on-cel-expression")
-        guards: frozenset[Guard] = NONE
+        guards: Guards = NONE
         filter_text = self.text(filter_part, "an annotation")
         if filter_part is not None and filter_text:
             self.condition(filter_text, Spot(filter_part.path), Scope(), spoofable=is_spoofable(filter_text))
@@ -320,7 +333,7 @@ _SIGNS = (
     ("body.after", "push"),
     ("body.release", "release"),
 )
-_FIELD = re.compile(r"\b((?:body|header)(?:\.[A-Za-z_]\w*)*(?:\.([A-Za-z_]\w*)(?=\())?)")
+_FIELD = re.compile(r"\b(?:body|header)(?:\.[A-Za-z_]\w*)*")
 
 
 def _texts(part: Part | None) -> list[str]:

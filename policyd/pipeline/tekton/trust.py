@@ -120,7 +120,11 @@ def origin_of_template(name: str, *, outside: bool) -> Origin:
 
 
 #: A pull or merge request by its number: `pull/7/head`, `refs/merge-requests/$ID/merge`.
-_PULL_REF = re.compile(r"(?:pull|merge-requests|pull-requests)/[^\s:'\"]{1,200}/(?:head|merge|from)\b")
+_PULL_REF = re.compile(
+    r"(?:pull|merge-requests|pull-requests)/"
+    r"(?:\{\{[^{}\r\n]{0,80}\}\}|\$\([^()\r\n]{0,80}\)|\$\{\w{1,80}\}|\$(?![({])|[^\s:'\"/{$]){1,80}"
+    r"/(?:head|merge|from)\b"
+)
 
 
 def names_pull_request(text: str) -> bool:

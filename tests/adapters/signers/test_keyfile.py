@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -14,12 +16,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from policyd.adapters.signers.keyfile import Algorithm, KeyFileSigner, generate_key, load_key
+from policyd.adapters.signers.keyfile import Algorithm, KeyFileSigner, generate_key, load_key, read_key_file
 from policyd.attestation.keys import is_digest_signed_by, is_signed_by, read_public_key
 from policyd.errors import KeyUnusable, PolicydError, UnsafePermissions, UsageError
-from policyd.models.canonical import sha256_hex
 
-ALGORITHMS: tuple[Algorithm, ...] = ("ecdsa-p256", "ed25519")
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 
 
 def _never() -> str:
@@ -178,7 +179,7 @@ def _pem(kind: str) -> bytes:
     key = (
         rsa.generate_private_key(65537, 2048)
         if kind == "rsa"
-        else ec.generate_private_key(ec.SECP384R1() if kind == "p384" else ec.SECP256K1())
+        else ec.generate_private_key(ec.SECP224R1() if kind == "p224" else ec.SECP256K1())
     )
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
@@ -192,10 +193,10 @@ def _pem(kind: str) -> bytes:
         b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
         b"A" * 100000,
         _pem("rsa"),
-        _pem("p384"),
+        _pem("p224"),
         _pem("secp256k1"),
     ],
-    ids=["empty", "junk", "binary", "broken", "large", "rsa", "p384", "secp256k1"],
+    ids=["empty", "junk", "binary", "broken", "large", "rsa-2048", "p224", "secp256k1"],
 )
 def test_what_is_no_key_we_sign_with_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "k.key"
@@ -212,19 +213,24 @@ def test_no_secret_shows_in_a_repr(tmp_path: Path) -> None:
     assert repr(load_key(made.private_key, password="")) == f"KeyFileSigner(key_sha256={made.key_sha256!r})"
 
 
-def test_files_are_signed_by_another_signer_than_statements(tmp_path: Path) -> None:
+@pytest.mark.parametrize("algorithm", [one for one in ALGORITHMS if one != "ed25519"])
+def test_files_are_signed_by_another_signer_than_statements(tmp_path: Path, algorithm: Algorithm) -> None:
     """A role's signer has no way to sign a digest that somebody hands it."""
-    made = generate_key(tmp_path / "k.key")
+    made = generate_key(tmp_path / "k.key", algorithm=algorithm)
     signer = load_key(made.private_key, password="")
 
     blob = signer.for_blobs()
 
     public = read_public_key(made.public_key_pem, where="x")
-    digest = sha256_hex(b"content")
-    assert is_digest_signed_by(public, blob.sign_digest(bytes.fromhex(digest)), digest)
+    assert blob.kind.digest is not None
+    digest = hashlib.new(blob.kind.digest, b"content").digest()
+    assert not blob.needs_content
+    assert is_digest_signed_by(public, blob.sign_digest(digest), digest)
     assert not hasattr(KeyFileSigner, "sign_digest")
     with pytest.raises(TypeError):
         blob.sign_content(b"content")
+    with pytest.raises(ValueError, match="digest"):
+        blob.sign_digest(b"too short")
 
 
 def test_an_ed25519_key_signs_content_and_no_digest(tmp_path: Path) -> None:
@@ -236,3 +242,40 @@ def test_an_ed25519_key_signs_content_and_no_digest(tmp_path: Path) -> None:
     assert is_signed_by(public, blob.sign_content(b"content"), b"content")
     with pytest.raises(TypeError):
         blob.sign_digest(bytes(32))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_openssl_makes_keys_that_open(tmp_path: Path, algorithm: Algorithm) -> None:
+    """With a passphrase, as `openssl genpkey -aes256` stretches it: PBKDF2."""
+    how = {
+        "ecdsa-p256": ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+        "ecdsa-p384": ["EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+        "ecdsa-p521": ["EC", "-pkeyopt", "ec_paramgen_curve:P-521"],
+        "ed25519": ["ED25519"],
+        "rsa-3072": ["RSA", "-pkeyopt", "rsa_keygen_bits:3072"],
+        "rsa-4096": ["RSA", "-pkeyopt", "rsa_keygen_bits:4096"],
+    }[algorithm]
+    path = tmp_path / "k.pem"
+    subprocess.run(
+        ["openssl", "genpkey", "-algorithm", *how, "-aes256", "-pass", "pass:x", "-out", str(path)],
+        check=True,
+        timeout=120,
+        capture_output=True,
+    )
+    path.chmod(0o600)
+
+    signer = load_key(path, password="x")
+
+    public = read_public_key(signer.public_key_pem, where="x")
+    assert public.describe() == algorithm
+    assert is_signed_by(public, signer.sign(b"message"), b"message")
+
+
+def test_a_key_file_is_read_as_the_public_key_it_holds(tmp_path: Path) -> None:
+    made = generate_key(tmp_path / "k.key", password="x")
+
+    assert read_key_file(made.public_key, password=_never).sha256 == made.key_sha256
+    assert read_key_file(made.private_key, password="x").sha256 == made.key_sha256
+    for name in ("nothing", "."):
+        with pytest.raises(UsageError):
+            read_key_file(tmp_path / name, password=_never)

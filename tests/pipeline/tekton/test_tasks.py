@@ -7,7 +7,6 @@ import pytest
 from policyd.models.facts import Facts
 from tests.pipeline.tekton.said import effects, line, read, read_fixture, scripts, stage, step
 
-
 # Marks in scripts.
 
 
@@ -19,9 +18,8 @@ def test_a_parameter_that_anyone_chooses_becomes_part_of_a_script(text: str) -> 
     facts = step("script: |", f"  echo {text}")
     (expression,) = scripts(facts)
 
-    assert (expression.text, expression.untrusted) == (text, True)
+    assert (expression.text, expression.open, expression.untrusted) == (text, True, False)
     assert expression.contexts[0].startswith("params.text")
-    assert facts.commands[0].untrusted
 
 
 def test_commands_of_the_shell_are_no_marks() -> None:
@@ -34,7 +32,7 @@ def test_commands_of_the_shell_are_no_marks() -> None:
 def test_names_that_tekton_makes_are_harmless(text: str) -> None:
     (expression,) = step("script: |", f"  echo {text}").expressions
 
-    assert not expression.untrusted
+    assert (expression.untrusted, expression.open) == (False, False)
 
 
 def test_a_value_in_a_variable_is_no_part_of_the_script() -> None:
@@ -60,12 +58,12 @@ def test_a_value_in_a_variable_is_no_part_of_the_script() -> None:
 def test_an_argument_is_a_script_where_a_shell_reads_it(lines: list[str], sink: str) -> None:
     (expression,) = step(*lines).expressions
 
-    assert (expression.sink, expression.untrusted) == (sink, sink == "script")
+    assert (expression.sink, expression.open) == (sink, True)
 
 
 def test_a_parameter_of_a_list_of_values_is_limited() -> None:
     pipeline = read_fixture("tasks.yaml")
-    found = {one.text: one.untrusted for one in scripts(pipeline.facts)}
+    found = {one.text: one.open for one in scripts(pipeline.facts)}
 
     assert found == {
         '$(params["version"])': True,
@@ -83,7 +81,7 @@ def test_a_task_in_place_knows_what_it_is_given() -> None:
         "    steps: [{image: $(params.b), script: make $(params.a) $(params.b)}]\n"
     ).facts
 
-    assert [one.untrusted for one in scripts(facts)] == [False, False]
+    assert [(one.untrusted, one.open) for one in scripts(facts)] == [(False, False), (False, False)]
     assert [one.text for one in facts.references] == ["golang:1"]
 
 

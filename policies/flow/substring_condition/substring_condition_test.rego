@@ -1,0 +1,34 @@
+package policyd.flow.substring_condition_test
+
+import data.policyd.flow.substring_condition
+
+document(dialect, substring, purposes) := {
+	"pipeline": {"dialect": dialect},
+	"conditions": [{"at": ["conditions", 0], "stage": "deploy", "text": "c", "substring": substring}],
+	"stages": [{"at": ["stages", 0], "name": "deploy", "purposes": purposes}],
+}
+
+test_part_of_a_text_is_denied if {
+	found := substring_condition.deny with input as document("github", true, [])
+	found == {{
+		"message": "the condition c also holds for names that only contain the right one, or are part of it",
+		"at": ["conditions", 0],
+		"confidence": "high",
+	}}
+}
+
+test_pattern_without_ends_is_denied_where_it_matters if {
+	found := substring_condition.deny with input as document("gitlab", true, ["deploy"])
+	some violation in found
+	violation.confidence == "medium"
+}
+
+test_pattern_without_ends_is_denied_with_little_confidence_elsewhere if {
+	found := substring_condition.deny with input as document("gitlab", true, ["test"])
+	some violation in found
+	violation.confidence == "low"
+}
+
+test_whole_name_is_fine if {
+	count(substring_condition.deny) == 0 with input as document("github", false, [])
+}

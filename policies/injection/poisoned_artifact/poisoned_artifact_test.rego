@@ -1,0 +1,80 @@
+package policyd.injection.poisoned_artifact_test
+
+import data.policyd.injection.poisoned_artifact
+
+stage(fields) := object.union(
+	{
+		"at": ["stages", 0], "name": "deploy", "privileged": true, "untrusted": true, "has_secrets": true, "writes": false,
+		"guards": [], "has_source": true,
+	},
+	fields,
+)
+
+use(fields) := object.union(
+	{
+		"at": ["artifacts", 0], "stage": "deploy", "direction": "download", "untrusted": true, "into_workspace": true,
+		"paths": ["."], "runs": "make", "runs_at": ["effects", 2],
+	},
+	fields,
+)
+
+document(one, of, commands) := {"artifacts": [use(one)], "stages": [stage(of)], "commands": commands}
+
+command(argv) := {"at": ["commands", 0], "stage": "deploy", "text": concat(" ", argv), "program": argv[0], "argv": argv}
+
+found_by(argv) := violations if {
+	violations := poisoned_artifact.deny with input as document({"into_workspace": false, "paths": ["./out/"]}, {}, [command(argv)])
+}
+
+test_files_over_the_tree_are_denied if {
+	found := poisoned_artifact.deny with input as document({}, {}, [])
+	found == {{
+		"message": "files of a stranger's run come into deploy, which is privileged and runs make",
+		"at": ["artifacts", 0],
+		"confidence": "high",
+		"related": [{"message": "what runs of them", "at": ["effects", 2]}],
+	}}
+}
+
+test_files_over_the_tree_that_are_not_seen_to_run_are_denied_with_less_confidence if {
+	found := poisoned_artifact.deny with input as document({"runs": "", "runs_at": []}, {}, [])
+	some violation in found
+	violation.confidence == "medium"
+}
+
+test_files_where_there_is_no_tree_are_fine if {
+	count(poisoned_artifact.deny) == 0 with input as document({"runs": "", "runs_at": []}, {"has_source": false}, [])
+}
+
+test_what_runs_from_their_folder_is_denied if {
+	count(found_by(["out/run"])) == 1
+	count(found_by(["bash", "-e", "out/run.sh"])) == 1
+	count(found_by(["cd", "out"])) == 1
+}
+
+test_what_only_reads_their_folder_is_fine if {
+	count(found_by(["cat", "out/number"])) == 0
+	count(found_by(["./scripts/comment.sh", "out/number"])) == 0
+	count(found_by(["outside/run"])) == 0
+}
+
+test_stage_that_members_let_pass_is_fine if {
+	count(poisoned_artifact.deny) == 0 with input as document({}, {"guards": ["event"]}, [])
+}
+
+test_stage_without_powers_is_fine if {
+	count(poisoned_artifact.deny) == 0 with input as document({}, {"privileged": false}, [])
+}
+
+test_stage_that_members_start_has_its_secrets_and_is_denied if {
+	members := {"privileged": false, "untrusted": false}
+	count(poisoned_artifact.deny) == 1 with input as document({}, members, [])
+	token := object.union(members, {"has_secrets": false, "writes": true})
+	count(poisoned_artifact.deny) == 1 with input as document({}, token, [])
+	count(poisoned_artifact.deny) == 0 with input as document({}, object.union(members, {"has_secrets": false}), [])
+}
+
+test_trusted_files_and_uploads_are_fine if {
+	count(poisoned_artifact.deny) == 0 with input as document({"untrusted": false}, {}, [])
+	count(poisoned_artifact.deny) == 0 with input as document({"direction": "upload"}, {}, [])
+}
