@@ -44,8 +44,8 @@ goldens: dev ## rewrite goldens and generated docs; read the difference in revie
 bench: dev tools ## measure against the named peers; prints ratios
 	@$(PY) -m benchmarks
 
-fuzz: dev tools ## look longer for policies that the engines answer differently
-	@POLICYD_FUZZ=20000 $(PYTEST) tests/policies/test_policies_agree.py
+fuzz: dev tools ## look longer for policies that the engines answer differently, and for files that break a parser
+	@POLICYD_FUZZ=20000 POLICYD_FUZZ_RUNS=500000 $(PYTEST) tests/policies/test_policies_agree.py tests/fuzz
 
 lock: dev ## resolve the dependencies again and write the hashes
 	@for f in install dev; do .venv/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe \

@@ -70,7 +70,7 @@ def read_artifact(
         is_folder = stat.S_ISDIR(os.stat(path).st_mode)
         if not is_folder:
             descriptor = os.open(path, _OPEN)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _unreadable(text, error) from error
     if is_folder:
         files = tuple(_read_folder(path, digests, keep_content, frozenset(leave_out)))
@@ -226,9 +226,10 @@ def _state(state: os.stat_result) -> tuple[int, ...]:
     return (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
-def _unreadable(text: str, error: OSError) -> UsageError:
+def _unreadable(text: str, error: OSError | ValueError) -> UsageError:
+    reason = error.strerror if isinstance(error, OSError) else None
     return UsageError(
-        f"it can't be read: {(error.strerror or str(error)).lower()}",
+        f"it can't be read: {(reason or str(error)).lower()}",
         where=text,
         fix="name a file, a folder or a digest (sha256:HEX)",
     )

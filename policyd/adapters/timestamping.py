@@ -72,9 +72,7 @@ def _post(url: str, query: bytes) -> bytes:
 
 def _send(session: requests.Session, url: str, query: bytes) -> requests.Response:
     headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
-    return session.post(
-        url, data=query, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True
-    )
+    return session.post(url, data=query, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True)
 
 
 def _failed(cause: str, url: str) -> TimestampError:

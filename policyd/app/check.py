@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING
 
 from policyd.adapters.output import read_input, write_output
 from policyd.adapters.settings import find_authority, find_project_settings
-from policyd.adapters.sources.discovery import find_pipeline_files, read_beneath
+from policyd.adapters.stores.check_cache import open_cache
+from policyd.app.check_cache import Known, Remembered, recall
+from policyd.app.check_sharing import count_processes, judge_shared
+from policyd.app.check_sources import MAX_PIPELINE_BYTES, Source, find_sources, read_paths, read_sources
 from policyd.app.judging import Judge, make_repository, open_judge
 from policyd.app.projects import find_root
 from policyd.app.waivers import load_waivers
-from policyd.errors import ExitCode, PolicydError, UsageError, worst
+from policyd.errors import ExitCode, UsageError, worst
 from policyd.models.base import rfc3339
 from policyd.models.baseline import Baseline
-from policyd.models.decision import Severity, Verdict
+from policyd.models.decision import Decision, Severity, Verdict
 from policyd.models.strict_json import read_model
 from policyd.pipeline.linking import link
-from policyd.pipeline.reading import ReadPipeline, read_pipeline
+from policyd.pipeline.reading import ReadPipeline
 from policyd.policy.baseline import compare, make_baseline
 from policyd.policy.catalogue import Catalogue
 from policyd.policy.ignoring import apply_comments
@@ -37,9 +40,11 @@ EXIT_OF_VERDICT = {
     Verdict.UNDECIDED: ExitCode.UNDECIDED,
     Verdict.NOT_EVALUATED: ExitCode.NOT_EVALUATED,
 }
-MAX_PIPELINE_BYTES = 10 * 1024 * 1024
 MAX_BASELINE_BYTES = 16 * 1024 * 1024  # some 100,000 violations
 MAX_BASELINE_DEPTH = 8
+
+
+__all__ = ["EXIT_OF_VERDICT", "MAX_PIPELINE_BYTES", "Checked", "check", "judge_all", "read_paths"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ def check(
     baseline: Path | None = None,
     write_baseline: Path | None = None,
     record: Callable[[], str] | None = None,
+    cache: Path | None = None,
 ) -> Checked:
     """Judge every pipeline named by or found under `paths`.
 
@@ -75,7 +81,8 @@ def check(
     makes the whole undecided, and the others are judged all the same. With `effective_time` the decisions are those of
     another day and say so. What `baseline` knows does not count; `write_baseline` is where all that is found now is
     written as known, which changes nothing about this answer. With `record`, which is asked for the passphrase of the
-    decider's key, each decision is signed and recorded as it is, whatever a baseline or a comment says of it.
+    decider's key, each decision is signed and recorded as it is, whatever a baseline or a comment says of it. `cache`
+    is the folder where what rules found is kept for the same check another time; one that is recorded never looks there.
     """
     if record is not None and effective_time is not None:
         raise UsageError(
@@ -86,10 +93,11 @@ def check(
     root = find_root(paths[0])
     authority = find_authority(settings, repository=root)
     known = _read_baseline(baseline) if baseline else None
-    files: list[str] = []
-    read, unreadable = read_paths(paths, files=files, root=root)
     weakened = () if effective_time is None else (f"judged as of {rfc3339(effective_time)}, not of {rfc3339(now)}",)
     project = find_project_settings(root)
+    sources = list(find_sources(paths))
+    # Nobody should give a passphrase for what can't be read.
+    whole = None if record is None else _read(sources, root)
     waivers = load_waivers(root, authority)
     with ExitStack() as stack:
         recording = None
@@ -103,9 +111,14 @@ def check(
         )
         if recording is not None:
             recording.begin(judge)
-        findings = judge_all(
-            judge, read, unreadable, effective_time or now, weakened=weakened, files=files, recording=recording
-        )
+        moment = effective_time or now
+        if whole is not None:
+            read, unreadable, files = whole
+            findings = judge_all(judge, read, unreadable, moment, weakened=weakened, files=files, recording=recording)
+        else:
+            shared = (engine or (authority.settings.engine if authority else "embedded")) == "embedded"
+            kept = recall(open_cache(cache, outside=root) if cache else None, judge, sources, root)
+            findings, files = _judge_sources(judge, sources, kept, root, moment, weakened, shared=shared)
         if recording is not None:
             recording.finish()
         catalogue = judge.catalogue
@@ -118,70 +131,55 @@ def check(
     return Checked(_with_comments(findings, catalogue, allowed=allowed), catalogue)
 
 
-def read_paths(
-    paths: Sequence[Path], *, files: list[str] | None = None, root: Path = Path("/")
-) -> tuple[list[ReadPipeline], list[Unreadable]]:
-    """Return the pipelines named by or found under `paths`, and the files found that can't be read as pipelines.
-
-    `files` is given each pipeline's path from `root`, which stays the same wherever the check is called from.
-    """
-    read: list[ReadPipeline] = []
-    unreadable: list[Unreadable] = []
-    places: list[Path] = []
-    for path in paths:
-        _read_path(path, read, unreadable, places)
-    if files is not None:
-        files += [_from_root(place.resolve(), root) for place in places]
-    return read, unreadable
-
-
-def _read_path(path: Path, read: list[ReadPipeline], unreadable: list[Unreadable], places: list[Path]) -> None:
-    if not path.exists():
-        raise UsageError("there is no such path", where=str(path), fix="check the spelling")
-    if not path.is_dir():
-        parent, name = path.resolve().parent, path.resolve().name
-        content = read_beneath(parent, name, max_bytes=MAX_PIPELINE_BYTES)
-        # Dialects are told by path and content, so the path from the project's root matters.
-        root = find_root(path)
-        shown = path.resolve().relative_to(root).as_posix()
-        read.append(read_pipeline(shown, content, _find_beneath((root, ""))))
-        places.append(path)
-        return
-    # Files below a folder are shown, and name each other, from where the check is called.
-    find_file = _find_beneath((path, f"{path.as_posix()}/".removeprefix("./")), (find_root(path), ""))
-    for found in find_pipeline_files(path):
-        shown = (path / found.path).as_posix().removeprefix("./")
-        if found.content is None:
-            unreadable.append(Unreadable.of(shown, found.require_error()))
-            continue
-        try:
-            read.append(read_pipeline(shown, found.content, find_file))
-            places.append(path / found.path)
-        except PolicydError as error:
-            unreadable.append(Unreadable.of(shown, error))
+def _judge_sources(
+    judge: Judge,
+    sources: Sequence[Source],
+    kept: Remembered | None,
+    root: Path,
+    now: datetime,
+    weakened: tuple[str, ...],
+    *,
+    shared: bool,
+) -> tuple[Findings, list[str]]:
+    """Return what is to be said of the sources, and the files judged: as kept, by several processes, or by this one."""
+    answers: Sequence[Decision | Unreadable] | None = kept.find(now=now, weakened=weakened) if kept else None
+    if answers is not None:
+        return _put_together(sources, answers, root)
+    processes = count_processes(sources) if shared else 1
+    judged = None
+    if processes > 1:
+        judged = judge_shared(judge, sources, processes=processes, now=now, weakened=weakened, root=root)
+    if judged is None:
+        read, unreadable, files = _read(sources, root)
+        findings = judge_all(judge, read, unreadable, now, weakened=weakened, files=files)
+        known = [Known.of(pipeline) for pipeline in read]
+    else:
+        findings, files = _put_together(
+            sources, [one if isinstance(one, Unreadable) else one[0] for one in judged], root
+        )
+        known = [one[1] for one in judged if not isinstance(one, Unreadable)]
+    if kept is not None:
+        kept.keep([one.decision for one in findings.judged], known)
+    return findings, files
 
 
-def _find_beneath(*folders: tuple[Path, str]) -> Callable[[str], bytes | None]:
-    """Return what reads a file that a pipeline includes, below the first folder that has it.
-
-    Each folder comes with the beginning of the names that are meant from there.
-    """
-
-    def find_file(name: str) -> bytes | None:
-        for folder, beginning in folders:
-            if name.startswith(beginning):
-                try:
-                    return read_beneath(folder, name.removeprefix(beginning), max_bytes=MAX_PIPELINE_BYTES)
-                except PolicydError:
-                    continue
-        return None
-
-    return find_file
+def _read(sources: Sequence[Source], root: Path) -> tuple[list[ReadPipeline], list[Unreadable], list[str]]:
+    files: list[str] = []
+    read, unreadable = read_sources(sources, files=files, root=root)
+    return read, unreadable, files
 
 
-def _from_root(path: Path, root: Path) -> str:
-    # Several paths may lie in several projects: those of another one are named in full.
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+def _put_together(
+    sources: Sequence[Source], answers: Sequence[Decision | Unreadable], root: Path
+) -> tuple[Findings, list[str]]:
+    """Return what `judge_all` would, and the files judged, from an answer for each source."""
+    judged = [
+        (Judged(source.shown, answer, source.content), source.from_root(root))
+        for source, answer in zip(sources, answers, strict=True)
+        if not isinstance(answer, Unreadable)
+    ]
+    unreadable = tuple(answer for answer in answers if isinstance(answer, Unreadable))
+    return Findings(tuple(one for one, _ in judged), unreadable), [file for _, file in judged]
 
 
 def judge_all(

@@ -126,10 +126,14 @@ def _settings(option: Path | None) -> tuple[Authority | None, Finding]:
 
 def _keys(authority: Authority) -> Iterator[Finding]:
     from policyd.adapters.signers.keyfile import load_key
+    from policyd.adapters.signers.uri import is_key_uri
     from policyd.attestation.trust import role_keys
 
     known = role_keys(authority.trust)
     for role, path in authority.settings.keys:
+        if is_key_uri(path):
+            yield Finding(f"{role} key", "ok", f"{path}, in a device or service; not asked")
+            continue
         if not Path(path).exists():
             yield Finding(f"{role} key", "missing", f"{path} is not there", "put it back: a new key is a new identity")
             continue

@@ -78,7 +78,9 @@ def rotate_key(
     if until is not None or revoke:
         trust = end_key(trust, old_sha256, valid_until=until, revoked_at=now if revoke else None)
     proposal = write_proposal(
-        authority, trust, comments=[f"Version {trust.version}: a new {role} key, made {now:%Y-%m-%d}. Not in force yet."]
+        authority,
+        trust,
+        comments=[f"Version {trust.version}: a new {role} key, made {now:%Y-%m-%d}. Not in force yet."],
     )
     return Rotated(
         role=role,

@@ -21,7 +21,7 @@ from policyd.models.trust import Role, TrustedKey
 
 @dataclass(frozen=True, slots=True)
 class ShownKey:
-    """A key, and what the operator's trust policy says of it: nothing, where there is no operator or it isn't listed."""
+    """A key, and what the operator's trust policy says of it; nothing where there is no operator or it isn't listed."""
 
     key: PublicKey
     role: Role | None
@@ -63,9 +63,7 @@ def make_key_pair(name: Path, *, algorithm: Algorithm, password: Callable[[], st
     return generate_key(private_key, algorithm=algorithm, password=password())
 
 
-def show_key(
-    name: str | Path, *, password: Callable[[], str], settings: Path | None, now: datetime
-) -> ShownKey:
+def show_key(name: str | Path, *, password: Callable[[], str], settings: Path | None, now: datetime) -> ShownKey:
     """Return what is known of a public or private key file or of a key URI."""
     key = read_any_key(name, password=password)
     authority = find_authority(settings, repository=None)

@@ -12,7 +12,7 @@ from policyd.adapters.engines.embedded import EmbeddedEngine
 from policyd.adapters.engines.opa import TIMEOUT_SECONDS, require_version, run_opa
 from policyd.adapters.library import library_folder
 from policyd.app.policy_folders import PolicyFolder, read_policy_folders
-from policyd.app.policy_opa import find_opa
+from policyd.app.policy_opa import find_opa, require_opa
 from policyd.errors import EngineError, ExitCode, PolicyError
 from policyd.models.base import Model
 from policyd.models.decision import Gate
@@ -47,8 +47,10 @@ class PolicyChecked:
 def check_policies(path: Path | None, *, engine: str, settings: Path | None) -> PolicyChecked:
     """Check the policy set at `path`, the library without one.
 
-    With the engine `opa`, what only OPA answers is allowed; the list of what any policy may call always holds.
+    With the engine `opa`, what only OPA answers is allowed; the list of what any policy may call always holds. An
+    engine that is asked for has to be there: without OPA, `opa` and `both` raise `SettingsError`.
     """
+    opa = find_opa(settings) if engine == "embedded" else require_opa(settings)
     [folder] = read_policy_folders((path,) if path else (), settings=settings)
     if not any(kind_of(file) is FileKind.MODULE for file in folder.files):
         return PolicyChecked(rules=0, problems=(), notes=())
@@ -57,14 +59,13 @@ def check_policies(path: Path | None, *, engine: str, settings: Path | None) -> 
     notes = ["a bundle holds no tests: none were looked for"] if folder.bundle else []
     unknown = False
     if policy_set is not None:
-        if engine == "embedded":
+        if engine != "opa":
             found, unknown = _embedded_problems(policy_set)
             problems += found
-        opa = find_opa(settings)
         if opa is None:
             notes.append("OPA is not installed: strict mode and types of input were not looked at")
         else:
-            problems += _opa_problems(policy_set, opa, strict_for=engine)
+            problems += _opa_problems(policy_set, opa)
     wanted = sorted({problem for problem in problems if _is_wanted(folder, problem)})
     return PolicyChecked(
         rules=len(policy_set.catalogue) if policy_set else 0,
@@ -124,7 +125,7 @@ def _tests_by_package(policy_set: PolicySet) -> list[str]:
     return list({test.rpartition(".")[0]: test for test in tests}.values())
 
 
-def _opa_problems(policy_set: PolicySet, opa: Path, *, strict_for: str) -> list[PolicyProblem]:
+def _opa_problems(policy_set: PolicySet, opa: Path) -> list[PolicyProblem]:
     """Return what `opa check --strict` says of all modules, then of each gate's rules with the schema of its input."""
     require_version(opa)
     modules = policy_set.with_tests().modules

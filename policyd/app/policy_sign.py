@@ -13,11 +13,12 @@ from pathlib import Path
 
 from policyd.adapters.output import read_input, write_output
 from policyd.adapters.settings import require_authority
-from policyd.adapters.signers.keyfile import KeyFileSigner, load_key
+from policyd.adapters.signers.loading import load_signer
 from policyd.app.bundled_sets import MAX_ATTESTATION_BYTES, attestation_path, read_bundle_bytes
 from policyd.attestation.bundle import read_attestation, render_bundle
 from policyd.attestation.dsse import Envelope, Signature, envelope_to_json
 from policyd.attestation.keys import is_signed_by, read_public_key
+from policyd.attestation.signing import Signer
 from policyd.attestation.trust import role_keys
 from policyd.errors import DocumentError, KeyUnusable, ThresholdNotMet, UsageError
 from policyd.models.base import Sha256
@@ -44,7 +45,7 @@ class SignedPolicies:
 
 
 def sign_policies(
-    bundle: Path, *, key: Path, password: Callable[[], str], settings: Path | None, now: datetime
+    bundle: Path, *, key: str | Path, password: Callable[[], str], settings: Path | None, now: datetime
 ) -> SignedPolicies:
     """Sign the bundle at `bundle` with an author's key; it is rewritten with its signature, the attestation beside it.
 
@@ -88,8 +89,8 @@ def sign_policies(
     return SignedPolicies(bundle, beside, sha256_hex(signed), predicate, signer.key_sha256, missing)
 
 
-def _load_author(key: Path, password: Callable[[], str], trust: TrustPolicy) -> KeyFileSigner:
-    signer = load_key(key, password=password)
+def _load_author(key: str | Path, password: Callable[[], str], trust: TrustPolicy) -> Signer:
+    signer = load_signer(key, password=password)
     role = role_keys(trust).get(signer.key_sha256)
     if role is not Role.POLICY_AUTHOR:
         held = f"this key has the role {role}" if role else "the trust policy does not list this key"
@@ -123,7 +124,7 @@ def _make_predicate(content: BundleContent, where: str, now: datetime) -> Policy
     )
 
 
-def _attest(statement: bytes, signer: KeyFileSigner, beside: Path) -> bytes:
+def _attest(statement: bytes, signer: Signer, beside: Path) -> bytes:
     """Return the attestation with our signature: a Sigstore bundle, or an envelope where others signed before.
 
     A Sigstore bundle has room for one signature. What lies there and says something else is replaced.

@@ -91,9 +91,9 @@ def prepare(
     # Read once: what is planned by digest is what is judged by, at every gate of a run.
     waivers = load_waivers(root, authority)
     with open_judge(authority, find_project_settings(root), root=root, engine=engine, waivers=waivers) as judge:
-        for path, digest in judge.project_files.items():
-            if source.digest_of(path) not in (None, digest):
-                raise SourceError("the project's policy changed while it was read", where=path, fix="run policyd again")
+        for file, digest in judge.project_files.items():
+            if source.digest_of(file) not in (None, digest):
+                raise SourceError("the project's policy changed while it was read", where=file, fix="run policyd again")
         plan = make_plan(
             pipeline.native,
             path=relative,

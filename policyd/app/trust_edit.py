@@ -59,7 +59,11 @@ def add_key(trust: TrustPolicy, role: Role, key: TrustedKey, *, like: Sha256 | N
             ),
             "verifiers": (
                 *trust.verifiers,
-                *(TrustedVerifier(id=entry.id, key_sha256=sha256) for entry in trust.verifiers if entry.key_sha256 == like),
+                *(
+                    TrustedVerifier(id=entry.id, key_sha256=sha256)
+                    for entry in trust.verifiers
+                    if entry.key_sha256 == like
+                ),
             ),
         }
     )

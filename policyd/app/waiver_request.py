@@ -8,12 +8,13 @@ from datetime import datetime
 from pathlib import Path
 
 from policyd.adapters.settings import Authority, require_authority
-from policyd.adapters.signers.keyfile import KeyFileSigner, load_key
+from policyd.adapters.signers.loading import load_signer
 from policyd.adapters.signers.new_file import write_new
 from policyd.app.projects import find_root, relative_to_root
 from policyd.app.verify import digest_file
 from policyd.app.waiver_places import Place, find_recorded, judge_file, read_catalogue
 from policyd.app.waivers import SUFFIX, find_folder
+from policyd.attestation.signing import Signer
 from policyd.attestation.trust import find_person, persons_of
 from policyd.attestation.waivers import (
     add_signature,
@@ -57,7 +58,7 @@ def request_waiver(
     expires: Callable[[datetime], datetime],
     not_before: datetime | None,
     target: str | None,
-    key: Path | None,
+    key: str | Path | None,
     password: Callable[[], str],
     settings: Path | None,
     engine: str | None,
@@ -121,10 +122,10 @@ def split_place(place: str) -> tuple[Path, int | None]:
 
 
 def load_role_key(
-    key: Path, authority: Authority, role: Role, password: Callable[[], str], now: datetime
-) -> tuple[KeyFileSigner, str]:
+    key: str | Path, authority: Authority, role: Role, password: Callable[[], str], now: datetime
+) -> tuple[Signer, str]:
     """Return the signer for a key that the trust policy lists for `role`, and whose it is; else `KeyUnusable`."""
-    signer = load_key(key, password=password)
+    signer = load_signer(key, password=password)
     person = find_person(authority.trust, role, signer.key_sha256, now=now)
     if person is None:
         raise KeyUnusable(

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from policyd.adapters.output import read_input, write_output
 from policyd.adapters.settings import Authority, require_authority
-from policyd.adapters.signers.keyfile import KeyFileSigner
 from policyd.adapters.signers.new_file import write_new
 from policyd.app.projects import find_root
 from policyd.app.waiver_places import Place, find_recorded, judge_file
 from policyd.app.waiver_request import load_role_key
 from policyd.app.waivers import SUFFIX, find_folder, keep_revocation, load_waivers
+from policyd.attestation.signing import Signer
 from policyd.attestation.statements import sign_statement
 from policyd.attestation.waivers import (
     MAX_WAIVER_BYTES,
@@ -52,7 +52,7 @@ class Proposal:
     approver: str
     approved_by: tuple[str, ...]  # persons who did already
     threshold: int
-    signer: KeyFileSigner
+    signer: Signer
 
     @property
     def waiver(self) -> Waiver:
@@ -77,7 +77,7 @@ class Revoked:
 def propose_approval(
     name: str,
     *,
-    key: Path,
+    key: str | Path,
     password: Callable[[], str],
     settings: Path | None,
     engine: str | None,
@@ -142,7 +142,7 @@ def sign_approval(proposal: Proposal) -> None:
 
 
 def revoke_waiver(
-    name: str, *, reason: str, key: Path, password: Callable[[], str], settings: Path | None, now: datetime
+    name: str, *, reason: str, key: str | Path, password: Callable[[], str], settings: Path | None, now: datetime
 ) -> Revoked:
     """Sign that the waiver `name` (a file, an id or its SHA-256) counts no more, and keep that on this machine too."""
     root = find_root(Path("."))

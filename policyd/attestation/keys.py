@@ -200,5 +200,5 @@ def _unusable(cause: str, where: str) -> KeyUnusable:
     return KeyUnusable(
         cause,
         where=where,
-        fix=f"use an ECDSA P-256, P-384 or P-521, an Ed25519, or an RSA key from {MIN_RSA_BITS} bits on, public, in PEM",
+        fix=f"use a public key in PEM: ECDSA P-256, P-384 or P-521, Ed25519, or RSA from {MIN_RSA_BITS} bits on",
     )

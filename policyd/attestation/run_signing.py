@@ -213,11 +213,8 @@ class RunSigning:
     def know_stamped(self, bundle: bytes) -> None:
         """Let a bundle that was signed here go by the digest it has with a timestamp in it."""
         bare = _without_timestamps(bundle)
-        if (
-            bare not in self._decisions
-            and bare != self._manifest
-            and not any(bare in of for _, of in self._stages.values())
-        ):
+        attested = {sha256 for _, digests in self._stages.values() for sha256 in digests}
+        if bare not in {*self._decisions, *attested, self._manifest, *self._summaries}:
             raise _refused("it was not signed here", "bundle with a timestamp")
         self._names[sha256_hex(bundle)] = bare
 

@@ -170,7 +170,7 @@ def verify_time(
 def find_times(
     timestamps: Sequence[bytes], signature: bytes, authorities: Sequence[TimestampAuthority], *, now: datetime
 ) -> Times:
-    """Return what `timestamps` of `signature` show as of `now`. One that does not hold is named and counts for nothing."""
+    """Return what `timestamps` of `signature` show as of `now`. One that does not hold is named and does not count."""
     verified, problems = [], []
     for timestamp in timestamps:
         try:

@@ -60,6 +60,14 @@ if TYPE_CHECKING:
     help="Who reads: leaves out small or doubtful warnings, fewer of them, or none. All is evaluated, and what denies"
     " is always shown. JSON and JUnit hold everything.",
 )
+@click.option(
+    "--cache/--no-cache",
+    default=True,
+    envvar="POLICYD_CACHE",
+    show_envvar=True,
+    help="Keep what rules found in the user's cache folder, and take it from there where nothing has changed. Never"
+    " used with --record.",
+)
 @engine_option
 @settings_option
 def check_command(
@@ -71,6 +79,7 @@ def check_command(
     effective_time: datetime | None,
     record: bool,
     persona: str,
+    cache: bool,
     engine: str | None,
     settings: Path | None,
 ) -> int:
@@ -80,6 +89,7 @@ def check_command(
     is broken, why that matters and what to do. Runs nothing.
     """
     from policyd.adapters import clock
+    from policyd.adapters.stores.check_cache import default_folder
     from policyd.app.check import check
     from policyd.models.decision import Severity
 
@@ -93,6 +103,7 @@ def check_command(
         baseline=baseline,
         write_baseline=write_baseline,
         record=(lambda: password_from_environment_or_prompt("Passphrase of the runner's keys")) if record else None,
+        cache=default_folder() if cache else None,
     )
     click.echo(_render(checked, output_format, persona), nl=False)
     return int(checked.exit_code)
@@ -101,10 +112,11 @@ def check_command(
 def _render(checked: Checked, output_format: str, persona: str) -> str:
     """Return the answer in `output_format`; each renderer is imported where it is asked for."""
     from policyd import __version__
+    from policyd.report.findings import told_once
     from policyd.report.personas import Persona, shown_to
 
     rules = checked.catalogue
-    findings = shown_to(checked.findings, Persona(persona))
+    findings = shown_to(told_once(checked.findings), Persona(persona))
     match output_format:
         case "json":
             from policyd.report.decision_json import render_check_json

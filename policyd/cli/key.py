@@ -144,7 +144,9 @@ def rotate_command(
         until=until,
         revoke=revoke,
         password=lambda: (
-            _new_passphrase() if new_key is None else password_from_environment_or_prompt(f"Passphrase of {show(new_key)}")
+            _new_passphrase()
+            if new_key is None
+            else password_from_environment_or_prompt(f"Passphrase of {show(new_key)}")
         ),
         settings=settings,
         now=clock.now(),

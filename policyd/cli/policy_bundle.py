@@ -56,10 +56,10 @@ def bundle_command(
 @click.command("sign")
 @click.argument("bundle", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
-    "--key", type=click.Path(path_type=Path, dir_okay=False), required=True, help="A policy author's private key."
+    "--key", metavar="FILE|URI", required=True, help="A policy author's private key: a file, or a KMS or HSM key's URI."
 )
 @settings_option
-def sign_command(bundle: Path, key: Path, settings: Path | None) -> int:
+def sign_command(bundle: Path, key: str, settings: Path | None) -> int:
     """Sign BUNDLE as a policy author: inside it for OPA, and beside it as BUNDLE.sigstore.json.
 
     The key must have the role policy-author in the trust policy. Where the trust policy asks for several authors, each

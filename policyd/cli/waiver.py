@@ -27,9 +27,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _key_option(role: str, *, required: bool) -> Callable[[F], F]:
     return click.option(
         "--key",
-        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE|URI",
         required=required,
-        help=f"Your private key (NAME.key) of the role {role}.",
+        help=f"Your private key of the role {role}: a file, or the URI of a KMS or HSM key.",
     )
 
 
@@ -71,7 +71,7 @@ def request_command(
     expires: Callable[[datetime], datetime],
     not_before: datetime | None,
     target: str | None,
-    key: Path | None,
+    key: str | None,
     engine: str | None,
     settings: Path | None,
 ) -> int:
@@ -122,7 +122,7 @@ def request_command(
 @click.option("--yes", is_flag=True, help="Sign without asking; where there is no terminal, this is needed.")
 @engine_option
 @settings_option
-def approve_command(files: tuple[str, ...], key: Path, yes: bool, engine: str | None, settings: Path | None) -> int:
+def approve_command(files: tuple[str, ...], key: str, yes: bool, engine: str | None, settings: Path | None) -> int:
     """Show what a waiver permits, and sign it.
 
     FILE is a waiver's file, or the beginning of its name. The violation has to be there as it was requested, and who
@@ -167,7 +167,7 @@ def approve_command(files: tuple[str, ...], key: Path, yes: bool, engine: str | 
 @click.option("--reason", required=True, help="Why it is taken back.")
 @_key_option("waiver-approver", required=True)
 @settings_option
-def revoke_command(name: str, reason: str, key: Path, settings: Path | None) -> int:
+def revoke_command(name: str, reason: str, key: str, settings: Path | None) -> int:
     """Take a waiver back: one waiver approver is enough, and nothing brings it to life again.
 
     ID is the beginning of its file's name, or its whole SHA-256. The revocation is written beside the waiver and kept

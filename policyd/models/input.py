@@ -17,7 +17,8 @@ from policyd.models.pipeline import StageKind
 from policyd.models.plan import Governance, PlannedStage, Requester, SourceTree
 
 Dialect = Literal["policyd", "github", "gitlab", "azure", "tekton"]
-#: What a file is to its system: `component` is a GitLab component or template, `settings` a file such as dependabot.yml.
+#: What a file is to its system: `component` is a GitLab component or template, `settings` a file such as
+#: dependabot.yml.
 PipelineKind = Literal["pipeline", "workflow", "action", "component", "template", "task", "trigger", "settings"]
 
 

@@ -14,7 +14,7 @@ Each step is bounded by the number of facts, and circles of calls end where they
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -27,11 +27,14 @@ MAX_FLOWS = 1_000  # added to one file; a file with more says enough
 MAX_STEPS = 20_000  # calls followed in all
 
 
-def link(pipelines: Sequence[ReadPipeline]) -> list[ReadPipeline]:
-    """Return the pipelines, in the same order, with what passes between them among their facts."""
+def link(pipelines: Sequence[ReadPipeline], *, only: Container[int] | None = None) -> list[ReadPipeline]:
+    """Return the pipelines, in the same order, with what passes between them among their facts.
+
+    With `only`, those at other indices stay as they are; of them links, stages and places of links are looked at.
+    """
     if not any(pipeline.links.calls or pipeline.links.files for pipeline in pipelines):
         return list(pipelines)
-    return _Linker(pipelines).link()
+    return _Linker(pipelines).link(only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +65,17 @@ class _Linker:
         self.passed_on: dict[int, dict[str, list[Argument]]] = {}
         self.steps = 0
 
-    def link(self) -> list[ReadPipeline]:
+    def link(self, only: Container[int] | None) -> list[ReadPipeline]:
         for index, pipeline in enumerate(self.pipelines):
             for argument in pipeline.links.arguments:
                 if argument.value or argument.code:
                     self._follow(index, argument)
         self._hand_down_powers()
         self._join_artifacts()
-        return [self._with_findings(index, pipeline) for index, pipeline in enumerate(self.pipelines)]
+        return [
+            self._with_findings(index, pipeline) if only is None or index in only else pipeline
+            for index, pipeline in enumerate(self.pipelines)
+        ]
 
     def _callee(self, caller: int, path: str) -> int | None:
         pipeline = self.pipelines[caller]

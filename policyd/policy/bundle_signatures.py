@@ -77,7 +77,7 @@ def verify_signatures(files: Mapping[str, bytes], trust: TrustPolicy, *, now: da
     if not isinstance(header, dict) or not header.keys() <= {"alg", "kid", "typ"}:
         raise _refused("the token's header has fields that policyd does not know", place)
     algorithm = header.get("alg")
-    if algorithm not in _ALGORITHMS.values():
+    if not isinstance(algorithm, str) or algorithm not in _ALGORITHMS.values():
         raise SignatureInvalid(
             f"the token's algorithm is {algorithm!r}", where=place, fix="sign with a key of policyd: ES256 or EdDSA"
         )

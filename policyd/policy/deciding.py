@@ -126,17 +126,9 @@ def decide(
         )
 
     # 3. The verdict: doubt before refusal, refusal before silence, and only then allow.
-    if found_problems:
-        verdict = Verdict.UNDECIDED
-    elif any(violation.effect is Effect.DENY for violation in violations):
-        verdict = Verdict.DENY
-    elif not asked:
-        verdict = Verdict.NOT_EVALUATED
-    else:
-        verdict = Verdict.ALLOW
     return Decision(
         gate=subject.gate,
-        verdict=verdict,
+        verdict=_verdict_of(asked, violations, found_problems),
         subject=subject.name,
         plan_sha256=subject.plan_sha256,
         run_id=subject.run_id,
@@ -154,6 +146,61 @@ def decide(
         governance=governance,
         decided_at=rfc3339(now),
     )
+
+
+def decide_again(
+    asked: Sequence[RuleMeta],
+    violations: Sequence[Violation],
+    *,
+    now: datetime,
+    subject: Subject,
+    policy_set: PolicySetRef,
+    engine: EngineRef,
+    governance: Governance,
+    raised: Raised,
+    weakened: Iterable[str] = (),
+) -> Decision:
+    """Return what `decide` would of answers in which the rules `asked` found `violations`, weighed as of `now`.
+
+    Every violation is of a rule asked (`KeyError` else), and every rule asked had answered.
+    """
+    weighed = {rule.id: (raised.level(rule), rule.severity, _weigh(rule, raised.level(rule), now)) for rule in asked}
+    found: list[Violation] = []
+    for violation in violations:
+        level, severity, (effect, blocks_from) = weighed[violation.rule]
+        said = (violation.level, violation.severity, violation.effect, violation.blocks_from, violation.waiver)
+        if said != (level, severity, effect, blocks_from, None):
+            violation = violation.model_copy(
+                update={
+                    "level": level,
+                    "severity": severity,
+                    "effect": effect,
+                    "blocks_from": blocks_from,
+                    "waiver": None,
+                }
+            )
+        found.append(violation)
+    return Decision(
+        gate=subject.gate,
+        verdict=_verdict_of(asked, found, ()),
+        subject=subject.name,
+        policy_set=policy_set,
+        engine=engine,
+        input_sha256=subject.input_sha256,
+        rules=tuple(rule.id for rule in asked),
+        violations=tuple(sorted(found, key=order_of)),
+        weakened=tuple(weakened),
+        governance=governance,
+        decided_at=rfc3339(now),
+    )
+
+
+def _verdict_of(asked: Sequence[RuleMeta], violations: Sequence[Violation], problems: Sequence[Problem]) -> Verdict:
+    if problems:
+        return Verdict.UNDECIDED
+    if any(violation.effect is Effect.DENY for violation in violations):
+        return Verdict.DENY
+    return Verdict.ALLOW if asked else Verdict.NOT_EVALUATED
 
 
 @dataclass(frozen=True, slots=True)

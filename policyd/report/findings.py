@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from policyd.errors import PolicydError
@@ -65,6 +65,18 @@ class Judged:
         denying = {index for index, found in enumerate(self.decision.violations) if found.effect is Effect.DENY}
         return Verdict.ALLOW if denying and denying <= self.known | self.ignored.keys() else Verdict.DENY
 
+    def with_only(self, wanted: Sequence[int]) -> Judged:
+        """Return the same with those of the violations, by index, for a reader who needs no others."""
+        if len(wanted) == len(self.decision.violations):
+            return self
+        violations = tuple(self.decision.violations[index] for index in wanted)
+        return replace(
+            self,
+            decision=self.decision.model_copy(update={"violations": violations}),
+            known=frozenset(new for new, old in enumerate(wanted) if old in self.known),
+            ignored={new: self.ignored[old] for new, old in enumerate(wanted) if old in self.ignored},
+        )
+
     def lifted(self, index: int) -> str:
         """Return why the violation at `index` does not stand: waived, known or ignored; empty where it stands."""
         violation = self.decision.violations[index]
@@ -119,6 +131,26 @@ class Findings:
     def violations(self) -> Iterable[Violation]:
         """Return the violations of every decision, in the order judged."""
         return (violation for judged in self.judged for violation in judged.decision.violations)
+
+
+def told_once(findings: Findings) -> Findings:
+    """Return `findings` without what was said already: one rule, place and message, met by way of several files.
+
+    A template is judged by itself and in every file that it is put into. The decisions stay whole; this is for readers.
+    """
+    told: set[tuple[object, ...]] = set()
+    judged: list[Judged] = []
+    for one in findings.judged:
+        new: list[int] = []
+        for index, found in enumerate(one.decision.violations):
+            said = (found.rule, found.place, found.message, found.effect, one.lifted(index))
+            if found.place is None or said not in told:
+                new.append(index)
+            told.add(said)
+        fewer = one.with_only(new)
+        # What is left of a denial may all be known; it is a denial still.
+        judged.append(fewer if fewer.verdict is one.verdict else one)
+    return replace(findings, judged=tuple(judged))
 
 
 SEVERITIES = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW, Severity.INFO)

@@ -36,15 +36,7 @@ def _shown(judged: Judged, persona: Persona) -> Judged:
         for index, violation in enumerate(judged.decision.violations)
         if violation.effect is not Effect.WARN or _wants(violation, persona)
     ]
-    if len(wanted) == len(judged.decision.violations):
-        return judged
-    violations = tuple(judged.decision.violations[index] for index in wanted)
-    return replace(
-        judged,
-        decision=judged.decision.model_copy(update={"violations": violations}),
-        known=frozenset(new for new, old in enumerate(wanted) if old in judged.known),
-        ignored={new: judged.ignored[old] for new, old in enumerate(wanted) if old in judged.ignored},
-    )
+    return judged.with_only(wanted)
 
 
 def _wants(violation: Violation, persona: Persona) -> bool:

@@ -18,10 +18,10 @@ from policyd.adapters.hashed_file import read_hashed
 from policyd.adapters.signers.keyfile import Algorithm, generate_key, load_key
 from policyd.app.keys import find_role_keys, load_free_key, make_key_pair
 from policyd.app.signing import Stamping, attest_file, find_stamping, sign_file
-from policyd.attestation.dsse import pae
-from policyd.attestation.keys import read_public_key
 from policyd.attestation.blobs import read_blob_signature, verify_blob
 from policyd.attestation.bundle import read_bundle, signature_of
+from policyd.attestation.dsse import pae
+from policyd.attestation.keys import read_public_key
 from policyd.attestation.timestamps import verify_timestamp
 from policyd.attestation.trust import verify_with_key
 from policyd.cli.attest import attest_command

@@ -71,7 +71,7 @@ ENGINE = EngineRef(name="regorus", version="0.13.0")
 
 def judged(layer: LayerRef, *, verdict: Verdict = Verdict.ALLOW, **changes: object) -> JudgedLayer:
     """Return what a layer said, or that with fields changed."""
-    return JudgedLayer(**{**layer.model_dump(), **changes}, engine=ENGINE, verdict=verdict)  # type: ignore[arg-type]
+    return JudgedLayer(**{**layer.model_dump(), **changes}, engine=ENGINE, verdict=verdict)
 
 
 @cache

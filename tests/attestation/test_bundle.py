@@ -89,7 +89,8 @@ def _without(field: str) -> dict[str, object]:
         _value(ENVELOPE) | {"dsseEnvelope": None},
         _value(MESSAGE) | {"messageSignature": None},
         _value(MESSAGE) | {"messageSignature": {"signature": "AAAA"}},
-        _value(MESSAGE) | {"messageSignature": {"messageDigest": {"algorithm": "SHA1", "digest": "AAAA"}, "signature": "AAAA"}},
+        _value(MESSAGE)
+        | {"messageSignature": {"messageDigest": {"algorithm": "SHA1", "digest": "AAAA"}, "signature": "AAAA"}},
         _value(MESSAGE)
         | {"messageSignature": {"messageDigest": {"algorithm": "SHA2_256", "digest": "AAAA"}, "signature": "AAAA"}},
     ],

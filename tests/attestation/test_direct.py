@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import copy
 import json
+from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from policyd.attestation.bundle import BUNDLE_V03, read_bundle
 from policyd.attestation.direct import CHECKS, Asked, DirectVerification, State, needed_digests, verify_direct
 from policyd.attestation.keys import KeyKind, read_public_key
 from policyd.attestation.material import BundleVersion
 from policyd.attestation.statements import Named, render_statement, sign_statement
+from policyd.attestation.subjects import Digests
 from policyd.errors import DocumentError, ExitCode, KeyUnusable
 from policyd.models.canonical import sha256_hex
 from tests.attestation import made_keys
@@ -100,8 +103,6 @@ def test_another_key_another_content_another_type() -> None:
 
 def test_a_signature_of_two_raw_numbers_is_none() -> None:
     """cosign 3.1.3 takes it."""
-    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-
     bundle = _managed()
     r, s = decode_dss_signature(base64.b64decode(bundle["messageSignature"]["signature"]))
     bundle["messageSignature"]["signature"] = b64(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
@@ -112,7 +113,7 @@ def test_a_signature_of_two_raw_numbers_is_none() -> None:
 @pytest.mark.parametrize("kind", ["rsa2048", "secp256k1"])
 def test_keys_that_are_too_weak_or_of_another_curve_are_no_trust(kind: str) -> None:
     with pytest.raises(KeyUnusable):
-        read_public_key(public_pem(private_key(kind, "weak")), where="key.pub")  # type: ignore[arg-type]
+        read_public_key(public_pem(private_key(kind, "weak")), where="key.pub")
 
 
 def test_a_bundle_without_a_trusted_root_says_what_was_not_looked_at() -> None:
@@ -166,11 +167,9 @@ def test_a_file_signed_by_every_kind_of_key(kind: str) -> None:
 
 
 def test_what_a_digest_alone_can_not_show_is_a_request_that_can_not_be_used() -> None:
-    from dataclasses import replace
-
-    sha256 = {"sha256": file().digests["sha256"]}
+    sha256: Digests = {"sha256": file().digests["sha256"]}
     for kind in ("p384", "ed25519"):
-        options = LeafOptions(kind=kind)  # type: ignore[arg-type]
+        options = LeafOptions(kind=kind)
         trust = key_trust(public_pem(private_key(options.kind, "managed")))
 
         found = verify(_managed(leaf=options), trust, files=[replace(file(), digests=sha256, content=None)])
@@ -181,16 +180,16 @@ def test_what_a_digest_alone_can_not_show_is_a_request_that_can_not_be_used() ->
 
 
 def test_the_digests_that_a_bundle_needs() -> None:
-    def needed(bundle: Value, pem: str = PEM) -> tuple[frozenset[str], bool]:
+    def needed(bundle: Value, pem: str = PEM) -> tuple[list[str], bool]:
         read = read_bundle(json.dumps(bundle).encode(), where="x", oldest=BundleVersion.V0_1)
         names, content = needed_digests(read, Asked(key_trust(pem)))
-        return frozenset(map(str, names)), content
+        return sorted(names), content
 
-    assert needed(_managed()) == ({"sha256"}, False)
-    assert needed(_managed(payload=statement())) == ({"sha256"}, False)
+    assert needed(_managed()) == (["sha256"], False)
+    assert needed(_managed(payload=statement())) == (["sha256"], False)
     npm = statement(subject=[{"name": "x", "digest": {"sha512": "0" * 128}}])
-    assert needed(_managed(payload=npm)) == ({"sha256", "sha512"}, False)
-    for kind, expected in (("p384", ({"sha256", "sha384"}, False)), ("ed25519", ({"sha256", "sha512"}, True))):
+    assert needed(_managed(payload=npm)) == (["sha256", "sha512"], False)
+    for kind, expected in (("p384", (["sha256", "sha384"], False)), ("ed25519", (["sha256", "sha512"], True))):
         options = LeafOptions(kind=kind)  # type: ignore[arg-type]
         pem = public_pem(private_key(options.kind, "managed"))
         assert needed(_managed(leaf=options), pem) == expected

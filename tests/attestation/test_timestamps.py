@@ -235,8 +235,14 @@ def test_a_timestamp_does_not_make_a_stranger_of_a_key_a_signer(authority: Autho
 
 @pytest.mark.parametrize(
     "data",
-    [[], {"rfc3161Timestamps": {}}, {"rfc3161Timestamps": [{}]}, {"rfc3161Timestamps": [{"signedTimestamp": "!"}]},
-     {"rfc3161Timestamps": [{"signedTimestamp": ""}]}, {"rfc3161Timestamps": [{"signedTimestamp": "AAAA"}] * 9}],
+    [
+        [],
+        {"rfc3161Timestamps": {}},
+        {"rfc3161Timestamps": [{}]},
+        {"rfc3161Timestamps": [{"signedTimestamp": "!"}]},
+        {"rfc3161Timestamps": [{"signedTimestamp": ""}]},
+        {"rfc3161Timestamps": [{"signedTimestamp": "AAAA"}] * 9},
+    ],
     ids=["list", "no list", "no timestamp", "no base64", "empty", "many"],
 )
 def test_malformed_timestamps_in_a_bundle_are_refused(data: object) -> None:

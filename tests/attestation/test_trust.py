@@ -10,9 +10,9 @@ import pytest
 
 from policyd import errors
 from policyd.attestation import trust as trust_module
+from policyd.attestation.blobs import HashedFile, read_blob_signature, verify_blob
 from policyd.attestation.dsse import Envelope, Signature, read_envelope
 from policyd.attestation.statements import Named, render_statement, sign_statement
-from policyd.attestation.blobs import HashedFile, read_blob_signature, verify_blob
 from policyd.attestation.trust import (
     check_trust_policy,
     read_trust_policy,

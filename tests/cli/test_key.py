@@ -50,7 +50,9 @@ def test_a_key_is_shown_with_its_role_and_whether_it_counts(fresh: Workshop) -> 
     trust = fresh.places.config / "trust.yaml"
     text = trust.read_text()
     before, _, after = text.partition("  builder:\n")
-    changed = after.replace(f'- person: "{person}"', f'- person: "{person}"\n        valid_until: 2020-01-01T00:00:00Z', 1)
+    changed = after.replace(
+        f'- person: "{person}"', f'- person: "{person}"\n        valid_until: 2020-01-01T00:00:00Z', 1
+    )
     fresh.change_trust(text, f"{before}  builder:\n{changed}")
     document = fresh.call("key", "show", builder, "--format", "json").require(0).json
     assert document["in_force"] is False

@@ -20,8 +20,8 @@ from policyd.models.trust import TrustPolicy
 from tests.packaging.tree import ROOT, text_files
 
 PAGES = sorted(path for path in text_files() if path.suffix == ".md")
-#: What click asks for shell completion, and what a stage is told about itself (docs/pipelines.md).
-NOT_OF_USERS = {"POLICYD_COMPLETE", "POLICYD_STAGE"}
+#: What click asks for shell completion, and what a stage (docs/pipelines.md) and a `password_command` are told.
+NOT_OF_USERS = {"POLICYD_COMPLETE", "POLICYD_KEY", "POLICYD_STAGE"}
 
 
 def page(name: str) -> str:

@@ -1,11 +1,13 @@
 """The examples that the rule reference shows: the bad one breaks its rule, the good one does not.
 
 What an example needs of other files of its repository lies beside it as `with-….yml`. A first line `# file: PATH` says
-where a file lies in its repository, for systems that go by that.
+where a file lies in its repository, for systems that go by that; one that reads `# settings: {"NAME": value}` chooses
+settings of the rule, for rules that find nothing without.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
@@ -18,6 +20,7 @@ from policyd.models.decision import Gate
 from policyd.models.input import Dialect
 from policyd.pipeline.linking import link
 from policyd.pipeline.reading import ReadPipeline, read_pipeline
+from policyd.policy.chosen_settings import Wishes, choose
 from policyd.policy.policy_files import is_example, kind_of
 from policyd.policy.policy_set import PolicySet, read_policy_set
 
@@ -47,7 +50,14 @@ def test_a_bad_example_breaks_its_rule_and_a_good_one_keeps_it(
     pipeline = pipelines[0]
     document = make_pipeline_input(pipeline, make_repository(pipelines), governance="self", now=NOW)
 
-    answer = engine.query([rule.entrypoint], document.model_dump_json().encode())[rule.entrypoint]
+    question = [rule.entrypoint], document.model_dump_json().encode()
+    settings = read_settings(files[path])
+    if settings:
+        chosen = choose(library.settings, Wishes({rule.id: settings}, path))
+        with EmbeddedEngine(library.with_settings(chosen)) as other:
+            answer = other.query(*question)[rule.entrypoint]
+    else:
+        answer = engine.query(*question)[rule.entrypoint]
 
     assert answer.error is None
     assert pipeline.ref.dialect in rule.applies_to
@@ -92,6 +102,13 @@ def read_example(path: str, files: Mapping[str, bytes]) -> list[ReadPipeline]:
     }
     paths = {_place(path, files[path]): files[path]} | beside
     return link([read_pipeline(name, content, beside.get) for name, content in paths.items()])
+
+
+def read_settings(content: bytes) -> Mapping[str, object]:
+    """Return the settings that an example is judged with, as its first line has them."""
+    first = content.partition(b"\n")[0]
+    mark = b"# settings: "
+    return dict(json.loads(first.removeprefix(mark))) if first.startswith(mark) else {}
 
 
 def _place(path: str, content: bytes) -> str:

@@ -149,7 +149,7 @@ def test_doubt_and_silence_stay_what_they_are(verdict: Verdict) -> None:
         ({"effect": Effect.WARN, "blocks_from": "2027-01-01T00:00:00Z"}, WaiverState.UNUSED),
     ],
 )
-def test_only_a_soft_denial_is_lifted(change: dict[str, object], state: WaiverState) -> None:
+def test_only_a_soft_denial_is_lifted(change: dict[str, Any], state: WaiverState) -> None:
     decision = weigh(decided(broken(**change)), verified())
 
     assert decision.violations == (broken(**change),)

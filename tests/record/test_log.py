@@ -142,3 +142,48 @@ def test_a_fork_signed_with_the_stolen_key_contradicts_what_was_seen() -> None:
 
     with pytest.raises(RecordError, match="not those that were signed before"):
         log.append([b"d"], StoredHead(3, storage.note))
+
+
+# --- a log that had another key before ---
+
+
+def _rotated(storage: MemoryStorage) -> Log:
+    return Log(storage, KEY_OF_OTHER, OTHER.sign, earlier=[KEY])
+
+
+KEY_OF_OTHER = NoteKey("log-2", OTHER.public_key().public_bytes_raw())
+
+
+def test_a_log_goes_on_under_a_new_key() -> None:
+    storage = MemoryStorage()
+    before = storage.grow(new_log(storage), b"one", b"two")
+
+    rotated = _rotated(storage)
+    rotated.remember(before)
+    after = storage.grow(rotated, b"three")
+
+    assert (before.checkpoint.origin, after.checkpoint.origin) == (KEY.name, KEY_OF_OTHER.name)
+    assert after.size == 3
+    assert rotated.verify_head(storage.head()) is after
+
+
+def test_a_key_that_is_not_known_to_have_signed_a_log_does_not_take_it_over() -> None:
+    storage = MemoryStorage()
+    storage.grow(new_log(storage), b"one")
+
+    with pytest.raises(RecordError, match="not the log key's"):
+        Log(storage, KEY_OF_OTHER, OTHER.sign).verify_head(storage.head())
+
+
+def test_a_checkpoint_of_the_key_before_still_shows_a_rollback() -> None:
+    storage = MemoryStorage()
+    log = new_log(storage)
+    storage.grow(log, b"one")
+    old = rewritten(storage.entries, storage.note)
+    kept = storage.grow(log, b"two")
+
+    rotated = _rotated(old)
+    rotated.remember(kept)
+
+    with pytest.raises(RecordError, match="old copy"):
+        rotated.verify_head(old.head())

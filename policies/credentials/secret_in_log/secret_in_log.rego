@@ -2,13 +2,13 @@
 # title: No secret is written to the log
 # description: >-
 #   Logs are read by more people than secrets are meant for, and masking fails as soon as a value is split, encoded or
-#   part of a structure. Seen are commands that print a secret, as it is or encoded, and a listing of the whole
-#   environment where it has secrets; not seen is what programs print on their own.
+#   part of a structure; Tekton masks nothing. Seen are commands that print a secret, as it is or encoded, and a listing
+#   of the whole environment, with less confidence where no secret is seen in it. Not seen: what programs print by themselves.
 # custom:
 #   id: credentials.secret_in_log
 #   severity: high
 #   gate: pipeline
-#   controls: [OWASP-CICD-SEC-6, OWASP-CICD-SEC-10]
+#   controls: [OWASP-CICD-SEC-6, OWASP-CICD-SEC-10, NIST-SSDF-PO.5.1]
 #   applies_to: [github, gitlab, azure, tekton]
 #   remediation: Hand the secret to the program that needs it by its standard input or a variable, and print nothing.
 package policyd.credentials.secret_in_log

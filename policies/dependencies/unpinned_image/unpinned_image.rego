@@ -47,9 +47,9 @@ deny contains violation if {
 	}
 }
 
-_message(reference) := sprintf("the image %s names no version: it is whatever was pushed last", [reference.text]) if {
+_message(reference) := sprintf("the image %v names no version: it is whatever was pushed last", [reference.text]) if {
 	reference.ref in {"", "latest"}
-} else := sprintf("the image %s is not pinned to a digest", [reference.text])
+} else := sprintf("the image %v is not pinned to a digest", [reference.text])
 
 _is_trusted(image) if {
 	some registry in data.policyd.settings.dependencies.unpinned_image.trusted_registries

@@ -21,5 +21,16 @@ deny contains violation if {
 	violation := {
 		"message": sprintf("the condition %s trusts a name that a stranger can take", [condition.text]),
 		"at": condition.at,
+		"confidence": _confidence,
 	}
+}
+
+_confidence := "high" if _has_powers
+
+# GitHub gives a fork's pull request nothing to take, and other systems don't say what it gets.
+_confidence := "medium" if not _has_powers
+
+_has_powers if {
+	some trigger in input.triggers
+	trigger.privileged
 }

@@ -2,7 +2,8 @@
 # title: Every stage has an end
 # description: >-
 #   A stage without a time limit of its own runs as long as the system lets it, six hours on GitHub: time for whoever
-#   got in, and for a hanging build to hold up others. Seen is also a limit of its own that is above what is allowed.
+#   got in, and for a hanging build to hold up others. Seen are stages without a limit where the system's own is long,
+#   limits above what is allowed, and a limit of 0, which Azure and Tekton take for none. Not seen: limits made by an expression.
 # custom:
 #   id: hygiene.missing_timeout
 #   severity: info

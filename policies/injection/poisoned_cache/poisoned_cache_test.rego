@@ -2,8 +2,13 @@ package policyd.injection.poisoned_cache_test
 
 import data.policyd.injection.poisoned_cache
 
-document(dialect, fields) := {
+document(dialect, fields) := with_stage(dialect, fields, ["publish"])
+
+with_stage(dialect, fields, purposes) := {
 	"pipeline": {"dialect": dialect},
+	"triggers": [{"at": ["triggers", 0], "event": "push", "trust": "internal", "privileged": false}],
+	"stages": [{"at": ["stages", 0], "name": "release", "purposes": purposes}],
+	"artifacts": [],
 	"caches": [object.union(
 		{
 			"at": ["caches", 0], "stage": "release", "text": "actions/cache@v4", "restores": true, "saves": true,
@@ -18,7 +23,32 @@ test_cache_in_a_release_is_denied if {
 	found == {{
 		"message": "release releases what it makes, and restores a cache that other runs write (actions/cache@v4)",
 		"at": ["caches", 0],
+		"confidence": "medium",
 	}}
+}
+
+test_cache_beside_a_release_is_denied_with_little_confidence if {
+	found := poisoned_cache.deny with input as with_stage("github", {}, ["test"])
+	some violation in found
+	violation.confidence == "low"
+}
+
+test_cache_of_what_is_handed_on_is_denied if {
+	upload := {"stage": "release", "direction": "upload"}
+	found := poisoned_cache.deny with input as object.union(with_stage("github", {}, []), {"artifacts": [upload]})
+	some violation in found
+	violation.confidence == "medium"
+}
+
+test_cache_of_a_tool_is_denied_with_little_confidence if {
+	found := poisoned_cache.deny with input as document("github", {"text": "docker/setup-buildx-action@v3"})
+	some violation in found
+	violation.confidence == "low"
+}
+
+test_pull_request_that_can_release_nothing_is_fine if {
+	triggers := [{"at": ["triggers", 0], "event": "pull_request", "trust": "untrusted", "privileged": false}]
+	count(poisoned_cache.deny) == 0 with input as object.union(document("github", {}), {"triggers": triggers})
 }
 
 test_cache_that_is_only_saved_is_fine if {
@@ -35,5 +65,5 @@ test_caches_that_gitlab_keeps_apart_are_fine_and_shared_ones_denied if {
 }
 
 test_no_cache_is_fine if {
-	count(poisoned_cache.deny) == 0 with input as {"pipeline": {"dialect": "github"}, "caches": []}
+	count(poisoned_cache.deny) == 0 with input as object.union(document("github", {}), {"caches": []})
 }

@@ -1,10 +1,11 @@
 # METADATA
-# title: Inputs that can be any text do not become part of a script
+# title: What may be any text does not become part of a script
 # description: >-
-#   An input of a workflow, action, component, template or task is pasted into the script as it is, so whoever starts or
-#   calls it writes script, and a caller that hands on a stranger's text lets the stranger. Not seen, because nothing can
-#   be written with them: inputs that are a number, a truth or one of a list. A caller that does hand on such a text is
-#   injection.untrusted_call.
+#   An input of a workflow, action, component, template or task, the name of a branch, tag or release, and the payload of
+#   a dispatch are pasted into the script as they are: whoever starts, calls or names it writes script, and a caller that
+#   hands on a stranger's text lets the stranger. Not seen, because nothing can be written with them: inputs that are a
+#   number, a truth or one of a list, and branches that the trigger lists by name. A caller that does hand on a stranger's
+#   text is injection.untrusted_call.
 # custom:
 #   id: injection.unconstrained_input
 #   severity: low

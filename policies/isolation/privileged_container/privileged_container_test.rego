@@ -14,7 +14,7 @@ document(one) := {"effects": [one]}
 
 test_powerful_container_is_denied if {
 	found := privileged_container.deny with input as document(effect({"kind": "privileged-container", "detail": "--privileged"}))
-	found == {{"message": "a container runs with powers of the host: --privileged", "at": ["effects", 0]}}
+	found == {{"message": "a container runs with powers of the host: --privileged", "at": ["effects", 0], "confidence": "high"}}
 }
 
 test_other_effect_is_fine if {

@@ -2,13 +2,15 @@
 # title: Strangers' code does not run on own machines
 # description: >-
 #   A self-hosted runner usually lives on after a stage. Code of anyone who can open a pull request then stays on the
-#   machine, inside the network it stands in, and sees the next stages. Not seen: whether the runner is thrown away.
+#   machine, inside the network it stands in, and sees the next stages. Seen are stages that strangers can start on runners
+#   with labels, tags or pools of one's own; the confidence is low where a person lets each run pass, and on GitLab, where a
+#   fork's pipeline runs on the fork's runners until a member starts it here. Not seen: whether the runner is thrown away.
 # custom:
 #   id: isolation.self_hosted_runner
 #   severity: high
 #   gate: pipeline
-#   controls: [OWASP-CICD-SEC-7, OWASP-CICD-SEC-4]
-#   applies_to: [github]
+#   controls: [OWASP-CICD-SEC-7, OWASP-CICD-SEC-4, NIST-SSDF-PO.5.1]
+#   applies_to: [github, gitlab, azure]
 #   confidence: medium
 #   settings:
 #     disposable_labels:
@@ -19,14 +21,19 @@
 #   remediation: Use hosted or one-time runners for what strangers can start, or start it only after an approval.
 package policyd.isolation.self_hosted_runner
 
+import data.policyd.lib.trust
+
 deny contains violation if {
 	some stage in input.stages
 	stage.self_hosted
 	stage.untrusted
+	guards := stage.guards
+	not trust.is_ours(guards)
 	not _is_disposable(stage)
 	violation := {
 		"message": sprintf("anyone can start %s on a machine of your own", [stage.name]),
 		"at": stage.at,
+		"confidence": _confidence(guards),
 	}
 }
 
@@ -34,3 +41,11 @@ _is_disposable(stage) if {
 	some label in stage.runner
 	label in data.policyd.settings.isolation.self_hosted_runner.disposable_labels
 }
+
+_confidence(guards) := "low" if _is_doubtful(guards)
+
+_confidence(guards) := "medium" if not _is_doubtful(guards)
+
+_is_doubtful(guards) if trust.is_let_pass(guards)
+
+_is_doubtful(_) if input.pipeline.dialect == "gitlab"

@@ -18,6 +18,10 @@ is_mutable(reference) if {
 	not contains(ref, "{{")
 }
 
-is_address(reference) if startswith(reference.text, "https://")
-
-is_address(reference) if startswith(reference.text, "http://")
+# A plain address, not a repository at a revision.
+is_address(reference) if {
+	reference.ref == ""
+	owner := reference.owner
+	not contains(owner, "/")
+	strings.any_prefix_match(reference.text, ["https://", "http://"])
+}

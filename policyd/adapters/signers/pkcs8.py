@@ -64,7 +64,7 @@ def encrypt_pkcs8(private_key_der: bytes, password: str) -> bytes:
 
 
 def require_bounded(pem: bytes, *, where: str) -> None:
-    """Return if the key in `pem` (`ENCRYPTED PRIVATE KEY`) asks for a sane effort to open it, else raise `KeyUnusable`."""
+    """Return if the key in `pem` (`ENCRYPTED PRIVATE KEY`) asks for a sane effort to open, else raise `KeyUnusable`."""
     try:
         body = pem.split(b"-----BEGIN ENCRYPTED PRIVATE KEY-----", 1)[1].split(b"-----END", 1)[0]
         # EncryptedPrivateKeyInfo → algorithm → PBES2's parameters → keyDerivationFunc

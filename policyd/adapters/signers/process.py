@@ -2,7 +2,8 @@
 
 policyd's own process never holds a private key of the runner: it starts a process that loads them, before it reads
 anything of a pipeline, and talks to it over a socket that nothing else inherits. There is no request to sign bytes
-(`signing_requests`), and what is signed has to belong to the one run that the process was bound to (`attestation.run_signing`).
+(`signing_requests`), and what is signed has to belong to the one run that the process was bound to
+(`attestation.run_signing`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import policyd.errors
+from policyd.adapters import clock
 from policyd.adapters.signers import signing_requests as requests
 from policyd.adapters.signers.spawn import Worker, spawn_worker
 from policyd.adapters.signers.uri import environment_for
@@ -133,6 +135,7 @@ class SigningProcess:
             settings=str(self._authority.path),
             password_command=settings.password_command,
             environment=environment_for([key for _, key in settings.keys], os.environ),
+            now=clock.now(),
         )
         while (answer := self._ask(request)).opened is None:
             request = requests.Passphrase(passphrase=password())
@@ -179,9 +182,7 @@ class LogSigner:
         return self._process.sign_checkpoint(message.decode("utf-8", "replace"))
 
 
-def start_signing(
-    authority: Authority, password: Callable[[], str], worker: Worker | None = None
-) -> SigningProcess:
+def start_signing(authority: Authority, password: Callable[[], str], worker: Worker | None = None) -> SigningProcess:
     """Have a signing process load the operator's keys: `worker`, or one that is started now.
 
     Raises as `SigningProcess.open` and `spawn_worker` do.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import assert_never
 
 from pydantic import ValidationError
@@ -17,9 +17,8 @@ from policyd.attestation.run_signing import RunKeys, RunSigning
 from policyd.attestation.signing import Signer
 from policyd.attestation.stage import Sbom
 from policyd.attestation.statements import Named
-from policyd.attestation.trust import role_keys
+from policyd.attestation.trust import find_listed, why_not_in_force
 from policyd.errors import KeyUnusable, PolicydError, SigningRefused
-from policyd.models.base import Sha256
 from policyd.models.trust import Role
 from policyd.record.checkpoint import log_key
 
@@ -50,11 +49,10 @@ def serve(channel: socket.socket) -> None:
 def _open(request: requests.Open, channel: socket.socket) -> tuple[RunSigning, requests.Answer]:
     """Load one key a role, each of the role that the trust policy gives it."""
     os.environ.update(request.environment)
-    known = role_keys(request.trust)
     loaded: dict[Role, Signer] = {}
     for name, key in request.keys:
         role = Role(name)
-        loaded[role] = _load(role, key, request, known, _ask(key, request, channel))
+        loaded[role] = _load(role, key, request, _ask(key, request, channel))
     keys = RunKeys(loaded[Role.DECIDER], loaded[Role.BUILDER], loaded[Role.VERIFIER], loaded[Role.LOG])
     log_role = request.trust.roles[Role.LOG]
     signing = RunSigning(
@@ -70,9 +68,7 @@ def _open(request: requests.Open, channel: socket.socket) -> tuple[RunSigning, r
     return signing, requests.Answer(opened=opened)
 
 
-def _load(
-    role: Role, key: str, request: requests.Open, known: Mapping[Sha256, Role], password: Callable[[], str]
-) -> Signer:
+def _load(role: Role, key: str, request: requests.Open, password: Callable[[], str]) -> Signer:
     if not is_key_uri(key) and not os.path.lexists(key):
         raise KeyUnusable(
             f"the {role} key is not there",
@@ -80,12 +76,17 @@ def _load(
             fix=f"put it back, or correct keys.{role} in {request.settings}; a new key is a new identity",
         )
     signer = load_signer(key, password=password)
-    if known.get(signer.key_sha256) is not role:
+    found = find_listed(request.trust, signer.key_sha256)
+    if found is None or found[0] is not role:
         raise KeyUnusable(
             f"the trust policy does not list this key as {role}",
             where=key,
             fix=f"put the right key there, or correct keys.{role} in {request.settings}",
         )
+    # Looked at before anything runs: what it signed would be refused when all has been done.
+    problem = why_not_in_force(found[1], request.now)
+    if problem is not None:
+        raise KeyUnusable(problem, where=key, fix=f"name a {role} key that is in force: policyd key rotate {role}")
     return signer
 
 

@@ -34,6 +34,7 @@ class Open(Model):
     settings: str  # the file that names the keys, for messages
     password_command: tuple[str, ...]
     environment: dict[str, str]  # what the clients of key URIs need to know who they are
+    now: AwareDatetime
 
 
 class Passphrase(Model):
@@ -119,15 +120,7 @@ class KnowStamped(Model):
 
 
 Request = Annotated[
-    Open
-    | Passphrase
-    | SignDecision
-    | Bind
-    | AttestStage
-    | SignManifest
-    | SignSummary
-    | SignCheckpoint
-    | KnowStamped,
+    Open | Passphrase | SignDecision | Bind | AttestStage | SignManifest | SignSummary | SignCheckpoint | KnowStamped,
     Field(discriminator="do"),
 ]
 

@@ -66,7 +66,7 @@ def is_key_uri(name: str) -> bool:
 
 
 def environment_for(names: list[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of `environment` that the clients of the key URIs among `names` need, and a home for them."""
+    """Return the variables of `environment` that the clients of the key URIs among `names` need, and their home."""
     schemes = [found[1] for name in names if (found := _URI.match(name))]
     prefixes = tuple(prefix for scheme in schemes for prefix in ENVIRONMENT[scheme])
     wanted = {name: value for name, value in environment.items() if prefixes and name.startswith(prefixes)}
@@ -99,7 +99,7 @@ class UriSigner:
         return self._public_key.kind
 
     def sign(self, message: bytes) -> bytes:
-        """Return the signature over `message`, verified. Raises `KeyUnusable` where the device gives none that holds."""
+        """Return the signature over `message`, verified; `KeyUnusable` where the device gives none that holds."""
         signature = bytes.fromhex(_translated(self._uri, lambda: self._signer.sign(message)).signature)
         if not is_signed_by(self._public_key, signature, message):
             raise KeyUnusable(
@@ -191,7 +191,9 @@ def _find_key(uri: str, secret: _Secret) -> tuple[str, Any, PublicKey]:
         )
     public_key = read_public_key(_pem(key), where=uri)
     if public_key.kind is not _SCHEMES[key.scheme]:
-        raise KeyUnusable(f"the key is {public_key.kind} and said to sign with {key.scheme}", where=uri, fix="report it")
+        raise KeyUnusable(
+            f"the key is {public_key.kind} and said to sign with {key.scheme}", where=uri, fix="report it"
+        )
     return library_uri, key, public_key
 
 
@@ -212,7 +214,7 @@ class _Secret:
 
 
 def _library() -> Any:
-    """Return securesystemslib's signers. It takes 0.3 s to import, and its names are not exported as mypy wants them."""
+    """Return securesystemslib's signers: 0.3 s to import, and its names are not exported as mypy wants them."""
     return importlib.import_module("securesystemslib.signer")
 
 

@@ -206,9 +206,7 @@ def open_record(path: Path) -> SqliteRecord:
     return SqliteRecord(path, open_database(path))
 
 
-def create_record(
-    path: Path, signer: Signer, state: RecordState, *, earlier: Sequence[NoteKey] = ()
-) -> SqliteRecord:
+def create_record(path: Path, signer: Signer, state: RecordState, *, earlier: Sequence[NoteKey] = ()) -> SqliteRecord:
     """Return the record at `path`, made if it is not there, for appending what `signer` signs.
 
     `earlier` are keys that signed this log before; the checkpoints kept under them count as before.

@@ -87,14 +87,13 @@ class Store:
             return self.record.append([event])
 
 
-def open_store(
-    root: Path, state: Path, log_signer: Signer | None = None, *, earlier: Sequence[NoteKey] = ()
-) -> Store:
+def open_store(root: Path, state: Path, log_signer: Signer | None = None, *, earlier: Sequence[NoteKey] = ()) -> Store:
     """Return the store at `root`, whose checkpoints are kept in the folder `state` outside it.
 
     With the log's signer it is for writing, and made if it is not there; without, it is only read, and nothing is
-    written. `earlier` are keys that signed the log before it. Raises `UnsafePermissions` if others can change it, `SettingsError` if `state` is not apart from it,
-    `UsageError` if there is nothing to read, `RecordError` if the record contradicts a checkpoint.
+    written. `earlier` are keys that signed the log before it. Raises `UnsafePermissions` if others can change it,
+    `SettingsError` if `state` is not apart from it, `UsageError` if there is nothing to read, `RecordError` if the
+    record contradicts a checkpoint.
     """
     if log_signer is None:
         if not root.exists():

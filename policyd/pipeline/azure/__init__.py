@@ -23,7 +23,7 @@ def kind_by_path(path: str) -> PipelineKind | None:
 
 def kind_by_content(path: str, content: bytes) -> PipelineKind | None:
     """Return what a file elsewhere looks like: only Azure's words at the top, and stages, jobs or steps below."""
-    keys = {found[1].decode() for found in _TOP_KEY.finditer(content)}
+    keys = {found[1].decode("utf-8", "replace") for found in _TOP_KEY.finditer(content)}
     if not keys or not keys <= _KEYS or not _looks_so(keys, content):
         return None
     starts = not keys.isdisjoint(_OF_PIPELINES)

@@ -541,8 +541,10 @@ class _Pipeline(ResourcesReader):
     ) -> None:
         timeout = job.entries.get("timeoutInMinutes")
         seconds: int | None = DEFAULT_TIMEOUT_SECONDS
+        limited = timeout is not None
         if timeout is not None:
             text = self.templates.text(timeout, "`timeoutInMinutes`")
+            limited = text.strip("0") != ""  # 0 is no limit
             seconds = int(text) * 60 if text.isascii() and text.isdigit() and len(text) < 8 and int(text) else None
         has_secrets = groups or state.connections or not self.with_secrets.isdisjoint((job.name, ""))
         writes = state.connections or state.token
@@ -559,7 +561,7 @@ class _Pipeline(ResourcesReader):
                 environment=environment,
                 target="",
                 timeout_seconds=seconds,
-                explicit_timeout=timeout is not None,
+                explicit_timeout=limited,
                 untrusted=scope.untrusted,
                 privileged=scope.untrusted and (has_secrets or writes),
                 guards=list(scope.guards),

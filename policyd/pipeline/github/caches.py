@@ -5,6 +5,7 @@ Sources: README and `action.yml` of each action; docs.github.com "Dependency cac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -99,6 +100,23 @@ CACHING: dict[str, Callable[[Inputs], bool]] = {
 }
 
 
+#: Since which major version they cache without being asked to.
+_SINCE = {
+    "actions/setup-go": 4,
+    "astral-sh/setup-uv": 5,
+    "docker/setup-buildx-action": 3,
+    "docker/setup-qemu-action": 3,
+}
+_MAJOR = re.compile(r"v?(\d{1,4})(?:\.|$)")
+
+
+def _is_older(used: ParsedReference, inputs: Inputs) -> bool:
+    """Say whether a version does not cache by itself yet, and is not asked to. A digest may be of any version."""
+    since, major = _SINCE.get(used.slug), _MAJOR.match(used.ref)
+    asked = any(name in inputs for name in ("cache", "enable-cache", "cache-binary", "cache-image"))
+    return since is not None and major is not None and int(major[1]) < since and not asked
+
+
 def find_cache(used: ParsedReference, inputs: Inputs) -> CacheStep | None:
     """Return the cache that an action restores or saves, `None` if none. `inputs` are named in lower case."""
     name = f"{used.owner}/{used.name}".lower()
@@ -113,7 +131,7 @@ def find_cache(used: ParsedReference, inputs: Inputs) -> CacheStep | None:
         saves = "type=gha" in inputs.get("cache-to", "") + inputs.get("set", "")
         return CacheStep("", [], restores, saves) if restores or saves else None
     asks = CACHING.get(name) or CACHING.get(used.slug)
-    if asks is None or not asks(inputs):
+    if asks is None or not asks(inputs) or _is_older(used, inputs):
         return None
     return CacheStep(
         inputs.get("cache-dependency-path", ""), [], restores=True, saves=not _on(inputs, "cache-read-only")

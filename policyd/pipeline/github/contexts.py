@@ -102,6 +102,31 @@ _TEXTS: dict[tuple[str, ...], frozenset[str]] = {
 }
 
 
+_REFS = ("github.ref", "github.ref_name", "github.event.ref", "github.event.base_ref")
+#: What somebody with write access names freely, by the events that carry it: branches, tags, releases, payloads.
+_MEMBERS_TEXTS: dict[str, frozenset[str]] = {
+    **dict.fromkeys(
+        _REFS,
+        frozenset(
+            ("push", "create", "delete", "release", "workflow_dispatch", "deployment", "deployment_status")
+            + ("pull_request_target", "registry_package")
+        ),
+    ),
+    "github.base_ref": _PULL_REQUEST,
+    "github.event.pull_request.base.ref": _PULL,
+    "github.event.release.tag_name": frozenset(("release",)),
+    "github.event.release.name": frozenset(("release",)),
+    "github.event.release.body": frozenset(("release",)),
+    "github.event.release.target_commitish": frozenset(("release",)),
+    "github.event.deployment.ref": frozenset(("deployment", "deployment_status")),
+    "github.event.deployment.environment": frozenset(("deployment", "deployment_status")),
+    "github.event.deployment.description": frozenset(("deployment", "deployment_status")),
+    "github.event.label.name": _PULL_REQUEST | _ISSUE | _DISCUSSION | {"label"},
+    "github.event.milestone.title": frozenset(("milestone", "issues")),
+    "github.event.merge_group.head_ref": frozenset(("merge_group",)),
+}
+
+
 class Code(NamedTuple):
     """A context that names code of an outsider. `mutable` if what it names can change after the event."""
 
@@ -196,6 +221,19 @@ def find_text_events(context: str, *, whole: bool = False) -> frozenset[str]:
         if fits and all(step in (name, "*") or name == "*" for step, name in zip(path, known, strict=False)):
             found |= events
     return found
+
+
+@lru_cache(maxsize=2048)
+def find_member_events(context: str) -> frozenset[str]:
+    """Return the events under which `context` holds a text that a member chooses freely; none if it never does."""
+    if context.startswith("github.event.client_payload."):
+        return _DISPATCH
+    return _MEMBERS_TEXTS.get(context, frozenset())
+
+
+def names_ref(context: str) -> bool:
+    """Say whether a context holds the branch or tag of the run, so that filters of the trigger limit it."""
+    return context in _REFS or context in ("github.base_ref", "github.event.pull_request.base.ref")
 
 
 @lru_cache(maxsize=2048)

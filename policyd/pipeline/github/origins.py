@@ -15,7 +15,7 @@ class Origin(NamedTuple):
 
     `text` is the context an outsider's text begins as, and `events` are those under which it is one. `code` are the
     events under which the value names code of an outsider, `mutable` says whether that can change after the event.
-    `parameters` are the inputs of this file that it is made of.
+    `parameters` are the inputs of this file that it is made of. `open` says that a member chooses the text freely.
     """
 
     text: str = ""
@@ -24,6 +24,7 @@ class Origin(NamedTuple):
     mutable: bool = False
     secret: bool = False
     parameters: frozenset[str] = frozenset()
+    open: bool = False
 
 
 NOTHING = Origin()
@@ -31,7 +32,7 @@ NOTHING = Origin()
 
 def join(origins: Iterable[Origin]) -> Origin:
     """Return what is known of a value made of several."""
-    text, mutable, secret = "", False, False
+    text, mutable, secret, is_open = "", False, False, False
     events: frozenset[str] = frozenset()
     code: frozenset[str] = frozenset()
     parameters: frozenset[str] = frozenset()
@@ -44,5 +45,6 @@ def join(origins: Iterable[Origin]) -> Origin:
         mutable |= one.mutable
         secret |= one.secret
         parameters |= one.parameters
-    joined = Origin(text, events, code, mutable, secret, parameters)
+        is_open |= one.open
+    joined = Origin(text, events, code, mutable, secret, parameters, is_open)
     return NOTHING if joined == NOTHING else joined

@@ -28,7 +28,14 @@ from policyd.pipeline.github.conditions import (
     narrow,
     runs_after_failure,
 )
-from policyd.pipeline.github.contexts import carried, find_code, find_text_events, is_any
+from policyd.pipeline.github.contexts import (
+    carried,
+    find_code,
+    find_member_events,
+    find_text_events,
+    is_any,
+    names_ref,
+)
 from policyd.pipeline.github.expressions import (
     Node,
     ParsedExpression,
@@ -104,6 +111,7 @@ class GithubReader:
         self.book = FactBook(document.source_map.file)
         self.events: Reach = {}  # all that can start the pipeline
         self.constrained_inputs: frozenset[str] = frozenset()  # that can't be any text; in lower case
+        self.fixed_refs: frozenset[str] = frozenset()  # events whose branches the file lists by name
         self.landings: list[Landing] = []
         self.arguments: list[Argument] = []
         #: Where an output of a stage that hands on an outsider's text is set.
@@ -190,7 +198,7 @@ class GithubReader:
                     ternary=parsed.ternary,
                     constant=parsed.constant,
                     computed=parsed.computed,
-                    open=not untrusted and not origin.parameters <= self.constrained_inputs,
+                    open=not untrusted and (origin.open or not origin.parameters <= self.constrained_inputs),
                 )
             )
             self._secrets(parsed, spot, scope, sink)
@@ -270,8 +278,9 @@ class GithubReader:
             return Origin(parameters=frozenset((context.removeprefix(_DISPATCHED),)))
         events = find_text_events(context, whole=whole)
         code = find_code(context)
+        is_open = self._is_open(context, scope)
         if not events and code is None:
-            return NOTHING
+            return Origin(open=True) if is_open else NOTHING
         # The run's own ref and commit are known to be an outsider's only where the event is known.
         by = [event for event in scope.reach if not is_any(event)] if context in _OF_THE_RUN else scope.reach
         names = carried(code.events, by) if code else NONE_EVENTS
@@ -280,7 +289,13 @@ class GithubReader:
             events=carried(events, scope.reach) if events else NONE_EVENTS,
             code=names,
             mutable=code is not None and code.mutable and bool(names),
+            open=is_open,
         )
+
+    def _is_open(self, context: str, scope: Scope) -> bool:
+        """Say whether a member chooses freely what a context holds: a branch's name, unless the file lists branches."""
+        events = carried(find_member_events(context), scope.reach)
+        return bool(events - self.fixed_refs if events and names_ref(context) else events)
 
     def _origin_of_output(self, context: str, scope: Scope) -> Origin:
         outputs = self.outputs_of_stages if context.startswith("needs.") else self.outputs_of_steps

@@ -29,9 +29,9 @@ from policyd.pipeline.github.components import (
     PERMISSION_CHECKS,
     WEAK_PERMISSIONS,
 )
-from policyd.pipeline.github.conditions import NONE, Reach, can_change_behind_label
+from policyd.pipeline.github.conditions import NONE, Reach, can_change_behind_label, required
 from policyd.pipeline.github.contexts import BASE_EVENTS, MERGE_EVENTS
-from policyd.pipeline.github.expressions import find_expressions
+from policyd.pipeline.github.expressions import Node, find_expressions, parse_expression
 from policyd.pipeline.github.fetches import Fetch, find_fetch, keeps_credentials
 from policyd.pipeline.github.origins import NOTHING, Origin, join
 from policyd.pipeline.github.reader import Found, GithubReader, Mapped, Scope
@@ -128,6 +128,9 @@ class StepsReader(GithubReader):
                 self.checks_of_steps[f"steps.{name}.outputs".lower()] = guard
             if fails and step.get("continue-on-error") in (None, False):
                 changes["passed"] = _passed(scope, here, guard)
+        refused = _refused(step)
+        if refused is not None:
+            changes["passed"], changes["skipped"] = _not_refused(replace(scope, **changes), refused)  # type: ignore[arg-type]  # named above
         return replace(scope, **changes) if changes else scope  # type: ignore[arg-type]  # named above
 
     # Scripts.
@@ -441,6 +444,42 @@ def _passed(scope: Scope, here: Scope, guard: Guard) -> Reach:
         if event in here.reach and here.reach[event] == guards | passed.get(event, NONE):
             passed[event] = passed.get(event, NONE) | {guard}
     return passed
+
+
+#: A script that does nothing but say why it ends the job.
+_ENDS = re.compile(
+    r"\s*(?:(?:echo|printf|gh[ \t]+(?:pr|issue)[ \t]+comment)\b[^\n]*\n\s*){0,20}exit[ \t]+[1-9]\d{0,2};?\s*"
+)
+_ENDS_IN_JAVASCRIPT = re.compile(r"\s*core\.setFailed\([^\n]*\);?\s*")
+
+
+def _refused(step: Mapped) -> Node | None:
+    """Return the condition under which a step ends the job, `None` where it does anything else."""
+    condition, script = step.get("if"), step.get("run")
+    ends = _ENDS
+    if script is None and str(step.get("uses")).startswith("actions/github-script@"):
+        given = step.get("with")
+        script, ends = given.get("script") if isinstance(given, dict) else None, _ENDS_IN_JAVASCRIPT
+    if not isinstance(condition, str) or not isinstance(script, str) or ends.fullmatch(script) is None:
+        return None
+    if step.get("continue-on-error") not in (None, False):
+        return None
+    spans = find_expressions(condition)
+    if spans and (len(spans) > 1 or (spans[0].start, spans[0].end) != (0, len(condition))):
+        return None
+    return parse_expression(spans[0].inner if spans else condition).root
+
+
+def _not_refused(scope: Scope, refused: Node) -> tuple[Reach, frozenset[str]]:
+    """Return what holds, and which events are gone, behind a step that ends the job where `refused` holds."""
+    passed, skipped = dict(scope.passed), set(scope.skipped)
+    for event in scope.reach:
+        asked = required(refused, event, scope.known, holds=False)
+        if asked is None:
+            skipped.add(event)
+        else:
+            passed[event] = passed.get(event, NONE) | asked
+    return passed, frozenset(skipped)
 
 
 # Small questions.

@@ -12,6 +12,7 @@ Source: docs.github.com "Workflow syntax for GitHub Actions".
 
 from __future__ import annotations
 
+import re
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -116,6 +117,8 @@ class _Workflow(StepsReader):
             reach[event if event in EVENTS else ANY_EVENT] = LABELED if trigger.types == ["labeled"] else NONE
             if event == "release" or any(one.startswith("refs/tags/") for one in trigger.branches):
                 self.releases = True
+            if trigger.branches and not any(_ANY_NAME.search(one) for one in trigger.branches):
+                self.fixed_refs |= {event}
             for one, is_open in _inputs_of(given):
                 declared[one] = declared.get(one, False) or is_open
         self.constrained_inputs = frozenset(one for one, is_open in declared.items() if not is_open)
@@ -440,6 +443,8 @@ _JOB_FIELDS = frozenset(("if", "env", "steps", "container", "services", "with", 
 _FILTERS = (("branches", ""), ("branches-ignore", "!"), ("tags", "refs/tags/"), ("tags-ignore", "!refs/tags/"))
 
 
+#: What makes a filter fit more than one name.
+_ANY_NAME = re.compile(r"[*?+!\[]")
 #: Types of inputs that can't be any text.
 _CONSTRAINED = frozenset(("boolean", "choice", "environment", "number"))
 

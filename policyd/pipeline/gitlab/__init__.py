@@ -33,7 +33,7 @@ def kind_by_content(path: str, content: bytes) -> PipelineKind | None:
     has_spec = content.startswith(b"spec") or b"\nspec" in content
     if not has_spec and _SCRIPT.search(content) is None:
         return None
-    keys = {found[1].decode() for found in _TOP_KEY.finditer(content)}
+    keys = {found[1].decode("utf-8", "replace") for found in _TOP_KEY.finditer(content)}
     if not keys.isdisjoint(_OTHERS) or (b"on" in content and {"on", "jobs"} <= keys):
         return None
     if has_spec and "spec" in keys and _INPUTS.search(content) and (keys == {"spec"} or _SEPARATOR.search(content)):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from typing import Literal, NamedTuple
-from urllib.parse import urlsplit
+
+from policyd.pipeline.addresses import split_address
 
 _DIGEST_LENGTHS = {"sha256": 64, "sha512": 128}
 _HEX = frozenset("0123456789abcdefABCDEF")
@@ -53,8 +54,8 @@ def parse_image(text: str) -> ParsedReference:
 
 def parse_remote(url: str, integrity: str) -> ParsedReference:
     """Return what `include: remote` names; pinned by `integrity` or by a commit in its path."""
-    parts = urlsplit(url) if url.isascii() and "[" not in url else None
-    host, path = (parts.netloc, parts.path.strip("/")) if parts is not None else ("", url)
+    parts = split_address(url)
+    host, path = parts.netloc, parts.path.strip("/")
     commit = _COMMIT_IN_URL.search(path)
     pinned = integrity.startswith("sha256-") or commit is not None
     ref = integrity or (commit[1] if commit else "")

@@ -352,6 +352,7 @@ class _Tokens:
     def _skip_documents(self) -> None:
         for delimiter, tabs in self.documents:
             first = self.position
+            end = self.position  # of its text, where the script ends before it begins
             while self.position < self.end:
                 begin = self.position
                 end = self.text.find("\n", begin, self.end)

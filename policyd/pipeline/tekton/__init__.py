@@ -24,7 +24,7 @@ def kind_by_content(_path: str, content: bytes) -> PipelineKind | None:
     version, kind = (_LISTED_VERSION, _LISTED_KIND) if _LIST.search(content) else (_VERSION, _KIND)
     if version.search(content) is None:
         return None
-    kinds = {found[1].decode() for found in kind.finditer(content)}
+    kinds = {found[1].decode("utf-8", "replace") for found in kind.finditer(content)}
     return next((known for names, known in _KINDS if not names.isdisjoint(kinds)), None)
 
 

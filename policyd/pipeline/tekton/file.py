@@ -20,7 +20,14 @@ from policyd.pipeline.links import Links
 from policyd.pipeline.source_map import SourceMap, Spot
 from policyd.pipeline.tekton.objects import TEKTON, Part, TektonObject, find_objects, name_of, read_documents
 from policyd.pipeline.tekton.origins import OPEN, Origin, join
-from policyd.pipeline.tekton.pipelines import DEFAULT_TIMEOUT_SECONDS, PipelineReader, Run, merged, read_duration
+from policyd.pipeline.tekton.pipelines import (
+    DEFAULT_TIMEOUT_SECONDS,
+    PipelineReader,
+    Run,
+    limits,
+    merged,
+    read_duration,
+)
 from policyd.pipeline.tekton.reader import Origins, Scope
 from policyd.pipeline.tekton.references import parse_remote_annotation
 from policyd.pipeline.tekton.tasks import Stage
@@ -183,7 +190,7 @@ class _File(PipelineReader):
             token=token,
             workspaces={name: item for name, _, item in self.named(fields.get("workspaces"), "`workspaces`")},
             timeout=read_duration(written) if written else DEFAULT_TIMEOUT_SECONDS,
-            explicit_timeout=bool(written),
+            explicit_timeout=limits(written),
             sample=not one.starts and one.template is None and not self.templates,
         )
         return run, fields

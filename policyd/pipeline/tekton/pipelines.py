@@ -137,7 +137,7 @@ class PipelineReader(TriggerReader):
         """Note the time limit of a stage: its own, else that of its run."""
         own = self.text(part, "`timeout`")
         stage.timeout_seconds = read_duration(own) if own else run.timeout
-        stage.explicit_timeout = bool(own) or run.explicit_timeout
+        stage.explicit_timeout = limits(own) if own else run.explicit_timeout
 
     # Workspaces.
 
@@ -513,6 +513,11 @@ def read_duration(text: str) -> int | None:
         seconds += float(found[1]) * _UNITS.get(found[2], 0.001)
         position = found.end()
     return int(seconds) if 1 <= seconds <= _MAX_SECONDS else None
+
+
+def limits(text: str) -> bool:
+    """Say whether a written time limit is one: `0` is none."""
+    return text.strip("0hms. ") != ""
 
 
 _RESULT_OF = re.compile(r"\$\(tasks\.([\w-]+)\.")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
-from urllib.parse import urlsplit
+
+from policyd.pipeline.addresses import split_address
 
 ReferenceKind = Literal["image", "task", "workflow"]
 
@@ -132,7 +133,7 @@ def _parse_git(given: Mapping[str, str], kind: ReferenceKind) -> ParsedReference
 def _host_and_path(url: str) -> tuple[str, str]:
     if not url.isascii() or "[" in url:
         return "", url
-    parts = urlsplit(url)
+    parts = split_address(url)
     return parts.netloc, parts.path.strip("/")
 
 

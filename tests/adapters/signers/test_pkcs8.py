@@ -35,9 +35,7 @@ def _asking_for(n: int, r: int, p: int) -> bytes:
 
 def test_what_policyd_and_others_write_is_within_bounds() -> None:
     require_bounded(encrypt_pkcs8(DER, "x"), where="k.key")
-    require_bounded(
-        KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")), where="k.key"
-    )
+    require_bounded(KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")), where="k.key")
 
 
 @pytest.mark.parametrize(

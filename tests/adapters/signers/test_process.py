@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from policyd.adapters.signers.keyfile import generate_key, load_key
 from policyd.adapters.signers.process import SigningProcess, start_signing
 from policyd.adapters.signers.spawn import spawn_worker
 from policyd.app.init import Places, initialise
+from policyd.app.trust_edit import end_key
 from policyd.attestation.dsse import pae
 from policyd.attestation.keys import is_signed_by, read_public_key
 from policyd.attestation.trust import verify_bundle
@@ -48,6 +50,14 @@ def _make(folder: Path, password: str) -> Authority:
 
 @pytest.fixture
 def signing(authority: Authority) -> Iterator[SigningProcess]:
+    """A signing process of the test's own: it binds itself to a run."""
+    with start_signing(authority, _never) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def unbound(authority: Authority) -> Iterator[SigningProcess]:
+    """One that tests share: they leave it as it is."""
     with start_signing(authority, _never) as process:
         yield process
 
@@ -65,8 +75,8 @@ def _say(signing: SigningProcess, content: bytes) -> requests.Answer:
     return requests.Answer.model_validate_json(frame)
 
 
-def test_a_decision_is_signed_by_the_deciders_key(authority: Authority, signing: SigningProcess) -> None:
-    bundle = signing.sign_decision(make_decision(make_plan()))
+def test_a_decision_is_signed_by_the_deciders_key(authority: Authority, unbound: SigningProcess) -> None:
+    bundle = unbound.sign_decision(make_decision(make_plan()))
 
     verified = verify_bundle(bundle, authority.trust, role=Role.DECIDER, now=NOW, where="x")
     assert verified.statement.predicate_type == DECISION_V1
@@ -103,18 +113,18 @@ def test_what_the_signing_refuses_is_told_as_it_is(signing: SigningProcess) -> N
     ],
     ids=range(13),
 )
-def test_what_is_no_request_signs_nothing_and_ends_nothing(signing: SigningProcess, request_: bytes) -> None:
-    answer = _say(signing, request_)
+def test_what_is_no_request_signs_nothing_and_ends_nothing(unbound: SigningProcess, request_: bytes) -> None:
+    answer = _say(unbound, request_)
 
     assert answer.error is not None
     assert answer.error[0] == "SigningRefused"
     assert not answer.bundles
     assert answer.signature is None
-    assert signing.sign_decision(make_decision(make_plan()))
+    assert unbound.sign_decision(make_decision(make_plan()))
 
 
 def test_statements_of_other_kinds_have_no_request() -> None:
-    """A frame can carry documents of the kinds listed; none has room for bytes or for a predicate type but an SBOM's."""
+    """A frame carries documents of the kinds listed; none has room for bytes, or for a predicate type but an SBOM's."""
     schema = json.dumps(requests._REQUEST.json_schema()["discriminator"]["mapping"])
 
     assert set(json.loads(schema)) == {
@@ -122,7 +132,7 @@ def test_statements_of_other_kinds_have_no_request() -> None:
     }  # fmt: skip
 
 
-def test_keys_are_loaded_once(authority: Authority, signing: SigningProcess) -> None:
+def test_keys_are_loaded_once(authority: Authority, unbound: SigningProcess) -> None:
     again = requests.Open(
         keys=authority.settings.keys,
         trust=authority.trust,
@@ -130,9 +140,10 @@ def test_keys_are_loaded_once(authority: Authority, signing: SigningProcess) -> 
         settings="x",
         password_command=(),
         environment={},
+        now=NOW,
     )
 
-    answer = _say(signing, again.model_dump_json().encode())
+    answer = _say(unbound, again.model_dump_json().encode())
 
     assert answer.error is not None
     assert "already" in answer.error[1]
@@ -177,12 +188,12 @@ def test_a_process_that_died_is_an_error_and_no_wait(authority: Authority) -> No
             signing.sign_decision(make_decision(make_plan()))
 
 
-def test_what_stops_a_run_does_not_stop_its_signing(signing: SigningProcess) -> None:
+def test_what_stops_a_run_does_not_stop_its_signing(unbound: SigningProcess) -> None:
     """The end of a run that somebody interrupts is signed all the same."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        os.kill(signing.process_id, number)
+        os.kill(unbound.process_id, number)
 
-    assert signing.sign_decision(make_decision(make_plan()))
+    assert unbound.sign_decision(make_decision(make_plan()))
 
 
 def test_the_keys_die_with_policyd(authority: Authority) -> None:
@@ -236,15 +247,15 @@ def test_the_process_has_no_way_back_and_nothing_of_our_environment(
     assert len(open_files) == 4  # input, output, errors, and the socket
 
 
-def test_another_process_of_the_same_user_does_not_read_its_memory(signing: SigningProcess) -> None:
+def test_another_process_of_the_same_user_does_not_read_its_memory(unbound: SigningProcess) -> None:
     """PR_SET_DUMPABLE: /proc/PID/mem then belongs to root."""
-    assert os.stat(f"/proc/{signing.process_id}/mem").st_uid == 0
-    status = Path(f"/proc/{signing.process_id}/limits").read_text()
+    assert os.stat(f"/proc/{unbound.process_id}/mem").st_uid == 0
+    status = Path(f"/proc/{unbound.process_id}/limits").read_text()
     assert any(line.split()[:6] == ["Max", "core", "file", "size", "0", "0"] for line in status.splitlines())
 
 
 def test_policyds_own_process_never_holds_a_key_of_the_runner(authority: Authority) -> None:
-    """Its memory is searched for the secret numbers, as OpenSSL and as files hold them; loading a key puts them there."""
+    """Its memory is searched for the secret numbers, as OpenSSL and files hold them; loading a key puts them there."""
     keys = {role: load_key(Path(path), password="") for role, path in authority.settings.keys}
     secrets: list[bytes] = []
     for signer in keys.values():
@@ -252,7 +263,7 @@ def test_policyds_own_process_never_holds_a_key_of_the_runner(authority: Authori
         if hasattr(private, "private_bytes_raw"):
             secrets.append(private.private_bytes_raw())
         else:
-            number = private.private_numbers().private_value.to_bytes(32, "big")  # type: ignore[union-attr,call-arg]
+            number = private.private_numbers().private_value.to_bytes(32, "big")  # type: ignore[union-attr]
             secrets += [number, number[::-1]]
     script = (
         "import sys\nfrom pathlib import Path\n"
@@ -358,8 +369,20 @@ def test_a_key_of_another_role_missing_or_open_to_others_is_refused(tmp_path: Pa
         start()
 
 
-def test_signatures_are_those_of_the_trust_policys_keys(authority: Authority, signing: SigningProcess) -> None:
-    text = f"policyd.dev/log/{signing.log.key_sha256}\n8\n{'A' * 43}=\n".encode()
+@pytest.mark.parametrize("end", ["valid_until", "revoked_at"])
+def test_a_key_that_has_ended_is_not_used(authority: Authority, end: str) -> None:
+    trust = end_key(authority.trust, key_sha256=_sha256_of(authority, Role.BUILDER), **{end: NOW})
+
+    with pytest.raises(KeyUnusable, match="key of"):
+        start_signing(replace(authority, trust=trust), _never)
+
+
+def _sha256_of(authority: Authority, role: Role) -> str:
+    return read_public_key(authority.trust.roles[role].keys[0].public_key, where="x").sha256
+
+
+def test_signatures_are_those_of_the_trust_policys_keys(authority: Authority, unbound: SigningProcess) -> None:
+    text = f"policyd.dev/log/{unbound.log.key_sha256}\n8\n{'A' * 43}=\n".encode()
 
     listed = authority.trust.roles[Role.LOG].keys[0]
-    assert is_signed_by(read_public_key(listed.public_key, where="x"), signing.log.sign(text), text)
+    assert is_signed_by(read_public_key(listed.public_key, where="x"), unbound.log.sign(text), text)

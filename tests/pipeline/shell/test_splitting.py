@@ -385,3 +385,9 @@ def test_any_text_in_any_shell_gives_commands_within_it(script: str, shell: str,
         assert 0 <= command.start <= command.end <= len(script)
         assert command.argv
         assert command.program
+
+
+def test_here_documents_that_never_begin_are_empty() -> None:
+    """Found by the fuzzer: two of them, and the script ends behind the first."""
+    for shell in ("bash", "pwsh", "cmd"):
+        assert split_script("a <<<<<<x <<y | (\nz", shell=shell)

@@ -1,0 +1,28 @@
+# METADATA
+# title: Components are still maintained
+# description: >-
+#   Nobody mends what is found in an archived repository or a deprecated image, and what it is built on ages with it. Seen are
+#   actions, reusable workflows and images in the list that comes with the policies (`data/components.json`). Not seen:
+#   what was archived since, and what is left alone without being archived.
+# custom:
+#   id: dependencies.archived_component
+#   severity: low
+#   gate: pipeline
+#   controls: [OWASP-CICD-SEC-3, NIST-SSDF-PW.4.4]
+#   applies_to: [github, gitlab, azure, tekton]
+#   remediation: Use what took its place, or run the tool it wraps yourself.
+package policyd.dependencies.archived_component
+
+deny contains violation if {
+	some reference in input.references
+	not reference.local
+	instead := data.policyd.known.components.archived[reference.kind][reference.slug]
+	violation := {
+		"message": _message(reference.text, instead),
+		"at": reference.at,
+	}
+}
+
+_message(text, "") := sprintf("%v is archived", [text])
+
+_message(text, instead) := sprintf("%v is archived; %v took its place", [text, instead]) if instead != ""

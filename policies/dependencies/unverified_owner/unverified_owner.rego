@@ -1,0 +1,38 @@
+# METADATA
+# title: Actions come from owners somebody knows
+# description: >-
+#   An action of one person without a name is looked at by few, and its account is taken over more easily than that of an
+#   organisation many depend on. Seen are actions whose owner is not in the list that comes with the policies
+#   (`data/components.json`); whether an owner is to be trusted, the list can't know. Not seen: images and packages.
+# custom:
+#   id: dependencies.unverified_owner
+#   severity: low
+#   gate: pipeline
+#   controls: [OWASP-CICD-SEC-3, OWASP-CICD-SEC-8]
+#   applies_to: [github]
+#   confidence: low
+#   settings:
+#     known_owners:
+#       type: strings
+#       default: []
+#       tighter: subset
+#       description: Further owners, in lower case, that you have looked at, such as your own organisation.
+#   remediation: Look at who stands behind the action; then name the owner in settings, copy the action, or do without.
+package policyd.dependencies.unverified_owner
+
+deny contains violation if {
+	some reference in input.references
+	reference.kind == "action"
+	not reference.local
+	owner := split(reference.slug, "/")[0]
+	owner != ""
+	not _is_known(owner)
+	violation := {
+		"message": sprintf("%v is of %v, who is not widely known", [reference.text, owner]),
+		"at": reference.at,
+	}
+}
+
+_is_known(owner) if owner in data.policyd.known.components.owners
+
+_is_known(owner) if owner in data.policyd.settings.dependencies.unverified_owner.known_owners

@@ -1,0 +1,75 @@
+# METADATA
+# title: No component has a known vulnerability
+# description: >-
+#   Somebody has published how the component can be misused, or that its release held foreign code. Seen are versions in tags, in
+#   the comment beside a digest, and commits that are known to be bad, of actions, reusable workflows and images in the
+#   list that comes with the policies (`data/components.json`). Not seen: what is not in that list, a digest without
+#   a version beside it, and what a component fetches itself.
+# custom:
+#   id: dependencies.vulnerable_component
+#   severity: high
+#   gate: pipeline
+#   controls: [OWASP-CICD-SEC-3, NIST-SSDF-PW.4.4, NIST-SSDF-RV.1.1]
+#   applies_to: [github, gitlab, azure, tekton]
+#   remediation: >-
+#     Take the version that mends it, by its digest. Where a release held foreign code, also replace every secret that the
+#     stage could reach while it ran.
+package policyd.dependencies.vulnerable_component
+
+import data.policyd.lib.version
+
+deny contains violation if {
+	some reference in input.references
+	not reference.local
+	some advisory in data.policyd.known.components.vulnerable[reference.kind][reference.slug]
+	written := _written(reference)
+	_is_affected(advisory, written)
+	violation := {
+		"message": sprintf("%v: %v, mended in %v (%v)", [reference.text, advisory.summary, advisory.fixed, advisory.id]),
+		"at": reference.at,
+		"confidence": _confidence(reference),
+	}
+}
+
+deny contains violation if {
+	some reference in input.references
+	not reference.local
+	some advisory in data.policyd.known.components.vulnerable[reference.kind][reference.slug]
+	reference.ref in advisory.commits
+	violation := {
+		"message": sprintf("%v: %v (%v)", [reference.text, advisory.summary, advisory.id]),
+		"at": reference.at,
+	}
+}
+
+# Without its list the rule knows nothing, and must not look as if all were well.
+deny contains violation if {
+	not _has_list
+	violation := {"message": "the list of vulnerable components is missing", "at": ["pipeline", "path"]}
+}
+
+_has_list if is_object(data.policyd.known.components.vulnerable)
+
+_is_affected(advisory, written) if {
+	found := version.newest(written)
+	semver.compare(found, advisory.fixed) < 0
+	semver.compare(found, advisory.from) >= 0
+}
+
+_written(reference) := reference.ref if not reference.pinned
+
+_written(reference) := version.in_comment(reference.comment) if {
+	reference.pinned
+	reference.kind != "image"
+}
+
+# `name:tag@digest`
+_written(reference) := tag if {
+	reference.pinned
+	reference.kind == "image"
+	tag := regex.find_all_string_submatch_n(`:([^:@/]+)@`, reference.text, 1)[0][1]
+}
+
+default _confidence(_) := "high"
+
+_confidence(reference) := "medium" if reference.pinned

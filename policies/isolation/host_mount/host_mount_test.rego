@@ -1,0 +1,25 @@
+package policyd.isolation.host_mount_test
+
+import data.policyd.isolation.host_mount
+
+document(kind) := {"effects": [{
+	"at": ["effects", 0], "stage": "build", "kind": kind, "program": "docker", "text": "", "detail": "/x:/x",
+	"untrusted": false, "computed": false, "secret": false, "guards": [], "confidence": "high",
+}]}
+
+test_mount_is_denied if {
+	found := host_mount.deny with input as document("host-mount")
+	found == {{"message": "a container gets a folder of the host: /x:/x", "at": ["effects", 0], "confidence": "high"}}
+}
+
+test_other_mount_is_another_rule if {
+	count(host_mount.deny) == 0 with input as document("host-socket")
+}
+
+test_other_effect_is_fine if {
+	count(host_mount.deny) == 0 with input as document("build")
+}
+
+test_nothing_is_fine if {
+	count(host_mount.deny) == 0 with input as {"effects": []}
+}

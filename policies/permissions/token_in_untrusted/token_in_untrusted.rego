@@ -1,0 +1,64 @@
+# METADATA
+# title: What strangers can start gets no secret
+# description: >-
+#   Code of a pull request can read every variable and file of its stage, whatever the script does with them. Seen are
+#   secrets, job tokens and service accounts in stages that pull or merge requests of outsiders start. The confidence
+#   is low where a person lets each run pass, and on GitLab, where a fork's pipeline has the fork's own secrets until a
+#   member starts it here. Not seen: settings of the project that keep secrets from forks, and GitHub, which does so by
+#   itself (injection.untrusted_checkout and flow.dangerous_trigger speak of what lifts that).
+# custom:
+#   id: permissions.token_in_untrusted
+#   severity: medium
+#   gate: pipeline
+#   controls: [OWASP-CICD-SEC-4, OWASP-CICD-SEC-5, NIST-SSDF-PO.5.1]
+#   applies_to: [gitlab, azure, tekton]
+#   confidence: medium
+#   remediation: >-
+#     Run what needs the secret in a stage or pipeline of its own that starts after the merge; give what pull requests start
+#     an account that can do nothing.
+package policyd.permissions.token_in_untrusted
+
+import data.policyd.lib.trust
+
+deny contains violation if {
+	some stage in input.stages
+	_is_open(stage)
+	some secret in input.secrets
+	secret.stage == stage.name
+	violation := {
+		"message": sprintf("%s, which strangers can start, gets %s", [stage.name, secret.name]),
+		"at": secret.at,
+		"confidence": _confidence(stage),
+	}
+}
+
+# Rights that no text in the stage speaks of: a service account, a connection to a cloud.
+deny contains violation if {
+	some stage in input.stages
+	_is_open(stage)
+	stage.writes
+	name := stage.name
+	not name in _with_secrets
+	violation := {
+		"message": sprintf("%s, which strangers can start, runs with an account that can change things", [name]),
+		"at": stage.at,
+		"confidence": _confidence(stage),
+	}
+}
+
+_is_open(stage) if {
+	stage.untrusted
+	stage.privileged
+	guards := stage.guards
+	not trust.is_ours(guards)
+}
+
+_with_secrets contains secret.stage if some secret in input.secrets
+
+_confidence(stage) := "low" if _is_doubtful(stage)
+
+_confidence(stage) := "medium" if not _is_doubtful(stage)
+
+_is_doubtful(stage) if trust.is_let_pass(stage.guards)
+
+_is_doubtful(_) if input.pipeline.dialect == "gitlab"
