@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import compliance, content, decisions, replay, rules, stages, start
+from benchmarks import check, compliance, content, decisions, replay, rules, signing, stages, start, verifying
 from benchmarks.figures import Figure, render_table
 
 MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -14,7 +14,10 @@ MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "growth": stages.measure_growth,
     "content": content.measure,
     "decisions": decisions.measure,
+    "check": check.measure,
     "replay": replay.measure,
+    "verifying": verifying.measure,
+    "signing": signing.measure,
 }
 #: What is told in lines of its own.
 REPORTS: dict[str, Callable[[], Iterator[str]]] = {

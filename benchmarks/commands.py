@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +65,19 @@ def open_home(parent: Path | None = None) -> Iterator[Home]:
         remove_tree(home.folder)
 
 
-def call(argv: Sequence[str], *, cwd: Path = ROOT, home: Home | None = None, expected: int = 0) -> Ended:
-    """Run a command to its end and measure it. Its output is thrown away, its errors are kept."""
+def call(
+    argv: Sequence[str],
+    *,
+    cwd: Path = ROOT,
+    home: Home | None = None,
+    expected: int | Container[int] = 0,
+    more: Mapping[str, str] | None = None,
+) -> Ended:
+    """Run a command to its end and measure it. Its output is thrown away, its errors are kept.
+
+    `more` are variables that are set for it, `expected` the exit codes that it may end with.
+    """
+    codes = (expected,) if isinstance(expected, int) else expected
     environment = {name: value for name, value in os.environ.items() if not name.startswith("POLICYD_")}
     # An installed policyd has its bytecode beside it; a checkout may not be allowed to, so it has a place of its own.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -76,6 +87,7 @@ def call(argv: Sequence[str], *, cwd: Path = ROOT, home: Home | None = None, exp
         environment["XDG_CONFIG_HOME"] = os.devnull  # whoever measures may have settings of their own
     else:
         environment |= {"POLICYD_SETTINGS": str(home.places.settings), "POLICYD_KEY_PASSWORD": ""}
+    environment |= more or {}
     with TemporaryFile() as said:
         start = perf_counter()
         process = subprocess.Popen(
@@ -86,7 +98,7 @@ def call(argv: Sequence[str], *, cwd: Path = ROOT, home: Home | None = None, exp
         process.returncode = os.waitstatus_to_exitcode(status)  # or Popen would wait for it once more
         said.seek(0)
         stderr = said.read().decode(errors="replace")
-    if process.returncode != expected:
+    if process.returncode not in codes:
         raise SystemExit(f"{' '.join(argv)} ended with {process.returncode}, expected {expected}:\n{stderr}")
     return Ended(took, usage.ru_maxrss * 1024)
 

@@ -17,7 +17,7 @@ _TIMES = 15
 
 def measure() -> Iterator[Figure]:
     """Measure `policyd --version` and `policyd check` beside a Python that does nothing."""
-    workflow, native = ["check", str(WORKFLOW)], ["check", str(NATIVE)]
+    workflow, native = ["check", "--no-cache", str(WORKFLOW)], ["check", "--no-cache", str(NATIVE)]
     with open_home() as home:
         measured: list[tuple[str, int, partial[Ended]]] = [
             ("policyd --version", 150, partial(_policyd, ["--version"])),

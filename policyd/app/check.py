@@ -82,7 +82,7 @@ def check(
     another day and say so. What `baseline` knows does not count; `write_baseline` is where all that is found now is
     written as known, which changes nothing about this answer. With `record`, which is asked for the passphrase of the
     decider's key, each decision is signed and recorded as it is, whatever a baseline or a comment says of it. `cache`
-    is the folder where what rules found is kept for the same check another time; one that is recorded never looks there.
+    is the folder where what rules found is kept for the same check another time; a recorded one never looks there.
     """
     if record is not None and effective_time is not None:
         raise UsageError(
@@ -150,17 +150,18 @@ def _judge_sources(
     if processes > 1:
         judged = judge_shared(judge, sources, processes=processes, now=now, weakened=weakened, root=root)
     if judged is None:
-        read, unreadable, files = _read(sources, root)
-        findings = judge_all(judge, read, unreadable, now, weakened=weakened, files=files)
-        known = [Known.of(pipeline) for pipeline in read]
-    else:
-        findings, files = _put_together(
-            sources, [one if isinstance(one, Unreadable) else one[0] for one in judged], root
-        )
-        known = [one[1] for one in judged if not isinstance(one, Unreadable)]
+        one_by_one = [source.read() for source in sources]
+        read = [one for one in one_by_one if not isinstance(one, Unreadable)]
+        places = [
+            source.from_root(root)
+            for source, one in zip(sources, one_by_one, strict=True)
+            if not isinstance(one, Unreadable)
+        ]
+        decided = iter(judge_all(judge, read, [], now, weakened=weakened, files=places).judged)
+        judged = [one if isinstance(one, Unreadable) else (next(decided).decision, Known.of(one)) for one in one_by_one]
     if kept is not None:
-        kept.keep([one.decision for one in findings.judged], known)
-    return findings, files
+        kept.keep(judged)
+    return _put_together(sources, [one if isinstance(one, Unreadable) else one[0] for one in judged], root)
 
 
 def _read(sources: Sequence[Source], root: Path) -> tuple[list[ReadPipeline], list[Unreadable], list[str]]:

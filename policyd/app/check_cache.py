@@ -7,7 +7,8 @@ once they are read, so they stand in the entry by digest and are looked at again
 judged anew.
 
 Only `check` reads it, and never with `--record`. Nothing is kept, and nothing taken, where a rule can read the time,
-where a waiver is there (it is weighed against the input itself), and where anything was undecided or unreadable.
+where a waiver is there (it is weighed against the input itself), where anything was undecided, and where a file could
+not be read because of another.
 """
 
 from __future__ import annotations
@@ -26,15 +27,17 @@ from policyd import __version__
 from policyd.adapters.stores.check_cache import CheckCache
 from policyd.app.check_sources import Source
 from policyd.app.judging import Judge
+from policyd.errors import PolicydError
 from policyd.models.base import Model, Sha256
 from policyd.models.canonical import sha256_hex
 from policyd.models.decision import Decision, Gate, Violation
 from policyd.models.input import Dialect
-from policyd.pipeline.reading import ReadPipeline
+from policyd.pipeline.reading import ReadPipeline, read_pipeline
 from policyd.policy.catalogue import RuleMeta
 from policyd.policy.deciding import Raised, Subject, decide_again
 from policyd.policy.input_fields import can_read
 from policyd.policy.layers import Layer, not_asked, unite
+from policyd.report.findings import Unreadable
 
 _FORMAT = 1
 _CODE = Path(__file__).resolve().parent.parent
@@ -59,8 +62,16 @@ class _File(Model):
     violations: tuple[Violation, ...]
 
 
+class _Unread(Model):
+    """Why a file can't be read, where that follows from its content alone."""
+
+    cause: str
+    where: str
+    fix: str
+
+
 class _Entry(Model):
-    files: tuple[_File, ...]
+    files: tuple[_File | _Unread, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +84,40 @@ class Remembered:
     sources: Sequence[Source]
     root: Path
 
-    def find(self, *, now: datetime, weakened: tuple[str, ...]) -> list[Decision] | None:
-        """Return the decision on each file as of `now`, None where it is not known of each."""
+    def find(self, *, now: datetime, weakened: tuple[str, ...]) -> list[Decision | Unreadable] | None:
+        """Return the decision on each file as of `now`, or why it can't be read; None where not all is known."""
         content = self.cache.find(self.key)
         if content is None:
             return None
         try:
             entry = _Entry.model_validate_json(content)
             pairs = list(zip(self.sources, entry.files, strict=True))
-            if not all(_is_included_still(source, file.known) for source, file in pairs):
+            if not all(isinstance(file, _Unread) or _is_included_still(source, file.known) for source, file in pairs):
                 return None
             weigher = _Weigher(self.judge, now, weakened)
-            return [weigher.decide(source, file, self.root) for source, file in pairs]
+            return [
+                Unreadable(source.shown, file.cause, file.where, file.fix)
+                if isinstance(file, _Unread)
+                else weigher.decide(source, file, self.root)
+                for source, file in pairs
+            ]
         except (ValidationError, ValueError, KeyError):
             return None  # what has another shape, or speaks of rules that are not asked, was not kept here
 
-    def keep(self, decisions: Sequence[Decision], known: Sequence[Known]) -> None:
-        """Keep what was found, for the decisions on all sources and what is known of each."""
-        if len(decisions) != len(self.sources) or any(decision.problems for decision in decisions):
-            return
-        files = tuple(
-            _File(known=one, input_sha256=decision.input_sha256, violations=decision.violations)
-            for decision, one in zip(decisions, known, strict=True)
-        )
-        self.cache.keep(self.key, _Entry(files=files).model_dump_json().encode())
+    def keep(self, answers: Sequence[tuple[Decision, Known] | Unreadable]) -> None:
+        """Keep what was found of each source: what is known of it, or why it can't be read."""
+        files: list[_File | _Unread] = []
+        for source, answer in zip(self.sources, answers, strict=True):
+            if isinstance(answer, Unreadable):
+                if not _fails_alone(source):
+                    return
+                files.append(_Unread(cause=answer.cause, where=answer.where, fix=answer.fix))
+                continue
+            decision, known = answer
+            if decision.problems:
+                return
+            files.append(_File(known=known, input_sha256=decision.input_sha256, violations=decision.violations))
+        self.cache.keep(self.key, _Entry(files=tuple(files)).model_dump_json().encode())
 
 
 def recall(cache: CheckCache | None, judge: Judge, sources: Sequence[Source], root: Path) -> Remembered | None:
@@ -141,6 +162,16 @@ def _code_of(folder: Path) -> list[tuple[str, int, int]]:
                 elif entry.name not in ("__pycache__", "_data") and entry.is_dir(follow_symlinks=False):
                     pending.append(entry.path)
     return sorted(found)
+
+
+def _fails_alone(source: Source) -> bool:
+    """Say whether a file can't be read whatever lies beside it: it is not even read far enough to ask for another."""
+    asked: list[str] = []
+    try:
+        read_pipeline(source.shown, source.content, asked.append)  # `append` finds nothing
+    except PolicydError:
+        return not asked
+    return False
 
 
 def _is_included_still(source: Source, known: Known) -> bool:

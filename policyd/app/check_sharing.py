@@ -227,7 +227,7 @@ def _tied(pipeline: ReadPipeline) -> ReadPipeline:
     links = pipeline.links
     return replace(
         pipeline,
-        facts=Facts.model_construct(stages=pipeline.facts.stages),
+        facts=_NO_FACTS.model_copy(update={"stages": pipeline.facts.stages}),
         document=None,
         source_map=_NOWHERE,
         content=b"",
@@ -262,3 +262,6 @@ class _Written(SourceMap):
 
 
 _NOWHERE = SourceMap("", "", SequenceNode(0, 0))
+_NO_FACTS = Facts(
+    **{name: [] for name in Facts.model_fields}  # each field is a list
+)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from policyd.adapters.settings import find_authority, find_project_settings
+from policyd.adapters.settings import Authority, find_authority, find_project_settings
 from policyd.app.check import EXIT_OF_VERDICT, read_paths
 from policyd.app.judging import Judge, make_pipeline_input, make_repository, open_judge
 from policyd.app.policy_eval import read_document
@@ -52,6 +52,7 @@ class Explained:
     decision: Decision | None = None
     looked_at: tuple[LookedAt, ...] = ()
     not_asked: str = ""  # why a gate would not ask this rule of the input
+    key: str = "requester.key"  # what the reader may sign a request for a waiver with
 
     @property
     def exit_code(self) -> ExitCode:
@@ -78,10 +79,21 @@ def explain(
         rule = _require_rule(judge.layers, rule_id)
         reads = find_reads(judge.layers.layer_of(rule.id).policy_set, rule)
         if pipeline is not None:
-            return _explain_pipeline(judge, rule, reads, pipeline, now)
+            found = _explain_pipeline(judge, rule, reads, pipeline, now)
+            return replace(found, key=_requester_key(authority))
         if document is not None:
-            return _explain_input(judge, rule, reads, document, now)
+            found = _explain_input(judge, rule, reads, document, now)
+            return replace(found, key=_requester_key(authority))
     return Explained(rule, reads)
+
+
+def _requester_key(authority: Authority | None) -> str:
+    """Return where `policyd init` puts a single user's key for requests, if it is there."""
+    if authority is not None:
+        key = Path(authority.settings.keys.decider).parent / "requester.key"
+        if key.is_file():
+            return str(key)
+    return "requester.key"
 
 
 def find_reads(policy_set: PolicySet, rule: RuleMeta) -> tuple[str, ...]:

@@ -138,8 +138,7 @@ def verify_directly(
     """
     # 1. The bundles, each read once.
     paths = list(bundles) or find_bundles(artifact)
-    contents = _read_all(paths)
-    parsed = [_parse(content, str(path), asked.oldest) for path, content in zip(paths, contents, strict=True)]
+    parsed = _read_all(paths, asked.oldest)
     good = [one for one in parsed if isinstance(one, Bundle)]
     _require_type(good, asked)
 
@@ -197,27 +196,25 @@ def find_bundles(artifact: str) -> list[Path]:
     return found
 
 
-def _read_all(paths: Sequence[Path]) -> list[bytes]:
+def _read_all(paths: Sequence[Path], oldest: BundleVersion) -> list[Bundle | DocumentError]:
     if len(paths) > MAX_BUNDLES:
         raise UsageError(f"more than {MAX_BUNDLES} bundles", where="--bundle", fix="verify them in several commands")
-    contents, total = [], 0
+    parsed: list[Bundle | DocumentError] = []
+    total = 0
     for path in paths:
-        contents.append(read_input(path, max_bytes=MAX_ENVELOPE_BYTES))
-        total += len(contents[-1])
+        content = read_input(path, max_bytes=MAX_ENVELOPE_BYTES)
+        total += len(content)
         if total > MAX_BUNDLE_BYTES_TOTAL:
             raise InputTooLarge(
                 f"the bundles have more than {MAX_BUNDLE_BYTES_TOTAL} bytes together",
                 where=str(path),
                 fix="verify them in several commands",
             )
-    return contents
-
-
-def _parse(content: bytes, where: str, oldest: BundleVersion) -> Bundle | DocumentError:
-    try:
-        return read_bundle(content, where=where, oldest=oldest)
-    except DocumentError as error:
-        return error
+        try:
+            parsed.append(read_bundle(content, where=str(path), oldest=oldest))
+        except DocumentError as error:
+            parsed.append(error)
+    return parsed
 
 
 def _require_type(bundles: Sequence[Bundle], asked: Asked) -> None:

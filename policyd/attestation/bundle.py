@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from policyd.attestation.dsse import (
     MAX_ENVELOPE_BYTES,
     MAX_ENVELOPE_DEPTH,
+    MAX_ENVELOPE_PARTS,
     MAX_SIGNATURE_BYTES,
     Envelope,
     envelope_from_json,
@@ -81,7 +82,13 @@ def read_bundle(content: bytes, *, where: str, oldest: BundleVersion = BundleVer
     envelope may carry several signatures (approvals by more than one person); a Sigstore bundle has one. Raises
     `DocumentError` for anything else.
     """
-    value = read_json(content, where=where, max_bytes=MAX_ENVELOPE_BYTES, max_depth=MAX_ENVELOPE_DEPTH)
+    value = read_json(
+        content,
+        where=where,
+        max_bytes=MAX_ENVELOPE_BYTES,
+        max_depth=MAX_ENVELOPE_DEPTH,
+        max_parts=MAX_ENVELOPE_PARTS,
+    )
     if not isinstance(value, dict):
         raise _malformed("the bundle is not a JSON object", where)
     if "mediaType" not in value and "payloadType" in value:

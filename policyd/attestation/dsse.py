@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from policyd.errors import DocumentError
 from policyd.models.strict_json import read_json
 
-#: The largest envelope or bundle read: an SBOM of a large product has some 10 MB.
-MAX_ENVELOPE_BYTES = 64 * 1024 * 1024
+#: The largest envelope or bundle read: an SBOM of a large product has some 10 MB. Reading takes three times as much.
+MAX_ENVELOPE_BYTES = 48 * 1024 * 1024
+#: Quotes, commas and brackets of an envelope or bundle: one with 8 log entries of a full log has 3,000.
+MAX_ENVELOPE_PARTS = 20_000
 MAX_ENVELOPE_DEPTH = 16  # an envelope needs 3, a Sigstore bundle with log entries 8
 MAX_SIGNATURES = 16  # more than any approval rule; keeps verification cheap
 MAX_SIGNATURE_BYTES = 1024  # the longest in our list, ECDSA P-384 in DER, has 104
@@ -65,7 +67,13 @@ def pae(payload_type: str, payload: bytes) -> bytes:
 
 def read_envelope(content: bytes, *, where: str) -> Envelope:
     """Return the envelope in `content`, a DSSE JSON envelope; `DocumentError` if it isn't one."""
-    value = read_json(content, where=where, max_bytes=MAX_ENVELOPE_BYTES, max_depth=MAX_ENVELOPE_DEPTH)
+    value = read_json(
+        content,
+        where=where,
+        max_bytes=MAX_ENVELOPE_BYTES,
+        max_depth=MAX_ENVELOPE_DEPTH,
+        max_parts=MAX_ENVELOPE_PARTS,
+    )
     return envelope_from_json(value, where=where)
 
 
@@ -115,10 +123,13 @@ def read_base64(text: object, *, where: str) -> bytes:
             raise _malformed("the base64 mixes the standard and the URL-safe alphabet", where)
         standard = text.translate(_URL_SAFE)
     try:
-        value = base64.b64decode(standard, validate=True)
+        value = binascii.a2b_base64(standard, strict_mode=True)
+        # Only the last four characters can stand for bytes in several ways.
+        last = standard[-4:]
+        canonical = len(standard) % 4 == 0 and base64.b64encode(binascii.a2b_base64(last)).decode() == last
     except (binascii.Error, ValueError) as error:
         raise _malformed(f"not base64: {error}", where) from error
-    if base64.b64encode(value).decode() != standard:
+    if not canonical:
         raise _malformed("not canonical base64: its padding or spare bits are wrong", where)
     return value
 

@@ -21,6 +21,7 @@ MAX_TIMESTAMP_BYTES = 64 * 1024  # with a chain of certificates some 5 KB
 MAX_CERTIFICATES = 8
 MAX_CERTIFICATE_BYTES = 32 * 1024  # one by Fulcio for a GitHub workflow has 1.8 KB
 MAX_LOG_ENTRIES = 8
+MAX_BODY_BYTES = 1024 * 1024  # an entry names a certificate and digests: the fullest kind has 10 KB
 MAX_PROOF_HASHES = 64  # a log of 2^63 entries needs 63
 MAX_CHECKPOINT_CHARACTERS = 16 * 1024
 MAX_HASH_BYTES = 64
@@ -170,7 +171,7 @@ def _read_entry(value: object, where: str) -> LogEntry:
             where,
         ),
         proof=None if proof is None else _read_proof(proof, where),
-        body=_bytes(entry.get("canonicalizedBody"), "canonicalizedBody", None, where),
+        body=_bytes(entry.get("canonicalizedBody"), "canonicalizedBody", MAX_BODY_BYTES, where),
     )
 
 
@@ -209,10 +210,10 @@ def _text(value: object, name: str, most: int, where: str) -> str:
     return value
 
 
-def _bytes(value: object, name: str, most: int | None, where: str) -> bytes:
+def _bytes(value: object, name: str, most: int, where: str) -> bytes:
     content = read_base64(value, where=f"{where}, {name}")
-    if not content or (most is not None and len(content) > most):
-        raise malformed(f"{name} does not have 1 to {most} bytes" if most else f"{name} is empty", where)
+    if not 0 < len(content) <= most:
+        raise malformed(f"{name} does not have 1 to {most} bytes", where)
     return content
 
 

@@ -83,7 +83,7 @@ def check_command(
     engine: str | None,
     settings: Path | None,
 ) -> int:
-    """Judge pipelines: native ones and GitHub Actions workflows.
+    """Judge pipelines: policyd's own, and those of GitHub, GitLab, Azure and Tekton.
 
     PATH is a file or a folder to search; the current folder when there is none. Says for each broken rule where it
     is broken, why that matters and what to do. Runs nothing.

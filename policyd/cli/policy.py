@@ -90,7 +90,7 @@ def check_command(path: Path | None, engine: EngineName, settings: Path | None) 
 
     PATH is a policy folder, a part of one, or a bundle; without it, the library that comes with policyd. Looks at
     METADATA, ids, packages, tests, what rules may call and what both engines read alike; with OPA installed also at
-    strict mode and at the types of the input. `--engine opa` allows what only OPA answers.
+    strict mode and at the types of the input. `--engine opa` allows what only OPA answers, and needs it.
 
     Exits 0 where nothing is wrong, 1 where something is, 3 where that could not be found out, 4 without rules.
     """
@@ -232,6 +232,7 @@ def explain_command(
             content=explained.content,
             not_asked=explained.not_asked,
             named="" if pipeline is None else str(pipeline),
+            key=explained.key,
             style=style,
             width=width,
         )

@@ -97,7 +97,7 @@ class StageFact(Model):
     environment: str
     target: str
     timeout_seconds: int | None
-    explicit_timeout: bool
+    explicit_timeout: bool  # the file states a limit; 0 is none
     untrusted: bool  # an untrusted trigger can start it
     privileged: bool  # it then has secrets or a token that writes
     guards: list[Guard] = []  # what its own condition and environment ask for first
@@ -124,8 +124,8 @@ class Trigger(Fact):
 class Reference(Fact):
     """Something from elsewhere that runs here: an action, image, reusable workflow, template, tool.
 
-    `inputs` are the values given to it, as written. `slug` is `owner/name` as lists of known components spell it: in lower
-    case, without the folder inside a repository.
+    `inputs` are the values given to it, as written. `slug` is `owner/name` as lists of known components spell it: in
+    lower case, without the folder inside a repository.
     """
 
     text: str
@@ -198,6 +198,7 @@ class Checkout(Fact):
     ref: str
     untrusted: bool  # brings in code of an outsider
     persists_credentials: bool
+    path: str = ""  # the folder it lies in, "" where it is the working tree itself
     mutable: bool = False  # the ref can move between a check and the checkout
     guards: list[Guard] = []
     runs: str = ""  # what first runs of the tree after it, in the same stage ("" if nothing is seen to)

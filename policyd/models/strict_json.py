@@ -24,16 +24,18 @@ if TYPE_CHECKING:
 # A string up to its end, or to the end of the text: possessive and with an optional last quote, so that every start
 # matches at once. Without that, a text of `"\"\"\"…` would be scanned again from each quote.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_PARTS = (b'"', b",", b"[", b"{")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _MAX_ERRORS_SHOWN = 3
 
 
-def read_json(content: bytes, *, where: str, max_bytes: int, max_depth: int) -> object:
+def read_json(content: bytes, *, where: str, max_bytes: int, max_depth: int, max_parts: int | None = None) -> object:
     """Return the JSON value in `content`: dict, list, str, int, float, bool or None.
 
-    Raises `InputTooLarge` beyond `max_bytes` or `max_depth` (nested arrays and objects) and `DocumentError` for
-    anything that is not one strict JSON text; both name `where`.
+    Raises `InputTooLarge` beyond `max_bytes`, `max_depth` (nested arrays and objects) or `max_parts` (what begins or
+    separates values, counted inside strings too) and `DocumentError` for anything that is not one strict JSON text;
+    both name `where`. Without `max_parts` a value can take fifty times the memory of its text.
     """
     # 1. Bounds, on the bytes.
     if len(content) > max_bytes:
@@ -41,6 +43,12 @@ def read_json(content: bytes, *, where: str, max_bytes: int, max_depth: int) -> 
             f"the JSON document has {len(content)} bytes, more than the {max_bytes} that are read",
             where=where,
             fix="check that this is the file you meant; if it is, make it smaller",
+        )
+    if max_parts is not None and sum(content.count(part) for part in _PARTS) > max_parts:
+        raise InputTooLarge(
+            f"the JSON document has more than {max_parts} parts",
+            where=where,
+            fix="check that this is the file you meant",
         )
     if json_depth(content) > max_depth:
         raise InputTooLarge(

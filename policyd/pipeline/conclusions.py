@@ -6,17 +6,26 @@ whether what a cache holds is released. A front end that knows better says so it
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Protocol, get_args
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol, get_args
 
 from policyd.models.base import JsonPath
-from policyd.models.facts import ArtifactUse, Cache, Checkout, Effect, Purpose, Reference, SecretUse, StageFact
+from policyd.models.facts import ArtifactUse, Cache, Checkout, Command, Effect, Purpose, Reference, SecretUse, StageFact
 from policyd.pipeline.needs import purposes_needed
 
 #: Sorts facts of all lists as things happen: one number for each script, setting or component, then the place inside.
 Order = tuple[int, int]
+
+class Entered(NamedTuple):
+    """A folder that a stage's commands run in from some moment on."""
+
+    stage: str
+    order: Order
+    folder: str
+
 
 _PURPOSES = frozenset(get_args(Purpose))
 #: Credentials that a system makes for each run.
@@ -44,15 +53,21 @@ class Collected(Protocol):
     artifacts: list[ArtifactUse]
     caches: list[Cache]
     secrets: list[SecretUse]
+    commands: list[Command]
 
 
-def conclude(facts: Collected, orders: Mapping[str, Sequence[Order]]) -> None:
-    """Fill in what follows from `facts`; `orders` says for each list when its facts happen."""
+def conclude(facts: Collected, orders: Mapping[str, Sequence[Order]], entered: Iterable[Entered] = ()) -> None:
+    """Fill in what follows from `facts`; `orders` says for each list when its facts happen.
+
+    `entered` are the folders that scripts run in, where that is not the working tree itself.
+    """
     _conclude_stages(facts)
     _conclude_caches(facts)
     ran = _what_runs(facts, orders)
+    if any(checkout.path for checkout in facts.checkouts):
+        entered = [*entered, *_folders_entered(facts, orders)]
     facts.checkouts[:] = [
-        checkout.model_copy(update=_after(checkout.at, ran.get(checkout.stage, []), orders))
+        checkout.model_copy(update=_runs_of(checkout, ran.get(checkout.stage, []), orders, entered))
         if not checkout.runs
         else checkout
         for checkout in facts.checkouts
@@ -99,7 +114,13 @@ def _conclude_caches(facts: Collected) -> None:
     ]
 
 
-_Run = tuple[Order, str, JsonPath]
+class _Run(NamedTuple):
+    """Something that runs code of the tree; `where` is what says of which folder, "" if nothing does."""
+
+    order: Order
+    detail: str
+    at: JsonPath
+    where: str = ""
 
 
 def _what_runs(facts: Collected, orders: Mapping[str, Sequence[Order]]) -> dict[str, list[_Run]]:
@@ -109,10 +130,14 @@ def _what_runs(facts: Collected, orders: Mapping[str, Sequence[Order]]) -> dict[
     ran: dict[str, list[_Run]] = defaultdict(list)
     for effect in facts.effects:
         if effect.kind == "runs-workspace":
-            ran[effect.stage].append((_order_of(effect.at, orders), effect.detail, effect.at))
+            # What a program is given to read is not what runs: `python tools/lint.py folder/`.
+            where = effect.detail if _NAMES_FILE.search(effect.detail) else effect.text
+            order = _order_of(effect.at, orders)
+            ran[effect.stage].append(_Run(order, effect.detail, effect.at, where if effect.program else ""))
     for reference in facts.references:
         if reference.local and reference.kind == "action":
-            ran[reference.stage].append((_order_of(reference.at, orders), reference.text, reference.at))
+            order = _order_of(reference.at, orders)
+            ran[reference.stage].append(_Run(order, reference.text, reference.at, reference.text))
     for runs in ran.values():
         runs.sort()
     return ran
@@ -124,5 +149,39 @@ def _order_of(at: JsonPath, orders: Mapping[str, Sequence[Order]]) -> Order:
 
 def _after(at: JsonPath, ran: Sequence[_Run], orders: Mapping[str, Sequence[Order]]) -> dict[str, object]:
     """Return `runs` and `runs_at` of what stands at `at`: the first thing that runs after it."""
-    index = bisect_right(ran, _order_of(at, orders), key=lambda run: run[0])
-    return {"runs": ran[index][1], "runs_at": ran[index][2]} if index < len(ran) else {}
+    index = bisect_right(ran, _order_of(at, orders), key=lambda run: run.order)
+    return {"runs": ran[index].detail, "runs_at": ran[index].at} if index < len(ran) else {}
+
+
+def _runs_of(
+    checkout: Checkout, ran: Sequence[_Run], orders: Mapping[str, Sequence[Order]], entered: Iterable[Entered]
+) -> dict[str, object]:
+    """Return `runs` and `runs_at` of a checkout; of one in a folder of its own only what runs of that folder."""
+    if not checkout.path:
+        return _after(checkout.at, ran, orders)
+    own = _order_of(checkout.at, orders)
+    folder = re.compile(rf"(?<![\w.-]){re.escape(_plain(checkout.path))}(?![\w.-])")
+    since = min(
+        (one.order for one in entered if one.stage == checkout.stage and one.order > own and folder.search(one.folder)),
+        default=None,
+    )
+    index = bisect_right(ran, own, key=lambda run: run.order)
+    for number, run in enumerate(ran[index:]):
+        inside = since is not None and since < run.order
+        if inside or not run.where or number >= MAX_LOOKED_AT or folder.search(run.where):
+            return {"runs": run.detail, "runs_at": run.at}
+    return {}
+
+
+def _folders_entered(facts: Collected, orders: Mapping[str, Sequence[Order]]) -> Iterator[Entered]:
+    for command in facts.commands:
+        if command.program in ("cd", "pushd") and command.argv[1:]:
+            yield Entered(command.stage, _order_of(command.at, orders), command.argv[1])
+
+
+def _plain(path: str) -> str:
+    return path.strip().removeprefix("./").rstrip("/")
+
+
+MAX_LOOKED_AT = 500  # things that run, looked at for each checkout in a folder; keeps it linear
+_NAMES_FILE = re.compile(r"/|[\w-]\.\w+$")

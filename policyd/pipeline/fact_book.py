@@ -33,7 +33,7 @@ from policyd.models.facts import (
     Trigger,
     Variable,
 )
-from policyd.pipeline.conclusions import Order, conclude
+from policyd.pipeline.conclusions import Entered, Order, conclude
 from policyd.pipeline.effects import (
     FoundEffect,
     find_address_effects,
@@ -86,6 +86,7 @@ class FactBook:
         self._count = 0
         self._scripts: dict[tuple[int, JsonPath], int] = {}
         self._guards: dict[JsonPath, tuple[Guard, ...]] = {}
+        self._entered: list[Entered] = []
         self._settled: set[JsonPath] = set()  # containers whose effects are written down
         self._powers: set[tuple[str, str, int, JsonPath]] = set()  # what containers may do, by place
         self.stages: list[StageFact] = []
@@ -123,6 +124,10 @@ class FactBook:
                 return begun, spot.start
         self._count += 1
         return self._count, spot.start
+
+    def enters(self, stage: str, folder: str) -> None:
+        """Note that the next script of a stage runs in `folder`, and not in the working tree itself."""
+        self._entered.append(Entered(stage, (self._count, 0), folder))
 
     def script(self, script: str, spot: Spot, around: Around, opaque: Sequence[Opaque] = ()) -> list[ShellCommand]:
         """Write down the commands of the script that is the scalar at `spot`, and what they do; return them."""
@@ -251,7 +256,7 @@ class FactBook:
     def close(self, source_map: SourceMap) -> tuple[Facts, SourceMap]:
         """Return all facts, what follows from them included, and the source map that knows where they stand."""
         self._find_uses()
-        conclude(self, self._orders)
+        conclude(self, self._orders, self._entered)
         facts = Facts(
             stages=self.stages,
             triggers=self.triggers,

@@ -80,7 +80,7 @@ class _Linker:
     def _callee(self, caller: int, path: str) -> int | None:
         pipeline = self.pipelines[caller]
         for name in (path, f"{path}/action.yml", f"{path}/action.yaml"):
-            found = self.by_path.get((pipeline.ref.dialect, (pipeline.links.root + name).removeprefix("/")))
+            found = self.by_path.get((pipeline.ref.dialect, pipeline.links.root + name.removeprefix("/")))
             if found is not None:
                 return found
         return self.by_name.get((pipeline.ref.dialect, path))

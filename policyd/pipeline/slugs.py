@@ -1,7 +1,7 @@
 """The name by which a reference is looked up in lists of known components, alike however it is spelled.
 
-Systems take `Actions/Checkout` and `docker.io/library/alpine` for `actions/checkout` and `alpine`. Rules compare texts as
-they are, so the spelling is settled here.
+Systems take `Actions/Checkout` and `docker.io/library/alpine` for `actions/checkout` and `alpine`. Rules compare texts
+as they are, so the spelling is settled here.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Which files a policy bundle holds: those that the digest of the policy set covers, and what OPA needs to read them.
 
-Modules, collections, settings and known facts stand in it byte for byte under their own paths, so the folder comes back
-out with the same digest. OPA reads none of these files but the modules; for it `data.json` holds the known facts and the
-value of every setting, also of those that only have the default in the rule's METADATA. A stock OPA therefore answers as
-policyd does.
+Modules, collections, settings and known facts stand in it byte for byte under their own paths, so the folder comes
+back out with the same digest. OPA reads none of these files but the modules; for it `data.json` holds the known facts
+and the value of every setting, also of those that only have the default in the rule's METADATA. A stock OPA therefore
+answers as policyd does.
 """
 
 from __future__ import annotations

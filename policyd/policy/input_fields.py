@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from policyd.models.decision import Problem
 from policyd.policy.policy_set import PolicySet
 
-_INPUT = re.compile(r"\binput\b(?:\.([A-Za-z_]\w*))?")
+# Neither `x.input`, a field of something else, nor the string "input": no code stands between two quotes like that.
+_INPUT = re.compile(r"(?<![\w.])(?!(?<=\")input\")input\b(?:\.([A-Za-z_]\w*))?")
 _PACKAGE = re.compile(r"^package ", re.MULTILINE)
 
 

@@ -53,7 +53,8 @@ class PolicySet:
     @property
     def data(self) -> dict[str, dict[str, dict[str, object]]]:
         """What rules read below `data`: the values of their settings, and what the set knows of the world."""
-        return {self.prefix: {"settings": as_data(self.settings.values()), "known": dict(self.known)}}
+        known = {"known": dict(self.known)} if self.known else {}
+        return {self.prefix: {"settings": as_data(self.settings.values()), **known}}
 
     def with_settings(self, settings: Mapping[Key, Chosen]) -> PolicySet:
         """Return this set with other values. Its digest stays: it names the files; what decisions add are `terms`."""
@@ -135,7 +136,7 @@ def read_policy_set(files: Mapping[str, bytes], name: str, *, prefix: str = "pol
                 raise PolicyError(
                     "the file is neither a rule, a collection, settings nor data, so no rule would ever read it",
                     where=path,
-                    fix="use rules/*.rego, collections/NAME.json, settings/FAMILY.json and data/NAME.json, or move it out",
+                    fix="use rules/*.rego, collections/NAME.json, settings/FAMILY.json or data/NAME.json, or move it",
                 )
             case unreachable:
                 assert_never(unreachable)

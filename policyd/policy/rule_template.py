@@ -8,6 +8,7 @@ from policyd.errors import UsageError
 from policyd.models.decision import Gate
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_TAKEN = frozenset(("lib", "settings", "known"))  # what stands below a prefix beside families
 
 _RULE = """\
 # METADATA
@@ -111,11 +112,12 @@ def make_rule(family: str, rule: str, gate: Gate, prefix: str = "policyd") -> di
     Raises `UsageError` for a name that no rule can have.
     """
     for what, name in (("family", family), ("rule", rule), ("prefix", prefix)):
-        if not _NAME.fullmatch(name) or name.endswith("_test") or (what == "family" and name in ("lib", "settings", "known")):
+        if not _NAME.fullmatch(name) or name.endswith("_test") or (what == "family" and name in _TAKEN):
             raise UsageError(
                 f"{name!r} can't be the name of a {what}",
                 where="policyd policy new FAMILY RULE",
-                fix="use lower case letters, digits and _, a letter first; not `lib` or `settings`, and no `_test` at the end",
+                fix="use lower case letters, digits and _, a letter first; not `lib`, `settings` or `known`, and no "
+                "`_test` at the end",
             )
     words = {"family": family, "rule": rule, "gate": gate.value, "prefix": prefix}
     title = rule.replace("_", " ")

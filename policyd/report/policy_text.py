@@ -141,12 +141,13 @@ def render_explained(
     content: bytes,
     not_asked: str = "",
     named: str = "",
+    key: str = "requester.key",
     style: Style = plain,
     width: int = DEFAULT_WIDTH,
 ) -> str:
     """Return what the rule made of an input: the parts that made it fire, or what it looked at in vain.
 
-    `named` is the file as its reader named it, for the command that asks for a waiver.
+    `named` is the file as its reader named it, and `key` the reader's key, for the command that asks for a waiver.
     """
     lines = [f"{style('warn', 'note')}  `policyd check` does not ask it here: {show(not_asked)}"] if not_asked else []
     listed = [
@@ -161,7 +162,7 @@ def render_explained(
             at = show(json.dumps(list(violation.at)))
             lines.append(f"{_INDENT}part: input at {at}{bound}")
             if violation.effect is Effect.DENY:
-                lines.append(f"{_INDENT}{request_words(violation, decision.gate, path=named)}")
+                lines.append(f"{_INDENT}{request_words(violation, decision.gate, path=named, key=key)}")
     elif decision.problems:
         lines += [f"{style('doubt', 'undecided')}  {show(problem.message)}" for problem in decision.problems]
     else:

@@ -90,8 +90,8 @@ def render_waivers(
     return "\n".join(lines) + "\n"
 
 
-def request_words(violation: Violation, gate: Gate, *, path: str = "") -> str:
-    """Return the command that asks for a waiver of `violation`, or why there can be none."""
+def request_words(violation: Violation, gate: Gate, *, path: str = "", key: str = "requester.key") -> str:
+    """Return the command that asks for a waiver of `violation`, signed with `key`, or why there can be none."""
     if violation.level is Level.HARD:
         return "waiver: none lifts a hard rule"
     if gate is not Gate.RELEASE and violation.part_sha256 is None:
@@ -100,7 +100,7 @@ def request_words(violation: Violation, gate: Gate, *, path: str = "") -> str:
     if gate is Gate.PIPELINE and violation.place is not None:
         place = f"{place}:{violation.place.line}"
     asked = shlex.join(["policyd", "waiver", "request", violation.rule, place])
-    return f"waiver: {show(asked)} --reason 'WHY' --expires 30d --key requester.key"
+    return f"waiver: {show(asked)} --reason 'WHY' --expires 30d --key {show(shlex.quote(key))}"
 
 
 def waiver_words(violation: Violation, decision: Decision) -> str:

@@ -173,6 +173,27 @@ def test_opa_sees_unused_variables_and_facts_that_do_not_exist(opa_shop: Worksho
     assert "OPA says: undefined ref" in author.says("check", "policies").require(1).out
 
 
+@pytest.mark.parametrize("engine", ["opa", "both"])
+def test_an_engine_that_is_asked_for_has_to_be_there(shop: Workshop, tmp_path: Path, engine: str) -> None:
+    nowhere = tmp_path / "settings.yaml"
+    nowhere.write_text(shop.settings.read_text() + "helpers: {opa: /nowhere/opa}\n")
+    nowhere.chmod(0o600)
+    author = Author(shop, tmp_path)
+    author.says("new", "mine", "curl").require(0)
+    author.change(RULE, "command.program ==", "command.program = =")
+
+    author.says("check", "policies", "--engine", engine, "--settings", nowhere).require_one_error(2, "/nowhere/opa")
+
+
+def test_both_wants_what_the_embedded_engine_reads_alike(opa_shop: Workshop, tmp_path: Path) -> None:
+    author = Author(opa_shop, tmp_path)
+    author.says("new", "mine", "curl").require(0)
+    author.change(RULE, 'command.program == "forbidden-program"', "regex.match(`\\w`, command.program)")
+
+    author.says("check", "policies", "--engine", "opa").require(0)
+    assert "differently" in author.says("check", "policies", "--engine", "both").require(1).out
+
+
 def test_a_failing_test_says_where_it_stopped_and_what_was_there(written: Author) -> None:
     written.change(TEST, "forbidden-program runs", "something else")
 
@@ -320,7 +341,7 @@ def test_watch_runs_again_after_a_change(written: Author) -> None:
 def test_explain_says_what_a_rule_is_for(shop: Workshop) -> None:
     said = shop.call("policy", "explain", "injection.reverse_shell").require(0)
 
-    for words in ("why ", "to do ", "critical; level ", "input.commands", "OWASP-CICD-SEC"):
+    for words in ("why ", "to do ", "critical; level ", "input.effects", "OWASP-CICD-SEC"):
         assert words in said.out
 
 
@@ -331,7 +352,7 @@ def test_explain_names_the_part_that_made_it_fire(shop: Workshop, tmp_path: Path
 
     said = shop.call("policy", "explain", "dependencies.unverified_script", file).require(1)
 
-    for words in ("ci.yml:8:11", 'input at ["commands", 1], sha256:', "input.commands (3 items)"):
+    for words in ("ci.yml:8:11", 'input at ["effects", ', "], sha256:", "looked at input.effects ("):
         assert words in said.out
 
 
@@ -342,14 +363,14 @@ def test_explain_says_what_was_looked_at_in_vain(shop: Workshop, tmp_path: Path)
     said = shop.call("policy", "explain", "injection.reverse_shell", file).require(0)
 
     assert "nothing found  in" in said.out
-    assert "looked at input.commands (2 items)" in said.out
+    assert "looked at input.effects (" in said.out
 
 
 def test_explain_says_where_the_rule_would_not_be_asked(shop: Workshop, tmp_path: Path) -> None:
     file = tmp_path / "ci.yml"
     file.write_text(WORKFLOW)
 
-    assert "does not ask it here" in shop.call("policy", "explain", "flow.deploy_without_tests", file).out
+    assert "does not ask it here" in shop.call("policy", "explain", "credentials.literal_secret_variable", file).out
 
 
 def test_explain_takes_the_input_of_a_gate(shop: Workshop, tmp_path: Path) -> None:

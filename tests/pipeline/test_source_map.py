@@ -148,3 +148,9 @@ def test_every_visible_character_is_found_where_it_stands(text: str, style: str)
         place = read.source_map.place_inside(("k",), offset, offset + 1)
         if not character.isspace() and not (style == '"' and character in '"\\'):
             assert lines[place.line - 1][place.column - 1] == character
+
+
+def test_a_comment_is_found_behind_a_value_and_on_the_line_above_it() -> None:
+    file = read_yaml_with_places(b"# first\na: 1\nb: 2 # behind\nc:\n  # above\n  d: 3\n  e: 4\n", file="x.yml")
+    comments = {path: file.source_map.comment_on(path) for path in [("a",), ("b",), ("c", "d"), ("c", "e"), ("f",)]}
+    assert comments == {("a",): "first", ("b",): "behind", ("c", "d"): "above", ("c", "e"): "", ("f",): ""}

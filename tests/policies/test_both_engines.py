@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from policyd.models.decision import Gate
 from policyd.pipeline.reading import ReadPipeline
 from policyd.policy.asking import ask
 from policyd.policy.policy_set import PolicySet
+from tests.policies.test_examples import EXAMPLES, read_example
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -26,22 +28,23 @@ def both(embedded: EmbeddedEngine, opa_engine: OpaEngine) -> BothEngines:
     return BothEngines(embedded, opa_engine)
 
 
-def pipelines() -> list[ReadPipeline]:
+def pipelines(files: Mapping[str, bytes]) -> list[ReadPipeline]:
     """Every pipeline that can be read among samples and examples; attacks on the reader itself can't be."""
     found: list[ReadPipeline] = []
     for folder in [path for path in (ROOT / "samples").rglob("*") if path.is_dir()]:
         if not any(part.startswith(".") and part != ".github" for part in folder.relative_to(ROOT).parts):
             found += read_paths([folder])[0]
-    examples = sorted((ROOT / "policies").rglob("examples/*.y*ml"))
-    for example in examples:
-        found += read_paths([example])[0]
+    for example in EXAMPLES:
+        found += read_example(example, files)[:1]
     return list({(pipeline.ref.path, pipeline.content): pipeline for pipeline in found}.values())
 
 
-def test_both_engines_agree_on_every_sample_attack_and_example(both: BothEngines, library: PolicySet) -> None:
+def test_both_engines_agree_on_every_sample_attack_and_example(
+    both: BothEngines, library: PolicySet, files: Mapping[str, bytes]
+) -> None:
     rules = [rule for rule in library.catalogue.values() if rule.gate is Gate.PIPELINE]
     broken: set[str] = set()
-    read = pipelines()
+    read = pipelines(files)
 
     for pipeline in read:
         decision = ask(

@@ -56,6 +56,17 @@ def test_a_setting_that_only_has_a_default_is_data_for_opa_too() -> None:
     assert data == {"policyd": {"settings": {"naming": {"long_name": {"max_characters": 20, "prefix": "a"}}}}}
 
 
+def test_known_facts_are_data_for_opa_and_come_back_out() -> None:
+    folder = {**FOLDER, "data/names.json": b'{"taken": ["root"]}\n'}
+
+    files = unsigned_files(folder)
+    bundled = read_bundled_set(read_bundle_files(files, where="bundle"), where="bundle", prefix="policyd")
+
+    assert json.loads(files[DATA])["policyd"]["known"] == {"names": {"taken": ["root"]}}
+    assert files["data/names.json"] == folder["data/names.json"]
+    assert bundled.ref == read_policy_set(folder, "ours").ref
+
+
 def _manifest(**fields: object) -> bytes:
     return canonical_json({**json.loads(unsigned_files()[MANIFEST]), **fields})
 

@@ -44,6 +44,7 @@ def test_the_digest_covers_rules_libraries_collections_and_settings(files: Files
         "lib/paint.rego": HELPER,
         "collections/all.json": b'["colours.red"]',
         "settings/colours.json": b"{}",
+        "data/paints.json": b'{"old": ["lead"]}',
     }
     original = read_policy_set(given, "x").sha256
 
@@ -131,6 +132,21 @@ def test_settings_are_data_for_rules(files: Files) -> None:
     assert own.sha256 != changed.sha256
 
 
+def test_known_facts_are_data_for_rules(files: Files) -> None:
+    given = {**files("red"), "data/paints.json": b'{"old": ["lead"]}'}
+
+    assert read_policy_set(files("red"), "x").data["policyd"].keys() == {"settings"}
+    assert read_policy_set(given, "x").data["policyd"]["known"] == {"paints": {"old": ["lead"]}}
+
+
+def test_known_facts_that_are_no_json_or_too_large_are_refused(files: Files) -> None:
+    for content in (b"{", b'{"a": 1, "a": 2}', b'"' + b"x" * 1024 * 1024 + b'"'):
+        with pytest.raises(PolicyError) as refused:
+            read_policy_set({**files("red"), "data/paints.json": content}, "x")
+
+        assert "data/paints.json" in refused.value.where
+
+
 @pytest.mark.parametrize("content", [b"[]", b'{"red": 1}', b'{"red": {"alowed": []}}', b'{"red": {"allowed": "blue"}}'])
 def test_settings_that_fit_no_rule_are_refused(files: Files, content: bytes) -> None:
     red = files("red")["colours/red/red.rego"].replace(b"#   remediation", SETTING + b"#   remediation")
@@ -141,10 +157,11 @@ def test_settings_that_fit_no_rule_are_refused(files: Files, content: bytes) -> 
     assert "settings/colours.json" in refused.value.where
 
 
-def test_a_package_where_settings_stand_is_refused(files: Files) -> None:
-    taken = files("red")["colours/red/red.rego"].replace(b"colours.red", b"settings.red")
+@pytest.mark.parametrize("family", [b"settings", b"known"])
+def test_a_package_where_data_stands_is_refused(files: Files, family: bytes) -> None:
+    taken = files("red")["colours/red/red.rego"].replace(b"colours.red", family + b".red")
 
-    with pytest.raises(PolicyError, match="where the values of settings stand"):
+    with pytest.raises(PolicyError, match="where the values of settings or known facts stand"):
         read_policy_set({"settings/red/red.rego": taken}, "x")
 
 

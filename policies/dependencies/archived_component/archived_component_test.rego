@@ -21,7 +21,7 @@ test_archived_component_is_denied if {
 	found({"slug": "owner/old"}) == {{"message": "owner/name@v1 is archived; owner/new took its place", "at": ["references", 0]}}
 }
 
-test_others_and_local_ones_are_fine if {
+test_other_or_local_component_is_fine if {
 	count(found({"slug": "owner/other"})) == 0
 	count(found({"kind": "image"})) == 0
 	count(found({"local": true})) == 0

@@ -21,7 +21,7 @@ found(fields) := result if {
 		with data.policyd.known.components as known
 }
 
-test_owner_that_looks_like_the_known_one if {
+test_owner_that_looks_like_the_known_one_is_denied if {
 	names := ["action", "actionss", "actoins", "acti0ns", "actlons", "a-ctions", "act-i-ons", "act10ns"]
 	every name in names {
 		count(found({"slug": concat("/", [name, "checkout"])})) == 1 - _odd(name)
@@ -38,7 +38,7 @@ test_message_names_the_known_one if {
 	found({"slug": "action/checkout"}) == {{"message": message, "at": ["references", 0]}}
 }
 
-test_known_owner_and_others_are_fine if {
+test_owner_that_is_known_is_fine if {
 	every slug in ["actions/checkout", "my-fork/checkout", "action/other", "dockers/login-action", "checkout", ""] {
 		count(found({"slug": slug})) == 0
 	}

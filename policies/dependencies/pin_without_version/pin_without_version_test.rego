@@ -19,7 +19,7 @@ found(fields) := result if {
 	]}
 }
 
-test_commit_alone_is_reported if {
+test_commit_alone_is_denied if {
 	every comment in ["", "pinned on purpose", "zizmor: ignore", "mainly for tests"] {
 		count(found({"comment": comment})) == 1
 	}

@@ -19,7 +19,7 @@ test_action_with_a_tag_is_denied_once if {
 	found == {{"message": "who pins this action still gets owner/name@v1, which can change", "at": ["references", 0]}}
 }
 
-test_pinned_and_local_ones_are_fine if {
+test_pinned_or_local_one_is_fine if {
 	count(unpinnable_component.deny) == 0 with input as document("action", {"pinned": true})
 	count(unpinnable_component.deny) == 0 with input as document("action", {"local": true})
 }

@@ -16,11 +16,11 @@ found(fields) := result if {
 		with data.policyd.known.components.owners as ["actions"]
 }
 
-test_unknown_owner_is_reported if {
+test_unknown_owner_is_denied if {
 	found({}) == {{"message": "owner/name@v1 is of owner, who is not widely known", "at": ["references", 0]}}
 }
 
-test_known_owner_and_local_action_are_fine if {
+test_known_owner_is_fine if {
 	count(found({"slug": "actions/checkout"})) == 0
 	count(found({"local": true})) == 0
 	count(found({"kind": "image"})) == 0

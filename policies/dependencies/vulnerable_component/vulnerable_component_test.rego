@@ -21,13 +21,13 @@ found(fields) := result if {
 		with data.policyd.known.components as known
 }
 
-test_versions_that_are_affected if {
+test_version_that_is_affected_is_denied if {
 	every ref in ["v2", "v3", "3.1", "4.1.2", "v4.0", "2.0.0", "v3.0.0-beta"] {
 		count(found({"ref": ref})) == 1
 	}
 }
 
-test_versions_that_are_not if {
+test_version_that_is_not_affected_is_fine if {
 	every ref in ["v4", "v4.1", "4.1.3", "v5", "v1.9.9", "main", "release/v3", "2024.01.02", "", "v3.1.2.3"] {
 		count(found({"ref": ref})) == 0
 	}
@@ -64,7 +64,7 @@ test_tag_of_an_image if {
 	count(found(object.union(pinned, {"text": "host:5000/owner/name@sha256:1"}))) == 0
 }
 
-test_others_and_local_ones_are_fine if {
+test_other_or_local_component_is_fine if {
 	count(found({"ref": "v3", "slug": "other/name"})) == 0
 	count(found({"ref": "v3", "local": true})) == 0
 }

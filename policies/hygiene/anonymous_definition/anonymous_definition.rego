@@ -9,7 +9,7 @@
 #   gate: pipeline
 #   controls: [OWASP-CICD-SEC-10]
 #   applies_to: [github]
-#   remediation: Give it a `name`.
+#   remediation: Give it a `name` that says what it does in the list of runs.
 package policyd.hygiene.anonymous_definition
 
 deny contains violation if {

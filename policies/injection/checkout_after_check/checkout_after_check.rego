@@ -31,6 +31,7 @@ deny contains violation if {
 	violation := {
 		"message": sprintf("a stranger can change the code between the check (%s) and this checkout", [concat(", ", guards)]),
 		"at": checkout.at,
+		"confidence": trust.confidence(checkout),
 		"related": array.concat(trust.runs_of(checkout), [{"message": "the stage that is privileged", "at": stage.at}]),
 	}
 }

@@ -5,8 +5,8 @@ import data.policyd.injection.checkout_after_check
 document(fields) := {
 	"checkouts": [object.union(
 		{
-			"at": ["checkouts", 0], "stage": "build", "untrusted": true, "mutable": true, "guards": ["label"], "runs": "",
-			"runs_at": [],
+			"at": ["checkouts", 0], "stage": "build", "untrusted": true, "mutable": true, "guards": ["label"], "path": "",
+			"runs": "", "runs_at": [],
 		},
 		fields,
 	)],
@@ -18,6 +18,7 @@ test_branch_behind_a_label_is_denied if {
 	found == {{
 		"message": "a stranger can change the code between the check (comment, label) and this checkout",
 		"at": ["checkouts", 0],
+		"confidence": "medium",
 		"related": [{"message": "the stage that is privileged", "at": ["stages", 0]}],
 	}}
 }

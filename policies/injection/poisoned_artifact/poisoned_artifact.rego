@@ -29,7 +29,7 @@ deny contains violation if {
 	not trust.is_guarded(guards)
 	some ran in _ran(use, stage)
 	violation := {
-		"message": sprintf("files of a stranger's run come into %s, which is privileged %v", [stage.name, ran.text]),
+		"message": sprintf("files of a stranger's run come into %s, which has secrets or a token that writes, %v", [stage.name, ran.text]),
 		"at": use.at,
 		"confidence": ran.confidence,
 		"related": [{"message": "what runs of them", "at": ran.at}],

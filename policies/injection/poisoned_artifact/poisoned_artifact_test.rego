@@ -29,7 +29,7 @@ found_by(argv) := violations if {
 test_files_over_the_tree_are_denied if {
 	found := poisoned_artifact.deny with input as document({}, {}, [])
 	found == {{
-		"message": "files of a stranger's run come into deploy, which is privileged and runs make",
+		"message": "files of a stranger's run come into deploy, which has secrets or a token that writes, and runs make",
 		"at": ["artifacts", 0],
 		"confidence": "high",
 		"related": [{"message": "what runs of them", "at": ["effects", 2]}],

@@ -3,8 +3,8 @@
 # description: >-
 #   A stage that has secrets or a token that writes, and checks out the code of a pull request from outside, hands both
 #   to whoever wrote it: build files, test files, local actions and tools' configuration all run code. Seen: what runs
-#   of it afterwards; where nothing is seen to, confidence is lower, and so it is in Azure, where a setting of the project
-#   decides whether builds of forks get secrets. Conditions that keep strangers out, or that ask a member first, lift it.
+#   of it afterwards; where nothing is seen to, confidence is lower (lowest where it lies in a folder of its own), and so it
+#   is in Azure, where a setting of the project decides whether builds of forks get secrets. Conditions that keep strangers out, or that ask a member first, lift it.
 #   Not seen: checks inside programs, and code that is fetched by other means than git.
 # custom:
 #   id: injection.untrusted_checkout
@@ -39,15 +39,7 @@ _and_runs(checkout) := "" if checkout.runs == ""
 
 _and_runs(checkout) := sprintf(", which runs with %v", [checkout.runs]) if checkout.runs != ""
 
-_confidence(checkout, dialect) := "high" if {
-	checkout.runs != ""
-	dialect != "azure"
-}
-
-_confidence(checkout, dialect) := "medium" if {
-	checkout.runs == ""
-	dialect != "azure"
-}
+_confidence(checkout, dialect) := trust.confidence(checkout) if dialect != "azure"
 
 _confidence(checkout, "azure") := "medium" if checkout.runs != ""
 

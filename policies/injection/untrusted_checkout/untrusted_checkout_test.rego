@@ -5,7 +5,8 @@ import data.policyd.injection.untrusted_checkout
 checkout(fields) := object.union(
 	{
 		"at": ["checkouts", 0], "stage": "build", "text": "actions/checkout@v4", "ref": "", "untrusted": true,
-		"persists_credentials": false, "mutable": false, "guards": [], "runs": "make test", "runs_at": ["effects", 3],
+		"persists_credentials": false, "mutable": false, "guards": [], "path": "", "runs": "make test",
+		"runs_at": ["effects", 3],
 	},
 	fields,
 )
@@ -39,6 +40,12 @@ test_code_that_is_not_seen_to_run_is_denied_with_less_confidence if {
 	some violation in found
 	violation.confidence == "medium"
 	count(found) == 1
+}
+
+test_code_in_a_folder_of_its_own_that_is_not_seen_to_run_is_denied_with_little_confidence if {
+	found := untrusted_checkout.deny with input as document(checkout({"path": "change", "runs": "", "runs_at": []}), true)
+	some violation in found
+	violation.confidence == "low"
 }
 
 test_setting_of_azure_decides_and_it_is_denied_with_less_confidence if {

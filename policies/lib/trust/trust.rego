@@ -17,6 +17,19 @@ is_guarded(guards) if is_ours(guards)
 
 is_guarded(guards) if is_let_pass(guards)
 
+# How sure it is that the code of a checkout runs.
+confidence(checkout) := "high" if checkout.runs != ""
+
+confidence(checkout) := "medium" if {
+	checkout.runs == ""
+	checkout.path == ""
+}
+
+confidence(checkout) := "low" if {
+	checkout.runs == ""
+	checkout.path != ""
+}
+
 # What runs of a checkout, as related places.
 runs_of(checkout) := [] if checkout.runs == ""
 

@@ -71,6 +71,8 @@ class EmbeddedEngine:
         self._process: RuleProcess | None = None
         self._loaded: dict[tuple[str, ...], str] = {}  # entry points asked before → key of their modules
         self._uses: dict[str, ValueUse] = {}  # module → what it does with numbers
+        self._united: dict[str, ValueUse] = {}  # key → what its modules do together
+        self._keys: dict[str, str] = {}  # entry point → key of the modules that it alone needs
         self._split: dict[str, frozenset[str]] = {}  # key → entry points that more than one rule makes up
 
     @property
@@ -164,7 +166,7 @@ class EmbeddedEngine:
 
     def _find_unsure(self, key: str, entrypoints: Sequence[str], document: bytes) -> dict[str, Answer]:
         """Return an error for each rule that would do with numbers or text what the engines do differently."""
-        together = unite_uses(self._uses[path] for path in key.split("\n"))
+        together = self._use_of(key)
         rounds = together.fractions and together.calculates
         # Rules that read only lists of facts bear any number: then nothing has to be looked for.
         found = find_number(document) if together.bearable < Kind.LARGE else None
@@ -173,7 +175,9 @@ class EmbeddedEngine:
             return {}
         unsure = {}
         for entrypoint in entrypoints:
-            use = unite_uses(self._uses[path] for path in self._policy_set.modules_for([entrypoint]))
+            if entrypoint not in self._keys:
+                self._keys[entrypoint] = "\n".join(self._policy_set.modules_for([entrypoint]))
+            use = self._use_of(self._keys[entrypoint])
             if use.fractions and use.calculates:
                 unsure[entrypoint] = Answer(error="the rule calculates and holds fractions: use `--engine opa`")
             elif counts and use.counts_characters:
@@ -181,6 +185,12 @@ class EmbeddedEngine:
             elif found is not None and found.kind > use.bearable:
                 unsure[entrypoint] = Answer(error=describe_number(found, "the input"))
         return unsure
+
+    def _use_of(self, key: str) -> ValueUse:
+        """Return what the modules of `key` do together."""
+        if key not in self._united:
+            self._united[key] = unite_uses(self._uses[path] for path in key.split("\n"))
+        return self._united[key]
 
     def _stop(self) -> None:
         if self._process is not None:

@@ -240,11 +240,13 @@ def _require_held(server: _Server, policy_set: PolicySet) -> None:
             held[_sha256(str(policy.get("raw")))] += 1
     names = {_sha256(text): path for path, text in {**policy_set.tests, **policy_set.modules}.items()}
     if missing := [names[digest] for digest, count in wanted.items() if held[digest] < count]:
-        raise _holds_another(server, f"it does not hold {missing[0]} as it is here, and {len(missing) - 1} more")
+        more = f", nor {len(missing) - 1} more" if missing[1:] else ""
+        raise _holds_another(server, f"it does not hold {missing[0]} as it is here{more}")
     if others := [digest for digest in held if digest not in wanted or held[digest] > max(1, wanted[digest])]:
         raise _holds_another(server, f"it holds {len(others)} more modules below `{policy_set.prefix}`")
-    # 2. Data: what rules read there are the values of their settings and known facts, and nothing else stands among them.
-    for name, values in policy_set.data[policy_set.prefix].items():
+    # 2. Data: what rules read there are the values of their settings and known facts, nothing else among them.
+    for name in ("settings", "known"):
+        values = policy_set.data[policy_set.prefix].get(name, {})
         data = server.read(f"/v1/data/{policy_set.prefix}/{name}").get("result", {})
         if json.dumps(data, sort_keys=True) != json.dumps(values, sort_keys=True):
             raise _holds_another(server, f"its data below `{policy_set.prefix}.{name}` differs")

@@ -188,9 +188,7 @@ class _Server:
         for name in self._call(self._client.get_policies_list):
             held[name.rpartition("/")[2]] = self._call(self._client.get_policy, name.lstrip("/"))["result"]["raw"]
         held.pop("authz.rego", None)
-        held_data = {
-            name: self._call(self._client.get_data, f"{policy_set.prefix}/{name}")["result"] for name in data
-        }
+        held_data = {name: self._call(self._client.get_data, f"{policy_set.prefix}/{name}")["result"] for name in data}
         if held != wanted or held_data != data:
             raise EngineError(
                 "the OPA server does not hold the policy set it was given",

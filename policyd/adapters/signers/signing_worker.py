@@ -26,7 +26,12 @@ def main() -> None:
     sys.path[:] = json.loads(sys.argv[2])
     from policyd.adapters.signers.serving import serve
 
-    serve(channel)
+    try:
+        serve(channel)
+    except Exception as error:  # the outermost loop: policyd says that this process ended, and what it was doing
+        if "POLICYD_DEBUG" in os.environ:
+            raise
+        sys.exit(f"the signing process failed: {type(error).__name__}")
 
 
 def lock_down() -> None:

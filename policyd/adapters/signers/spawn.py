@@ -68,7 +68,11 @@ def spawn_worker() -> Worker:
             [sys.executable, *options, str(_WORKER), str(theirs.fileno()), json.dumps(folders)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            env={"LC_ALL": "C.UTF-8", "PYDANTIC_DISABLE_PLUGINS": "__all__"},
+            env={
+                "LC_ALL": "C.UTF-8",
+                "PYDANTIC_DISABLE_PLUGINS": "__all__",
+                **({"POLICYD_DEBUG": "1"} if os.environ.get("POLICYD_DEBUG") else {}),
+            },
             cwd="/",
             pass_fds=[theirs.fileno()],
         )

@@ -15,13 +15,14 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from policyd.attestation.dsse import MAX_ENVELOPE_BYTES, Envelope, read_base64
+from policyd.attestation.dsse import Envelope, read_base64
 from policyd.attestation.keys import DigestName
-from policyd.attestation.material import LogEntry
+from policyd.attestation.material import MAX_BODY_BYTES, LogEntry
 from policyd.errors import DocumentError, VerificationFailed
 from policyd.models.strict_json import read_json
 
 _MAX_DEPTH = 16
+_MAX_PARTS = 1_000  # the fullest kind has 100
 _V2_DIGESTS: dict[str, DigestName] = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
 _V1_DIGESTS: frozenset[DigestName] = frozenset(("sha256", "sha384", "sha512"))
 
@@ -47,7 +48,8 @@ def verify_entry_body(entry: LogEntry, logged: Logged, *, where: str) -> str | N
     """
     # 1. A body of the kind that the bundle says, strictly read.
     try:
-        body = _object(read_json(entry.body, where=where, max_bytes=MAX_ENVELOPE_BYTES, max_depth=_MAX_DEPTH))
+        read = read_json(entry.body, where=where, max_bytes=MAX_BODY_BYTES, max_depth=_MAX_DEPTH, max_parts=_MAX_PARTS)
+        body = _object(read)
         kind = (body.get("kind"), body.get("apiVersion"))
         if kind != (entry.kind, entry.version):
             raise _refused(f"the bundle names an entry {entry.kind} {entry.version}, and it is another kind", where)

@@ -70,18 +70,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A transparency log: of signatures, or of certificates."""
+    """A transparency log: of signatures, or of certificates. `host` is the origin of its checkpoints."""
 
     url: str
+    host: str
     log_id: bytes
     key: PublicKey
     window: Window
     checkpoint_ids: frozenset[bytes]
-
-    @property
-    def host(self) -> str:
-        """The host name of its address, which is the origin of its checkpoints."""
-        return urlsplit(self.url).hostname or self.url
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +147,7 @@ def _read_logs(root: dict[str, object], name: str, unusable: list[str], where: s
         place = f"{where}, {name} {number}"
         log = _object(item, "the log", place)
         url = _text(log.get("baseUrl", ""), "baseUrl", place)
+        host = _host(url, place)
         public_key = _object(log.get("publicKey"), "publicKey", place)
         log_id = read_base64(_object(log.get("logId"), "logId", place).get("keyId"), where=f"{place}, logId.keyId")
         if not log_id or log_id in seen:
@@ -170,19 +167,25 @@ def _read_logs(root: dict[str, object], name: str, unusable: list[str], where: s
             continue
         if key.kind is not kind:
             raise _malformed(f"the key is {key.kind}, and keyDetails says {details}", place)
-        ids = {hashlib.sha256(der).digest()[:4], *_checkpoint_ids(key, url)}
+        ids = {hashlib.sha256(der).digest()[:4], *_checkpoint_ids(key, host)}
         if (given := log.get("checkpointKeyId")) is not None:
             ids.add(read_base64(_object(given, "checkpointKeyId", place).get("keyId"), where=place))
-        yield Log(url=url, log_id=log_id, key=key, window=window, checkpoint_ids=frozenset(ids))
+        yield Log(url=url, host=host, log_id=log_id, key=key, window=window, checkpoint_ids=frozenset(ids))
 
 
-def _checkpoint_ids(key: PublicKey, url: str) -> Iterator[bytes]:
+def _checkpoint_ids(key: PublicKey, host: str) -> Iterator[bytes]:
     """Yield the ids that a signed note may know the key by, beside the one that is made from the key alone."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     if isinstance(key.key, Ed25519PublicKey):
-        name = (urlsplit(url).hostname or url).encode()
-        yield hashlib.sha256(name + b"\n\x01" + key.key.public_bytes_raw()).digest()[:4]
+        yield hashlib.sha256(host.encode() + b"\n\x01" + key.key.public_bytes_raw()).digest()[:4]
+
+
+def _host(url: str, where: str) -> str:
+    try:
+        return urlsplit(url).hostname or url
+    except ValueError as error:
+        raise _malformed(f"baseUrl is {url[:64]!r}, which is no address", where) from error
 
 
 def _read_authorities(root: dict[str, object], where: str) -> Iterator[Authority]:

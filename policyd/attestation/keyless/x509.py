@@ -51,8 +51,10 @@ def extensions_of(certificate: Certificate, *, where: str) -> Extensions:
     from cryptography.x509 import DuplicateExtension, UnsupportedGeneralNameType
 
     try:
-        return certificate.extensions
-    except (ValueError, TypeError, DuplicateExtension, UnsupportedGeneralNameType) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return certificate.extensions
+    except (ValueError, TypeError, DuplicateExtension, UnsupportedGeneralNameType, Warning) as error:
         raise refused(f"the certificate's extensions can't be read: {error}", where) from error
 
 

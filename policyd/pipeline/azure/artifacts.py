@@ -51,6 +51,7 @@ class ArtifactStep(NamedTuple):
     def download(cls, name: str, path: str, *, foreign: bool, any_branch: bool) -> ArtifactStep:
         """Return the step that puts an artifact at `path`; without one it lies beside the working tree."""
         into = path.strip() != "" and _IN_TREE.match(path.strip()) is not None
+        path = path or "$(Pipeline.Workspace)"
         return cls("download", name, path, foreign=foreign, any_branch=foreign and any_branch, into_workspace=into)
 
 

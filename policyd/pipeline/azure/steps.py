@@ -417,6 +417,8 @@ class StepsReader(AzureReader):
             path = self.templates.text(entries.get("path"), "`path`")
             current = kind == "download" and text.lower() == "current"
             step = ArtifactStep.download(artifact, path, foreign=not current, any_branch=self.takes_any_branch(text))
+            if not path and not current:
+                step = step._replace(path=f"{step.path}/{text}")
             self._artifact(step._replace(text=f"{kind}: {text}"), part, scope)
         elif kind in ("restoreCache", "saveCache"):
             self._cache(part, text, self.templates.text(entries.get("path"), "`path`"), scope, kind.lower())

@@ -46,8 +46,9 @@ def find_argument(seen: Seen) -> Iterator[FoundEffect]:
 def _scripts(seen: Seen) -> Iterator[FoundEffect]:
     before = ["", ""]
     for word in seen.args:
-        # `--arg name value`: the value stands two words behind.
-        if _is_tainted(word, seen) and _TEXT_VALUES.isdisjoint(before):
+        # `--arg name value`: the value stands two words behind; `-v name=value`: one.
+        as_text = before[1] in _TEXT_VALUES or (before[0] in _TEXT_VALUES and before[0] != "-v") or word[:2] == "-v"
+        if _is_tainted(word, seen) and not as_text:
             yield seen.found("argument", word, untrusted=True)
             return
         before = [before[1], word]

@@ -237,6 +237,8 @@ def _by_inputs(slug: str, given: Mapping[str, str]) -> Iterator[FoundEffect]:
 def _task(name: str, given: Mapping[str, str]) -> Iterator[FoundEffect]:
     task = name.partition("@")[0].rpartition(".")[2].lower()
     command = given.get("command", given.get("action", "")).lower()
+    if task == "docker" and "run" in command.split():
+        yield from find_container_effects(given.get("arguments", ""), [], privileged=False)
     kinds = _TASK_COMMANDS.get((task, command))
     if kinds is None:
         kinds = _TASKS.get(task.rstrip("0123456789"), ())

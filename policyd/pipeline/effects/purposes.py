@@ -5,12 +5,14 @@ A table: a program, the words that have to follow it (alternatives with `|`, `*`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from policyd.models.facts import EffectKind
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.seen import Seen
 from policyd.pipeline.effects.tables import words
+from policyd.pipeline.shell import SHELLS
 
 _TABLE: dict[EffectKind, str] = {
     "test": """
@@ -187,6 +189,9 @@ def find_purpose(seen: Seen) -> Iterator[FoundEffect]:
     """Yield what a well-known command is for."""
     rows = _ROWS.get(seen.program)
     if rows is None:
+        if _runs_own_tests(seen):
+            yield seen.found("test", seen.program, confidence="medium")
+            return
         if not seen.program.startswith(_PREFIX_NAMES):
             return
         rows = next((rows for prefix, rows in _PREFIXES if seen.program.startswith(prefix)), None)
@@ -209,6 +214,20 @@ def find_purpose(seen: Seen) -> Iterator[FoundEffect]:
             continue
         given.add(kind)
         yield seen.found(kind, " ".join([seen.program, *operands[:2]])[:80])
+
+
+#: A script or program of the tree that is called after tests: `./run-tests.sh`, `scripts/test`, `./flattests`.
+_TESTS = re.compile(r"(?:[\w-]*[\W_])?[Tt]ests?(?:[\W_][\w-]*)?|[\w-]*tests")
+
+
+def _runs_own_tests(seen: Seen) -> bool:
+    word = seen.command.argv[0]
+    if seen.program in SHELLS or seen.program in ("python", "node", "ruby"):
+        word = next((one for one in seen.args if not one.startswith("-")), "")
+    elif "/" not in word:
+        return False
+    name = word.rpartition("/")[2].partition(".")[0]
+    return _TESTS.fullmatch(name[:100]) is not None
 
 
 def _matching(alternatives: tuple[str, ...], operands: list[str], seen: Seen) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from policyd.pipeline.effects.downloads import FETCHERS
 from policyd.pipeline.effects.found import FoundEffect
@@ -11,6 +11,7 @@ from policyd.pipeline.effects.hosts import URL, is_near
 from policyd.pipeline.effects.seen import Seen
 from policyd.pipeline.effects.tables import words
 from policyd.pipeline.effects.values import names_secret
+from policyd.pipeline.shell import ShellCommand
 
 _PRINTERS = words(
     """
@@ -21,6 +22,7 @@ _PRINTERS = words(
 _HAND_ON = words(
     """
     base64 xxd rev od hexdump tr sed fold cut tee cat jq awk sort head tail grep
+    sort-object select-object format-table format-list ft fl out-string out-host out-default
     """
 )
 _SENDERS = FETCHERS | {"nc", "ncat", "netcat", "telnet", "socat"}
@@ -37,8 +39,28 @@ _DUMP = re.compile(
     r"|`\s*(?:env|printenv)\s*(?:`|\|)|@/proc/self/environ"
 )
 _CREDENTIAL_FILES = re.compile(
-    r"(?:\.aws/credentials|\.npmrc|\.netrc|\.docker/config\.json|\.git-credentials|\.pypirc|kubeconfig|\.kube/config|id_rsa|id_ed25519)\Z"
+    r"(?:\.aws/credentials|\.npmrc|\.netrc|\.docker/config\.json|\.dockerconfigjson|\.git-credentials|\.pypirc|kubeconfig|\.kube/config"
+    r"|id_rsa|id_ed25519|/(?:password|passwd|token|secret)(?:\.txt)?|/(?:secrets?|creds?|credentials)/[^/]+)\Z",
+    re.I,
 )
+#: Commands that answer with a secret.
+_ANSWERS = {
+    program: re.compile(pattern)
+    for programs, pattern in (
+        ("kubectl oc", r"\bget\s+secrets?(?:\s|/).{0,200}(?:-o|--output|--template)|\bextract\s+secret.{0,100}--to=-"),
+        ("az", r"\bkeyvault\s+secret\s+show\b|\baccount\s+get-access-token\b|\bacr\s+credential\s+show\b"),
+        ("aws", r"\bsecretsmanager\s+get-secret-value\b|\bssm\s+get-parameters?\b.{0,300}--with-decryption"),
+        (
+            "gcloud",
+            r"\bsecrets\s+versions\s+access\b|\bauth\s.{0,30}\bprint-(?:access|identity)-token\b",
+        ),
+        ("vault", r"\A\S+\s+(?:kv\s+get|read)\b"),
+        ("gh glab", r"\bauth\s+token\b"),
+    )
+    for program in programs.split()
+}
+_SAYS_NOTHING = re.compile(r"(?:-o|--output)[ =]none\b|-o[ =]?name\b|--query\s+[\"']?(?:id|name)\b")
+_NAMES_OF_SECRETS = re.compile(r"token|secret|passw|api_?key|credential|aws_", re.I)
 #: Options by which programs take a password although they would read it from standard input or a variable.
 _PASSWORD_OPTIONS: dict[str, tuple[str, ...]] = {
     "docker": ("-p", "--password"),
@@ -78,6 +100,7 @@ _PASSWORD_OPTIONS: dict[str, tuple[str, ...]] = {
 def find_secret_use(seen: Seen) -> Iterator[FoundEffect]:
     """Yield how a command gives secrets away."""
     yield from _dumps(seen)
+    yield from _answers(seen)
     text_names_secret = names_secret(seen.command.text) or names_secret(seen.command.stdin)
     if not (seen.secrets or text_names_secret or seen.known_secrets):
         return
@@ -94,12 +117,25 @@ def find_secret_use(seen: Seen) -> Iterator[FoundEffect]:
         yield from _argument(seen)
 
 
+def _answers(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield what asks for a secret, or shows the file it lies in, and leaves the answer to the log."""
+    if seen.program == "cat":
+        word = seen.command.argv[-1] if len(seen.command.argv) > 1 else ""
+        if _CREDENTIAL_FILES.search(word) and _reaches_log(seen):
+            yield seen.found("secret-print", word, secret=True, confidence="medium")
+        return
+    pattern = _ANSWERS.get(seen.program)
+    text = seen.command.text
+    if pattern is not None and pattern.search(text) and not _SAYS_NOTHING.search(text) and _reaches_log(seen):
+        yield seen.found("secret-print", "the secret it asks for", secret=True, confidence="medium")
+
+
 def _prints(seen: Seen, *, by_text: bool) -> Iterator[FoundEffect]:
     if not _reaches_log(seen):
         return
     words = seen.command.argv[1:] if seen.program not in ("cat", "base64", "xxd", "rev", "od", "hexdump") else []
     text = " ".join([*words, seen.command.stdin])
-    if "::add-mask::" in text or re.search(r"##vso\[task\.setvariable[^\]]*issecret=true", text, re.I):
+    if "::add-mask::" in text or re.search(r"##vso\[task\.setvariable\b", text, re.I):
         return
     for name in sorted(seen.secrets):
         if _is_value(name, text, seen.shell):
@@ -107,14 +143,12 @@ def _prints(seen: Seen, *, by_text: bool) -> Iterator[FoundEffect]:
             return
     if by_text and names_secret(text):
         yield seen.found("secret-print", "a secret", secret=True)
-    elif seen.program == "cat" and seen.command.argv[1:] and _CREDENTIAL_FILES.search(seen.command.argv[-1]):
-        yield seen.found("secret-print", seen.command.argv[-1], secret=True, confidence="medium")
 
 
 def _is_value(name: str, text: str, shell: str) -> bool:
     """Say whether the value of a variable is in `text`: not its length, nor whether it is set."""
     if shell == "cmd":
-        return re.search(rf"[%!]{re.escape(name)}[%!:]", text, re.I) is not None
+        return re.search(rf"[%!]{re.escape(name)}[%!:]|\$\({re.escape(name)}\)", text, re.I) is not None
     braced, plain = rf"\{{(?:env:)?{re.escape(name)}(?:\}}|:[^+?]|[%/^,@#-])", rf"{re.escape(name)}(?![A-Za-z0-9_])"
     return re.search(rf"\$(?:env:)?(?:{braced}|{plain}|\({re.escape(name)}\))", text) is not None
 
@@ -129,7 +163,7 @@ def _reaches_log(seen: Seen) -> bool:
     # Down the pipeline, as far as each program hands on what it got.
     for other in seen.after():
         if other.fed_by and other.program == program:
-            if program not in _HAND_ON or other.saved or other.captured:
+            if program.lower() not in _HAND_ON or other.saved or other.captured:
                 return False
             if program == "grep" and {"-q", "-c", "--quiet"} & set(other.argv):
                 return False
@@ -165,8 +199,18 @@ def _dumps(seen: Seen) -> Iterator[FoundEffect]:
         other.program in _SENDERS for other in following if command.pipes_to in _HAND_ON
     ):
         yield seen.found("environment-send", command.pipes_to, secret=bool(seen.known_secrets))
-    elif _reaches_log(seen) and command.pipes_to != "grep":
+    elif _reaches_log(seen) and (command.pipes_to != "grep" or _looks_for_secrets(following)):
         yield seen.found("environment-dump", seen.command.program, secret=bool(seen.known_secrets))
+
+
+def _looks_for_secrets(following: Sequence[ShellCommand]) -> bool:
+    """Say whether a search in a listing is one for secrets."""
+    return any(
+        other.program == "grep"
+        and not {"-v", "-c", "-q"} & set(other.argv)
+        and any(_NAMES_OF_SECRETS.search(word) for word in other.argv[1:])
+        for other in following
+    )
 
 
 def _lists_environment(seen: Seen) -> bool:

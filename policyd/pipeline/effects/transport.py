@@ -34,10 +34,11 @@ _OPTIONS: dict[str, re.Pattern[str]] = {
         ("mvn mvnw", r"-Dmaven\.wagon\.http\.ssl\.(?:insecure|allowall)=true"),
         ("ansible-galaxy", r"-c|--ignore-certs"),
         ("svn", r"--trust-server-cert(?:-failures=.*)?"),
-        ("lftp", r".*verify-certificate\s+(?:no|off|false)\b.*"),
         ("terraform", r"-insecure"),
         ("vault consul nomad", r"-tls-skip-verify|-http-ssl-verify=false"),
         ("sonar-scanner newman", r"--insecure|-k"),
+        ("apt apt-get", r"Acquire::https?(?:::[^:]+)?::Verify-(?:Peer|Host)=(?:\"|')?(?:false|0|no)(?:\"|')?"),
+        ("yum dnf microdnf", r"--setopt=(?:.*\.)?sslverify=(?:false|0|no)"),
         ("Invoke-WebRequest Invoke-RestMethod iwr irm", r"-SkipCertificateCheck"),
     )
     for program in programs.split()
@@ -46,7 +47,8 @@ _OPTIONS: dict[str, re.Pattern[str]] = {
 _TEXTS: dict[str, re.Pattern[str]] = {
     "git": re.compile(r"http(?:\.\S{0,200})?\.sslVerify[\s=]+[\"']?(?:false|0|no|off)\b", re.I),
     "npm": re.compile(r"\bset\s+[\"']?strict-ssl[\s=]+[\"']?(?:false|0)\b"),
-    "yarn": re.compile(r"\bset\s+(?:strict-ssl|enableStrictSsl)\s+[\"']?(?:false|0)\b"),
+    "yarn": re.compile(r"\bset\s+[\"']?(?:strict-ssl|enableStrictSsl)[\"']?\s+[\"']?(?:false|0)\b"),
+    "lftp": re.compile(r"verify-certificate\s+(?:no|off|false)\b"),
     "pnpm": re.compile(r"\bset\s+strict-ssl[\s=]+[\"']?(?:false|0)\b"),
     "conda": re.compile(r"--set\s+ssl_verify\s+(?:false|no|off)\b", re.I),
     "composer": re.compile(r"\b(?:disable-tls\s+(?:true|1)|secure-http\s+(?:false|0))\b"),
@@ -69,7 +71,7 @@ def find_tls_off(seen: Seen) -> Iterator[FoundEffect]:
     options = _OPTIONS.get(seen.program)
     if options is not None:
         for word in seen.args:
-            if word[:1] == "-" and options.match(word):
+            if word[:1] in ("-", "A") and options.match(word):
                 if not _stays_near(seen, word):
                     yield seen.found("tls-off", word)
                 break

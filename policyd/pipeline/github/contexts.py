@@ -107,10 +107,8 @@ _REFS = ("github.ref", "github.ref_name", "github.event.ref", "github.event.base
 _MEMBERS_TEXTS: dict[str, frozenset[str]] = {
     **dict.fromkeys(
         _REFS,
-        frozenset(
-            ("push", "create", "delete", "release", "workflow_dispatch", "deployment", "deployment_status")
-            + ("pull_request_target", "registry_package")
-        ),
+        frozenset(("push", "create", "delete", "release", "workflow_dispatch", "registry_package"))
+        | {"deployment", "deployment_status", "pull_request_target"},
     ),
     "github.base_ref": _PULL_REQUEST,
     "github.event.pull_request.base.ref": _PULL,

@@ -145,7 +145,10 @@ class StepsReader(GithubReader):
         if step.get("shell") is not None:
             template = self.text(step["shell"], (*path, "shell"), "`shell`")
             self.expressions(template, (*path, "shell"), scope, "other")
-        self.expressions(step.get("working-directory"), (*path, "working-directory"), scope, "other")
+        directory = step.get("working-directory")
+        self.expressions(directory, (*path, "working-directory"), scope, "other")
+        if isinstance(directory, str):
+            self.book.enters(scope.stage, directory)
         first = len(self.book.effects)
         self.script(script, at, scope, shell_of(template, windows=scope.windows), found)
         handed_on = self._written(find_written(script), script, found, scope, first)
@@ -326,6 +329,7 @@ class StepsReader(GithubReader):
             ref=ref,
             untrusted=brings,
             persists_credentials=inputs.get("persist-credentials", "true").strip().lower() != "false",
+            path="" if is_workspace(inputs.get("path", "")) else inputs["path"],
             mutable=brings and (mutable or can_change_behind_label(scope.reach)),
             guards=list(scope.guards),
         )

@@ -78,8 +78,9 @@ def test_a_rule_that_fails_is_an_error_and_one_that_is_not_there_is_no_pass(make
         ({"more.rego": "package policyd.a.red\n\ndeny contains 1 if input.x == 9\n"}, "1 more modules"),
         ({"more.rego": "package policyd.other\n\nx := 1\n"}, "1 more modules"),
         ({SETTINGS: '{"policyd": {"settings": {"a": {"red": {"x": 1}}}}}'}, "settings` differs"),
+        ({SETTINGS: '{"policyd": {"known": {"names": ["x"]}}}'}, "known` differs"),
     ],
-    ids=["missing", "changed", "more in a rule's package", "more below the prefix", "other settings"],
+    ids=["missing", "changed", "more in a rule's package", "more below the prefix", "other settings", "known facts"],
 )
 def test_another_policy_set_is_not_asked(ours: PolicySet, opa: Path, change: dict[str, str | None], words: str) -> None:
     files = held(ours)

@@ -84,6 +84,7 @@ def test_a_client_trust_config_holds_one() -> None:
         _changed(lambda root: root["tlogs"][0]["publicKey"]["validFor"].update(start="2026-01-01T00:00:00")),
         _changed(lambda root: root["tlogs"][0]["publicKey"]["validFor"].update(start=1)),
         _changed(lambda root: root["tlogs"][0].update(baseUrl=1)),
+        _changed(lambda root: root["tlogs"][0].update(baseUrl="https://[")),
         _changed(lambda root: root["certificateAuthorities"][0].pop("certChain")),
         _changed(lambda root: root["certificateAuthorities"][0]["certChain"].update(certificates=[])),
         _changed(lambda root: root["certificateAuthorities"][0]["certChain"]["certificates"].reverse()),

@@ -124,3 +124,19 @@ def test_a_list_written_as_a_text_is_no_list() -> None:
     assert searched is not None
     assert asks_for_part(listed)
     assert not asks_for_part(searched)
+
+
+@pytest.mark.parametrize(
+    ("text", "always"),
+    [
+        ("or(ne(variables.a, 'x'), ne(variables.a, 'y'))", True),
+        ("or(ne(variables.a, 'x'), ne(variables.A, 'X'))", False),
+        ("or(ne(variables.a, 'x'), ne(variables.b, 'y'))", False),
+        ("and(ne(variables.a, 'x'), ne(variables.a, 'y'))", False),
+    ],
+)
+def test_one_of_two_inequalities_always_holds(text: str, always: bool) -> None:
+    root = parse_condition(text).root
+
+    assert root is not None
+    assert is_always_true(root) is always

@@ -40,3 +40,8 @@ def test_a_component_does_what_the_table_says(
     kind: str, owner: str, name: str, inputs: dict[str, str], effects: set[str]
 ) -> None:
     assert {effect.kind for effect in find_component_effects(kind, owner, name, inputs)} == effects
+
+
+def test_a_task_that_runs_a_container_is_looked_into() -> None:
+    found = find_component_effects("task", "", "Docker@2", {"command": "run", "arguments": "--privileged tool"})
+    assert [effect.detail for effect in found if effect.kind == "privileged-container"] == ["--privileged"]

@@ -27,6 +27,13 @@ GITHUB_TOKEN = "ghp_" + "a1" * 18  # of no one
         'echo "$TOKEN" 2>/dev/null',
         "printenv TOKEN",
         "python -c 'import os; print(os.environ[\"TOKEN\"])'",
+        "cat /var/run/secrets/deploy/token",
+        "cat $(workspaces.login.path)/password",
+        "kubectl get secret deploy -o yaml",
+        "kubectl get secret deploy -o jsonpath='{.data.key}' | base64 -d",
+        "az keyvault secret show --vault-name v --name n --query value -o tsv",
+        "aws secretsmanager get-secret-value --secret-id s",
+        "gcloud auth print-access-token",
     ],
 )
 def test_a_secret_in_the_log_is_seen(script: str) -> None:
@@ -49,6 +56,15 @@ def test_a_secret_in_the_log_is_seen(script: str) -> None:
         "echo $NAME",
         "echo $TOKENS",
         'echo "$TOKEN" | grep -q x',
+        'echo "##vso[task.setvariable variable=t]$TOKEN"',
+        "X=$(cat /var/run/secrets/deploy/token)",
+        "cat /var/run/secrets/deploy/token | docker login --password-stdin -u x ghcr.io",
+        "cat src/token.c",
+        "kubectl get secrets",
+        "kubectl get secret deploy -o name",
+        "kubectl create secret generic deploy --from-file=key",
+        "X=$(az keyvault secret show --vault-name v --name n --query value -o tsv)",
+        "gcloud auth print-access-token | docker login --password-stdin -u oauth2accesstoken gcr.io",
     ],
 )
 def test_a_secret_that_goes_where_it_is_needed_is_fine(script: str) -> None:
@@ -58,10 +74,12 @@ def test_a_secret_that_goes_where_it_is_needed_is_fine(script: str) -> None:
 def test_powershell_and_cmd_print_too() -> None:
     assert details("secret-print", "Write-Host $env:TOKEN", "pwsh") == ["TOKEN"]
     assert details("secret-print", "echo %TOKEN%", "cmd") == ["TOKEN"]
+    assert details("environment-dump", "gci env:* | Sort-Object Name", "pwsh") != []
 
 
 @pytest.mark.parametrize(
-    "script", ["env", "printenv", "export -p", "set", "env | sort", "declare -x", "printenv | cat"]
+    "script",
+    ["env", "printenv", "export -p", "set", "env | sort", "declare -x", "printenv | cat", "env | grep -i token"],
 )
 def test_a_listing_of_the_environment_is_seen(script: str) -> None:
     assert len(details("environment-dump", script)) == 1

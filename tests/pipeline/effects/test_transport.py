@@ -23,6 +23,10 @@ from tests.pipeline.effects.said import details
         "python -m pip install --trusted-host=pypi.example.com x",
         "npm config set strict-ssl false",
         "yarn config set strict-ssl false",
+        'yarn config set "strict-ssl" false',
+        "apt-get -o Acquire::https::Verify-Peer=false update",
+        "dnf --setopt=sslverify=0 install x",
+        "lftp -e 'set ssl:verify-certificate no; mirror' host",
         "kubectl --insecure-skip-tls-verify=true get pods",
         "helm upgrade x y --insecure-skip-tls-verify",
         "skopeo copy --src-tls-verify=false a b",
@@ -56,6 +60,8 @@ def test_a_check_of_certificates_that_is_off_is_seen(script: str) -> None:
         "export NODE_TLS_REJECT_UNAUTHORIZED=1",
         "echo 'curl -k x'",
         "tar -k x",
+        "apt-get -o Acquire::Retries=3 update",
+        "dnf --setopt=sslverify=1 install x",
     ],
 )
 def test_checks_that_are_on_and_this_machine_are_fine(script: str) -> None:

@@ -224,3 +224,21 @@ def test_texts_that_an_expression_can_yield_are_found(text: str, values: list[st
 
     assert root is not None
     assert possible_texts(root) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "always"),
+    [
+        ("github.ref != 'a' || github.ref != 'b'", True),
+        ("github.ref != 'a' || github.actor == 'x' || github.ref != 'b'", True),
+        ("github.ref != 'a' || github.ref != 'A'", False),
+        ("github.ref != 'a' && github.ref != 'b'", False),
+        ("github.ref != 'a' || github.base_ref != 'b'", False),
+        ("github.ref == 'a' || github.ref == 'b'", False),
+    ],
+)
+def test_one_of_two_inequalities_always_holds(text: str, always: bool) -> None:
+    root = parse_expression(text).root
+
+    assert root is not None
+    assert is_always_true(root) is always

@@ -614,3 +614,83 @@ def test_runners_of_ones_own_are_told_by_their_labels(runs_on: str, labels: list
     (stage,) = _facts(f"on: push\njobs:\n  a:\n    runs-on: {runs_on}\n    steps: []\n").stages
 
     assert (stage.runner, stage.self_hosted) == (labels, own)
+
+
+# Steps that end the job, and folders.
+
+_OF_HEAD = "{uses: actions/checkout@v4, with: {ref: '${{ github.event.pull_request.head.sha }}'}}"
+
+
+@pytest.mark.parametrize(
+    ("step", "guards"),
+    [
+        ("{if: github.event.pull_request.head.repo.fork, run: 'exit 1'}", ["same-repository"]),
+        ('{if: github.event.pull_request.head.repo.fork, run: "echo no\\nexit 1"}', ["same-repository"]),
+        ("{if: '${{ github.event.pull_request.head.repo.fork }}', run: 'exit 1'}", ["same-repository"]),
+        (
+            "{if: github.event.pull_request.head.repo.fork, uses: actions/github-script@v7, "
+            "with: {script: core.setFailed('no')}}",
+            ["same-repository"],
+        ),
+        ("{if: github.event.pull_request.head.repo.fork, run: 'exit 0'}", []),
+        ("{if: github.event.pull_request.head.repo.fork, run: 'false || exit 1'}", []),
+        ("{if: github.event.pull_request.head.repo.fork, run: 'exit 1', continue-on-error: true}", []),
+        ("{if: '${{ github.event.pull_request.head.repo.fork }} ', run: 'exit 1'}", []),
+        ("{if: '!github.event.pull_request.head.repo.fork', run: 'exit 1'}", []),
+        ("{if: failure(), run: 'exit 1'}", []),
+    ],
+)
+def test_what_ends_the_job_guards_later_steps_from_what_it_refuses(step: str, guards: list[str]) -> None:
+    assert _checkout(_steps(step, _OF_HEAD)).guards == guards
+
+
+def test_what_ends_the_job_guards_nothing_before_it() -> None:
+    facts = _steps(_OF_HEAD, "{if: github.event.pull_request.head.repo.fork, run: 'exit 1'}")
+
+    assert _checkout(facts).guards == []
+
+
+def test_an_event_that_always_ends_the_job_reaches_no_later_step() -> None:
+    facts = _steps("{if: \"github.event_name == 'pull_request_target'\", run: 'exit 1'}", _OF_HEAD)
+
+    assert not _checkout(facts).untrusted
+
+
+@pytest.mark.parametrize(
+    ("step", "runs"),
+    [
+        ("{run: make}", ""),
+        ("{run: python tools/lint.py change/}", ""),
+        ("{run: make other-change}", ""),
+        ("{run: make -C change}", "make"),
+        ("{run: ./change/run.sh}", "./change/run.sh"),
+        ("{run: pytest change/tests}", "pytest change/tests"),
+        ("{run: cd change && make}", "make"),
+        ("{run: make, working-directory: change}", "make"),
+        ("{run: make, working-directory: ./change/src}", "make"),
+        ("{uses: ./change/.github/actions/build}", "./change/.github/actions/build"),
+        ("{uses: ./.github/actions/build}", ""),
+        ("{uses: pre-commit/action@v3}", "pre-commit/action"),
+    ],
+)
+def test_of_a_checkout_in_a_folder_only_what_lies_there_runs(step: str, runs: str) -> None:
+    with_path = _OF_HEAD.replace("with: {", "with: {path: change, ")
+
+    checkout = _checkout(_steps(with_path, step))
+
+    assert (checkout.path, checkout.runs) == ("change", runs)
+
+
+@pytest.mark.parametrize(
+    ("used", "caches"),
+    [
+        ("actions/setup-go@v3", False),
+        ("actions/setup-go@v4", True),
+        ("actions/setup-go@v5.1.0", True),
+        ("actions/setup-go@4a3601121dd01d1626a1e23e37211e3254c1c06c", True),
+        ("astral-sh/setup-uv@v4", False),
+        ("astral-sh/setup-uv@v6", True),
+    ],
+)
+def test_older_versions_cache_only_when_asked_to(used: str, caches: bool) -> None:
+    assert bool(_steps(f"{{uses: {used}}}").caches) is caches

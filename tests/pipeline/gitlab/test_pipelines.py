@@ -763,3 +763,46 @@ def test_any_file_gives_facts_or_an_error_with_its_place(document: dict[str, obj
     for name in Facts.model_fields:
         for fact in getattr(read.facts, name):
             assert read.source_map.place(fact.at) is not None
+
+
+# Started twice, and texts that whoever includes the file chooses.
+
+PUSH_TOO = "if: $CI_PIPELINE_SOURCE == 'push'"
+MERGE = "if: $CI_PIPELINE_SOURCE == 'merge_request_event'"
+ONE_OF_BOTH = """workflow:
+  rules:
+    - if: $CI_PIPELINE_SOURCE == 'merge_request_event'
+    - if: $CI_COMMIT_BRANCH && $CI_OPEN_MERGE_REQUESTS
+      when: never
+    - if: $CI_COMMIT_BRANCH
+"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "top", "twice"),
+    [
+        ((MERGE, PUSH_TOO), "", True),
+        ((MERGE, "if: $CI_COMMIT_BRANCH"), "", True),
+        (("when: always",), "", True),
+        ((MERGE, "if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"), "", False),
+        ((MERGE, "{if: $CI_COMMIT_BRANCH && $CI_OPEN_MERGE_REQUESTS, when: never}", "when: on_success"), "", False),
+        ((MERGE,), "", False),
+        ((PUSH_TOO,), "", False),
+        ((MERGE, "{if: $CI_PIPELINE_SOURCE == 'push', when: manual}"), "", False),
+        ((MERGE, PUSH_TOO), ONE_OF_BOTH, False),
+    ],
+)
+def test_a_push_with_an_open_merge_request_starts_a_job_once_or_twice(
+    rules: tuple[str, ...], top: str, twice: bool
+) -> None:
+    assert _rules(*rules, top=top).runs_twice is twice
+
+
+def test_a_job_that_says_nothing_is_started_once() -> None:
+    assert not _stage(_job()).runs_twice
+
+
+def test_an_input_that_can_be_any_text_is_open_and_a_strangers_is_not() -> None:
+    text = "spec:\n  inputs:\n    a:\n    b: {options: [x]}\n---\njob:\n  script: ['echo $[[ inputs.a ]] $[[ inputs.b ]]']\n"
+
+    assert [one.open for one in _facts(text, "templates/x.yml").expressions] == [True, False]

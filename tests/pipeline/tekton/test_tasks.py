@@ -261,4 +261,4 @@ def test_a_task_has_the_time_that_its_run_gives() -> None:
     (limited,) = _limits(run + "  timeout: 1h5m\n" + body).stages
     assert (limited.timeout_seconds, limited.explicit_timeout) == (3900, True)
     (endless,) = _limits(run + "  timeout: '0'\n" + body).stages
-    assert (endless.timeout_seconds, endless.explicit_timeout) == (None, True)
+    assert (endless.timeout_seconds, endless.explicit_timeout) == (None, False), "0 is no limit"

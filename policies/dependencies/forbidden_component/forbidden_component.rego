@@ -1,0 +1,61 @@
+# METADATA
+# title: Only components that are allowed are used
+# description: >-
+#   What may come in from elsewhere is yours to say: a list of what is allowed, of what is forbidden, or both. Unless
+#   settings say more, everything is allowed. Seen are actions, reusable workflows, images, components, includes, tasks,
+#   templates and repositories. Not seen: what scripts fetch.
+# custom:
+#   id: dependencies.forbidden_component
+#   severity: high
+#   gate: pipeline
+#   controls: [OWASP-CICD-SEC-8, OWASP-CICD-SEC-3]
+#   applies_to: [github, gitlab, azure, tekton]
+#   settings:
+#     allowed:
+#       type: strings
+#       default: ["*"]
+#       tighter: none
+#       description: >-
+#         What may be used, in lower case: `owner/name`, or a beginning with a star, such as `owner/*`. `*` allows everything.
+#     denied:
+#       type: strings
+#       default: []
+#       tighter: superset
+#       description: What may not be used although it is allowed, written alike.
+#   remediation: Use a component that is allowed, or ask whoever keeps the list.
+package policyd.dependencies.forbidden_component
+
+deny contains violation if {
+	some reference in input.references
+	reference.kind != "tool"
+	not reference.local
+	slug := reference.slug
+	not _is_allowed(slug)
+	violation := {
+		"message": sprintf("%v is not among the components that may be used", [reference.text]),
+		"at": reference.at,
+	}
+}
+
+deny contains violation if {
+	some reference in input.references
+	not reference.local
+	some pattern in data.policyd.settings.dependencies.forbidden_component.denied
+	_fits(reference.slug, pattern)
+	violation := {
+		"message": sprintf("%v is forbidden (%v)", [reference.text, pattern]),
+		"at": reference.at,
+	}
+}
+
+_is_allowed(slug) if {
+	some pattern in data.policyd.settings.dependencies.forbidden_component.allowed
+	_fits(slug, pattern)
+}
+
+_fits(slug, pattern) if slug == pattern
+
+_fits(slug, pattern) if {
+	endswith(pattern, "*")
+	startswith(slug, trim_suffix(pattern, "*"))
+}

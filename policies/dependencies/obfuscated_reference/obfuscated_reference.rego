@@ -1,0 +1,26 @@
+# METADATA
+# title: Components are named plainly
+# description: >-
+#   `owner/repository/./x/../action@v1` means `owner/repository/action@v1`, and lists of what is allowed or forbidden don't find it.
+#   Nobody writes so by accident. Seen are `.`, `..` and empty parts in paths of actions and reusable workflows. Not seen: other
+#   spellings of the same repository, such as the name it had before.
+# custom:
+#   id: dependencies.obfuscated_reference
+#   severity: low
+#   gate: pipeline
+#   controls: [OWASP-CICD-SEC-4, OWASP-CICD-SEC-3]
+#   applies_to: [github]
+#   remediation: Write the path without `.`, `..` and double slashes.
+package policyd.dependencies.obfuscated_reference
+
+deny contains violation if {
+	some reference in input.references
+	reference.kind in {"action", "workflow"}
+	text := reference.text
+	regex.match(`.[/\\](\.{0,2})[/\\]|[/\\](\.{0,2})(@|$)`, text)
+	text != "./"
+	violation := {
+		"message": sprintf("%v is written so that it is not found under its name", [text]),
+		"at": reference.at,
+	}
+}
