@@ -80,7 +80,7 @@ def render_workflow(jobs: int = JOBS, steps: int = STEPS) -> str:
         lines += [f"    needs: [job-{job - 1}]"] if job else []
         lines.append("    steps:")
         for step in range(0, steps, 2):
-            used = "actions/checkout@v4" if step == 0 else f"acme/tool@{'0a1b' * 10}  # v1.2.{step}"
+            used = "actions/checkout@v4" if step == 0 else f"docker/metadata-action@{'0a1b' * 10}  # v1.2.{step}"
             lines.append(f"      - uses: {used}")
             lines.append(f"      - run: make target-{step} COMMIT=${{{{ github.sha }}}} | tee log-{step}.txt")
     return "\n".join((*lines, ""))

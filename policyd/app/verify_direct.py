@@ -12,24 +12,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from policyd.adapters.artifacts import Artifact, file_ids, list_folder, names_digest, read_artifact
 from policyd.adapters.output import read_input
 from policyd.attestation.bundle import Bundle, read_bundle
-from policyd.attestation.direct import (
-    CHECKS,
-    Asked,
-    DirectCheck,
-    DirectVerification,
-    IdentityTrust,
-    KeyTrust,
-    State,
-    needed_digests,
-    verify_direct,
-)
+from policyd.attestation.direct import Asked, IdentityTrust, KeyTrust, needed_digests, verify_direct
 from policyd.attestation.dsse import MAX_ENVELOPE_BYTES, Envelope
-from policyd.attestation.keyless.identity import AskedIdentity
-from policyd.attestation.keyless.trusted_root import MAX_TRUSTED_ROOT_BYTES, TrustedRoot, read_trusted_root
+from policyd.attestation.findings import CHECKS, DirectCheck, DirectVerification, State
 from policyd.attestation.keys import MAX_PEM_CHARACTERS, DigestName, read_public_key
 from policyd.attestation.material import BundleVersion
 from policyd.errors import (
@@ -44,6 +34,10 @@ from policyd.errors import (
     worst,
 )
 from policyd.models.base import rfc3339
+
+if TYPE_CHECKING:
+    from policyd.attestation.keyless.identity import AskedIdentity
+    from policyd.attestation.keyless.trusted_root import TrustedRoot
 
 MAX_BUNDLES = 100_000
 #: All bundles of one command are held while the artifact is read.
@@ -271,6 +265,8 @@ def _require_all_files(
 
 
 def _read_root(path: Path) -> TrustedRoot:
+    from policyd.attestation.keyless.trusted_root import MAX_TRUSTED_ROOT_BYTES, read_trusted_root
+
     return read_trusted_root(read_input(path, max_bytes=MAX_TRUSTED_ROOT_BYTES), where=str(path))
 
 

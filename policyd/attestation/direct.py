@@ -12,83 +12,28 @@ Source: sigstore client specification, "Verification"; DSSE v1.0.2; in-toto Atte
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from policyd.attestation.blobs import BlobSignature, HashedFile, verify_blob
 from policyd.attestation.bundle import Bundle, MessageSignature, signature_of
 from policyd.attestation.dsse import Envelope
-from policyd.attestation.keyless.certificate_log import verify_certificate_timestamps
-from policyd.attestation.keyless.entry_body import Logged, verify_entry_body
-from policyd.attestation.keyless.identity import AskedIdentity, require_identity
-from policyd.attestation.keyless.leaf import Leaf, read_leaf
-from policyd.attestation.keyless.log_entry import require_in_window, require_log, verify_inclusion, verify_promise
-from policyd.attestation.keyless.trusted_root import TrustedRoot
-from policyd.attestation.keyless.x509 import find_path, read_certificate, require_path
+from policyd.attestation.findings import DirectVerification, Findings, Signer, State, refused
 from policyd.attestation.keys import DigestName, PublicKey, is_signed_by
 from policyd.attestation.material import BundleVersion
 from policyd.attestation.subjects import Digests, Subject, read_statement
-from policyd.attestation.timestamps import verify_time
-from policyd.errors import (
-    DocumentError,
-    ExitCode,
-    IdentityNotTrusted,
-    PolicydError,
-    SignatureInvalid,
-    SubjectMismatch,
-    VerificationFailed,
-)
-from policyd.models.base import rfc3339
+from policyd.errors import DocumentError, PolicydError, SignatureInvalid, SubjectMismatch
 from policyd.models.statement import PAYLOAD_TYPE
 
+# A key alone needs nothing of what keyless signatures do, and importing that would take a tenth of its command.
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
+    from policyd.attestation.keyless.identity import AskedIdentity
+    from policyd.attestation.keyless.leaf import Leaf
+    from policyd.attestation.keyless.trusted_root import TrustedRoot
 
 _STRONGER: tuple[DigestName, ...] = ("sha384", "sha512")
-#: The checks by number. docs/verifying.md says what each asks and why.
-CHECKS: Mapping[int, str] = {
-    1: "the bundle is of a version that counts",
-    2: "it signs what is asked for",
-    3: "the signer's key is one that counts",
-    4: "the signature is the signer's",
-    5: "a trusted log has the signature",
-    6: "the log entry is of this bundle",
-    7: "the time of signing is proven",
-    8: "a trusted authority issued the certificate, valid at that time",
-    9: "a public log has seen the certificate",
-    10: "the signer is who is asked for",
-    11: "the statement can be read and is of the type asked for",
-    12: "it speaks of this artifact",
-}
-#: How far a proven time may lie ahead of this machine's clock: clocks differ by seconds, not by hours.
-CLOCK_TOLERANCE = timedelta(minutes=5)
-
-
-class State(StrEnum):
-    """What became of a check."""
-
-    HELD = "held"
-    FAILED = "failed"
-    WEAKENED = "weakened"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class DirectCheck:
-    """One check that was made, or could have been: its number, what it asks, what became of it, what was found."""
-
-    number: int
-    name: str
-    state: State
-    detail: str
-
-    @property
-    def passed(self) -> bool:
-        """Whether it stands in nobody's way."""
-        return self.state is not State.FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,58 +71,6 @@ class ArtifactFile:
     begins_as_envelope: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """Who signed, once that is verified. `facts` are what the certificate's issuer says of the workflow."""
-
-    key_sha256: str
-    key_kind: str
-    identity: str | None = None
-    issuer: str | None = None
-    facts: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class DirectVerification:
-    """What verifying one bundle found. Where it did not hold, there is nothing but `checks` and `error`."""
-
-    checks: tuple[DirectCheck, ...]
-    error: PolicydError | None = None
-    signer: Signer | None = None
-    times: tuple[tuple[datetime, str], ...] = ()
-    log_entries: tuple[tuple[str, int], ...] = ()
-    predicate_type: str | None = None
-    files: frozenset[str] = frozenset()
-
-    @property
-    def verified(self) -> bool:
-        """True where every check was made that applies, and none failed."""
-        return self.error is None and bool(self.checks) and all(check.passed for check in self.checks)
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """How it ended."""
-        if self.error is not None:
-            return self.error.exit_code
-        return ExitCode.OK if self.verified else ExitCode.REFUSED
-
-
-@dataclass(slots=True)
-class _Found:
-    """What has been found so far; the number is that of the check being made."""
-
-    checks: list[DirectCheck] = field(default_factory=list)
-    number: int = 0
-    signer: Signer | None = None
-    times: list[tuple[datetime, str]] = field(default_factory=list)
-    log_entries: list[tuple[str, int]] = field(default_factory=list)
-    predicate_type: str | None = None
-    files: frozenset[str] = frozenset()
-
-    def note(self, detail: str, state: State = State.HELD) -> None:
-        self.checks.append(DirectCheck(self.number, CHECKS[self.number], state, detail))
-
-
 def needed_digests(bundle: Bundle, asked: Asked) -> tuple[frozenset[DigestName], bool]:
     """Return the digests of the artifact that verifying `bundle` compares, and whether it needs the content itself."""
     names: set[DigestName] = {"sha256"}
@@ -204,7 +97,7 @@ def verify_direct(
 
     Raises nothing of its own: what fails is the last check listed, with its error.
     """
-    found = _Found()
+    found = Findings()
     error = None
     try:
         _verify(bundle, asked, files, now, found, where)
@@ -223,7 +116,7 @@ def verify_direct(
 
 
 def _verify(
-    bundle: Bundle, asked: Asked, files: Sequence[ArtifactFile], now: datetime, found: _Found, where: str
+    bundle: Bundle, asked: Asked, files: Sequence[ArtifactFile], now: datetime, found: Findings, where: str
 ) -> None:
     """Make the checks in order, each only when those before it held; one that fails raises at its `found.number`."""
     trust, content, signature = asked.trust, bundle.content, signature_of(bundle)
@@ -231,22 +124,22 @@ def _verify(
     # 1. The version: an older one lets a bundle promise less. A bare envelope has none, and brings nothing but itself.
     found.number = 1
     if bundle.version is not None and bundle.version < asked.oldest:
-        raise _refused(f"the bundle is {bundle.version}, and {asked.oldest} is the oldest that counts", where)
+        raise refused(f"the bundle is {bundle.version}, and {asked.oldest} is the oldest that counts", where)
     if isinstance(content, Envelope) and len(content.signatures) != 1:
-        raise _refused(f"the envelope has {len(content.signatures)} signatures, where one signer is asked for", where)
+        raise refused(f"the envelope has {len(content.signatures)} signatures, where one signer is asked for", where)
     found.note("a DSSE envelope without a bundle" if bundle.version is None else f"Sigstore bundle {bundle.version}")
 
     # 2. What is signed: the payload type is compared before anything looks at the payload.
     found.number = 2
     if isinstance(content, Envelope):
         if asked.predicate_type is None:
-            raise _refused("it is an attestation, and the signature of a file is asked for", where)
+            raise refused("it is an attestation, and the signature of a file is asked for", where)
         if content.payload_type != PAYLOAD_TYPE:
-            raise _refused(f"the payload type is {content.payload_type}, not {PAYLOAD_TYPE}", where)
+            raise refused(f"the payload type is {content.payload_type}, not {PAYLOAD_TYPE}", where)
         found.note("an in-toto attestation")
     else:
         if asked.predicate_type is not None:
-            raise _refused("it is the signature of a file, and an attestation is asked for", where)
+            raise refused("it is the signature of a file, and an attestation is asked for", where)
         found.note("the signature of a file")
 
     # 3. The key: the one given, or the one in a certificate that is for signing code. Never one where the other is
@@ -255,7 +148,7 @@ def _verify(
     leaf = None
     if isinstance(trust, KeyTrust):
         if bundle.material.certificates:
-            raise _refused("the bundle names its signer by a certificate, and a key is asked for", where)
+            raise refused("the bundle names its signer by a certificate, and a key is asked for", where)
         key = trust.key
         found.note(f"{key.describe()}, sha256:{key.sha256}")
     else:
@@ -277,21 +170,41 @@ def _verify(
         signed = file.digests
         found.note(f"of {file.name}")
 
-    # 5 and 6. Every entry of a log: promised or proven by a log of the trusted root, and one of this very signature.
-    root = trust.root
-    _verify_log_entries(bundle, root, key, leaf, Logged(signature, b"", None, signed), found, where)
+    found.signer = Signer(key.sha256, key.describe())
+    if trust.root is None:
+        _note_what_is_not_looked_at(bundle, found)
+    else:
+        from policyd.attestation.keyless import witnesses
+        from policyd.attestation.keyless.entry_body import Logged
 
-    # 7. The time of signing: by a log's promise, or by a timestamp authority. All that is there has to hold.
-    found.number = 7
-    _verify_times(bundle, root, signature, leaf is None, now, found, where)
+        # 5. Every log entry: promised or proven by a log of the trusted root.
+        found.number = 5
+        required = leaf is not None or bool(trust.root.logs)
+        witnesses.verify_log_entries(bundle, trust.root, found, required=required, where=where)
+
+        # 6. Each is one of this very signature, by this signer.
+        if bundle.material.entries:
+            found.number = 6
+            logged = Logged(
+                signature=signature,
+                signer=_der_of(key) if leaf is None else leaf.der,
+                envelope=content if isinstance(content, Envelope) else None,
+                signed=signed,
+            )
+            witnesses.verify_entry_bodies(bundle, logged, found, where=where)
+
+        # 7. The time of signing: by a log's promise, or by a timestamp authority. All that is there has to hold.
+        found.number = 7
+        witnesses.verify_times(bundle, trust.root, found, required=leaf is not None, now=now, where=where)
 
     if isinstance(trust, IdentityTrust):
+        from policyd.attestation.keyless.certificate_log import verify_certificate_timestamps
+        from policyd.attestation.keyless.identity import require_identity
+
         assert leaf is not None
         # 8. The chain, at each of these times.
         found.number = 8
-        issuer, name = _verify_chain(bundle, leaf, trust.root, [moment for moment, _ in found.times], where)
-        found.note(f"{name}, for the time from {rfc3339(leaf.certificate.not_valid_before_utc)} "
-                   f"to {rfc3339(leaf.certificate.not_valid_after_utc)}")  # fmt: skip
+        issuer = witnesses.verify_chain(bundle, leaf, trust.root, found, where=where)
 
         # 9. The certificate's own log.
         found.number = 9
@@ -303,8 +216,6 @@ def _verify(
         pattern = "" if trust.identity.pattern is None else f", which {trust.identity.pattern} takes in"
         found.note(f"{leaf.identity} at {leaf.issuer}{pattern}")
         found.signer = Signer(key.sha256, key.describe(), leaf.identity, leaf.issuer, leaf.facts)
-    else:
-        found.signer = Signer(key.sha256, key.describe())
 
     # 11 and 12. The statement, parsed from the bytes that were verified, and what it speaks of. A file's signature
     #    speaks of the file that it was verified with.
@@ -313,7 +224,7 @@ def _verify(
         statement, subjects = read_statement(content.payload, where=where)
         found.predicate_type = statement.predicate_type
         if asked.predicate_type and statement.predicate_type != asked.predicate_type:
-            raise _refused(
+            raise refused(
                 f"the attestation is of the type {statement.predicate_type}, not {asked.predicate_type}", where
             )
         if asked.predicate_type:
@@ -329,13 +240,22 @@ def _verify(
 
 
 def _read_signer(bundle: Bundle, where: str) -> Leaf:
+    from policyd.attestation.keyless.leaf import read_leaf
+
     if not bundle.material.certificates:
-        raise _refused("the bundle has no certificate, and an identity is asked for", where)
+        raise refused("the bundle has no certificate, and an identity is asked for", where)
     return read_leaf(bundle.material.certificates[0], where=where)
 
 
+def _note_what_is_not_looked_at(bundle: Bundle, found: Findings) -> None:
+    for number, what in ((5, len(bundle.material.entries)), (7, len(bundle.timestamps))):
+        if what:
+            found.number = number
+            found.note(f"{what} in the bundle, not looked at: no trusted root was given", State.SKIPPED)
+
+
 def _find_signed_file(
-    signed: MessageSignature, files: Sequence[ArtifactFile], found: _Found, where: str
+    signed: MessageSignature, files: Sequence[ArtifactFile], found: Findings, where: str
 ) -> ArtifactFile:
     """Return the file that the bundle says it is for. That it is, the signature has to show."""
     if len(files) == 1:
@@ -354,7 +274,7 @@ def _find_signed_file(
 def _require_signed_file(signed: MessageSignature, key: PublicKey, file: ArtifactFile, where: str) -> None:
     # Such a file's signature would be one of an attestation too (docs/threats.md, T37).
     if file.begins_as_envelope:
-        raise _refused(
+        raise refused(
             "the file begins as the bytes under an attestation do: its signature says nothing of a file", where
         )
     if key.kind.digest is not None and key.kind.digest not in file.digests:
@@ -370,135 +290,6 @@ def _require_signed_file(signed: MessageSignature, key: PublicKey, file: Artifac
             fix="name the file itself",
         )
     verify_blob(BlobSignature(signed, key), HashedFile(file.digests, file.content), where=where)
-
-
-def _verify_log_entries(
-    bundle: Bundle,
-    root: TrustedRoot | None,
-    key: PublicKey,
-    leaf: Leaf | None,
-    logged: Logged,
-    found: _Found,
-    where: str,
-) -> None:
-    entries = bundle.material.entries
-    found.number = 5
-    if root is None:
-        if entries:
-            found.note(f"{len(entries)} in the bundle, not looked at: no trusted root was given", State.SKIPPED)
-        return
-    if not entries:
-        # A key's owner may log nothing; but then a trusted root that lists logs asks for what is not there.
-        if leaf is None and not root.logs:
-            found.note("the trusted root lists no log", State.SKIPPED)
-            return
-        raise _refused("the bundle has no log entry", where)
-    if len({(entry.log_id, entry.log_index) for entry in entries}) != len(entries):
-        raise _refused("the bundle has a log entry twice", where)
-
-    # 5. Each in a log that counts: proven, or from a bundle v0.1 at least promised.
-    details = []
-    weak = False
-    for entry in entries:
-        log = require_log(entry, root, where=where)
-        promised = verify_promise(entry, log, where=where)
-        checkpoint = verify_inclusion(entry, log, where=where)
-        if checkpoint is None and bundle.version is not BundleVersion.V0_1:
-            raise _refused(f"a log entry has no inclusion proof, which a bundle {bundle.version} must have", where)
-        if promised is None and bundle.version is BundleVersion.V0_1:
-            raise _refused("a log entry has no promise, which a bundle v0.1 must have", where)
-        if checkpoint is None:
-            weak = True
-            details.append(f"entry {entry.log_index} is promised by {log.url}, and not proven to be there")
-        else:
-            details.append(f"entry {entry.log_index} of {log.url}, under a checkpoint of {checkpoint.size} entries")
-        if promised is not None:
-            found.times.append((promised, f"the log {log.url}"))
-        found.log_entries.append((log.url, entry.log_index))
-    found.note("; ".join(details), State.WEAKENED if weak else State.HELD)
-
-    # 6. Each of this signature, by this signer, over this content.
-    found.number = 6
-    signer = leaf.der if leaf is not None else _der_of(key)
-    envelope = bundle.content if isinstance(bundle.content, Envelope) else None
-    expected = Logged(logged.signature, signer, envelope, logged.signed)
-    unbound = {verify_entry_body(entry, expected, where=where) for entry in entries} - {None}
-    kinds = ", ".join(sorted({f"{entry.kind} {entry.version}" for entry in entries}))
-    if unbound:
-        found.note(f"{kinds}; {'; '.join(sorted(str(reason) for reason in unbound))}", State.WEAKENED)
-    else:
-        found.note(f"{kinds}: signature, signer and content")
-
-
-def _verify_times(
-    bundle: Bundle,
-    root: TrustedRoot | None,
-    signature: bytes,
-    is_managed: bool,
-    now: datetime,
-    found: _Found,
-    where: str,
-) -> None:
-    timestamps = bundle.timestamps
-    if root is None:
-        if timestamps:
-            found.note(f"{len(timestamps)} timestamps, not looked at: no trusted root was given", State.SKIPPED)
-        return
-    if len(set(timestamps)) != len(timestamps):
-        raise _refused("the bundle has a timestamp twice", where)
-    for timestamp in timestamps:
-        time = verify_time(timestamp, signature, root.timestamp_authorities)
-        found.times.append((time.moment, f"the timestamp authority {time.authority}"))
-    if not found.times:
-        if is_managed:
-            found.note("nothing shows when it was signed; a key given directly counts at any time", State.SKIPPED)
-            return
-        raise _refused(
-            "nothing proves when it was signed: the log made no promise, and there is no timestamp "
-            "(Rekor v2 gives no time, so its bundles need an RFC 3161 timestamp)",
-            where,
-        )
-    for moment, source in found.times:
-        if moment > now + CLOCK_TOLERANCE:
-            raise _refused(
-                f"{source} says {rfc3339(moment)}, which is after this machine's clock ({rfc3339(now)}): "
-                "one of the two is wrong",
-                where,
-            )
-        for entry in bundle.material.entries:
-            log = require_log(entry, root, where=where)
-            require_in_window(log, moment, where=where)
-    found.note("; ".join(f"{rfc3339(moment)} by {source}" for moment, source in found.times))
-
-
-def _verify_chain(
-    bundle: Bundle, leaf: Leaf, root: TrustedRoot, moments: Sequence[datetime], where: str
-) -> tuple[Certificate, str]:
-    """Return the certificate that issued the leaf, and its authority's name, if the chain holds at all `moments`."""
-    try:
-        between = [read_certificate(der, where=where) for der in bundle.material.certificates[1:]]
-    except DocumentError as error:
-        raise _refused(error.cause, where) from error
-    reasons: list[str] = []
-    for authority in root.authorities:
-        path = find_path(leaf.certificate, between, authority.certificates)
-        if path is None:
-            continue
-        try:
-            for moment in moments:
-                if not authority.window.holds(moment):
-                    window = authority.window.describe()
-                    raise _refused(f"the authority {authority.name} counts {window}, not at {rfc3339(moment)}", where)
-                require_path(leaf.certificate, path, moment, where=where)
-        except VerificationFailed as error:
-            reasons.append(error.cause)
-            continue
-        return path[0], authority.name
-    raise IdentityNotTrusted(
-        "; ".join(dict.fromkeys(reasons)) or "no authority of the trusted root issued the certificate",
-        where=where,
-        fix="compare the trusted root with the instance that the signer used",
-    )
 
 
 def _find_subjects(subjects: Sequence[Subject], files: Sequence[ArtifactFile], where: str) -> frozenset[str]:
@@ -539,10 +330,4 @@ def _not_signed(key: PublicKey, where: str) -> SignatureInvalid:
         f"not signed by the key sha256:{key.sha256}, or changed since",
         where=where,
         fix="check that this is the signer's key, and get the bundle again",
-    )
-
-
-def _refused(cause: str, where: str) -> VerificationFailed:
-    return VerificationFailed(
-        cause, where=where, fix="get the bundle again from its signer; or ask for what this bundle is"
     )

@@ -9,7 +9,7 @@ Source: in-toto Attestation Framework v1.2.0, spec/v1/statement.md, digest_set.m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from policyd.attestation.dsse import MAX_ENVELOPE_BYTES
@@ -63,11 +63,6 @@ def read_statement(payload: bytes, *, where: str) -> tuple[Statement, tuple[Subj
             fix="name what it speaks of, by SHA-256",
         )
     return statement, tuple(_read_subject(subject, where) for subject in statement.subject)
-
-
-def find_subject(subjects: Sequence[Subject], digests: Digests) -> Subject | None:
-    """Return the first of `subjects` that is the file with `digests`."""
-    return next((subject for subject in subjects if subject.is_of(digests)), None)
 
 
 def _read_subject(subject: ResourceDescriptor, where: str) -> Subject:

@@ -104,14 +104,14 @@ def read_waiver_file(content: bytes, *, where: str) -> ReadWaiver | ReadRevocati
         Statement, envelope.payload, where=where, max_bytes=MAX_WAIVER_BYTES, max_depth=MAX_WAIVER_DEPTH
     )
     predicate = json.dumps(statement.predicate).encode()
-    bounds = {"max_bytes": 2 * MAX_WAIVER_BYTES, "max_depth": MAX_WAIVER_DEPTH}
+    most = 2 * MAX_WAIVER_BYTES  # of the predicate, written anew
     if statement.predicate_type == WAIVER_REVOCATION_V1:
-        revocation = read_model(Revocation, predicate, where=where, **bounds)
+        revocation = read_model(Revocation, predicate, where=where, max_bytes=most, max_depth=MAX_WAIVER_DEPTH)
         _require_subject(statement, revocation.waiver_sha256, where)
         return ReadRevocation(where, content, envelope, revocation)
     if statement.predicate_type != WAIVER_V1:
         raise _malformed(f"the statement is {statement.predicate_type}, not a waiver", where)
-    waiver = read_model(Waiver, predicate, where=where, **bounds)
+    waiver = read_model(Waiver, predicate, where=where, max_bytes=most, max_depth=MAX_WAIVER_DEPTH)
     _require_subject(statement, waiver.bound_sha256, where)
     return ReadWaiver(where, content, envelope, waiver)
 

@@ -33,7 +33,7 @@ BUILD_TYPE = "https://policyd.dev/build/pipeline/v1"
 class ResourceDescriptor(BaseModel):
     """A thing by name and digest (in-toto ResourceDescriptor)."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="allow")
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow", defer_build=True)
 
     name: str | None = None
     uri: str | None = None
@@ -43,7 +43,7 @@ class ResourceDescriptor(BaseModel):
 class Statement(BaseModel):
     """Who or what (`subject`) is claimed to be how (`predicate`)."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="allow", populate_by_name=True)
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow", populate_by_name=True, defer_build=True)
 
     type_: str = Field(alias="_type")
     subject: tuple[ResourceDescriptor, ...]

@@ -19,6 +19,7 @@ from policyd.pipeline.needs import purposes_needed
 #: Sorts facts of all lists as things happen: one number for each script, setting or component, then the place inside.
 Order = tuple[int, int]
 
+
 class Entered(NamedTuple):
     """A folder that a stage's commands run in from some moment on."""
 

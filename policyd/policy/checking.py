@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from policyd.errors import PolicyError
 from policyd.policy.policy_files import FileKind, kind_of
-from policyd.policy.policy_set import PolicySet, find_prefix, read_policy_set
-from policyd.policy.rego_text import find_tests, read_module
+from policyd.policy.policy_set import PolicySet, find_prefix, read_policy_set, touches
+from policyd.policy.rego_text import find_references_in_code, find_tests, read_module
 from policyd.policy.rule_collections import find_uncollected
 
 _NAMING_RULES = (FileKind.COLLECTION, FileKind.SETTINGS)
@@ -42,7 +42,9 @@ def find_set_problems(
         try:
             policy_set = read_policy_set(left, name, prefix=prefix)
             missing = _missing_tests(files, left) if tests else []
-            return [*problems, *missing, *_uncollected(policy_set)], policy_set
+            # Where a file was set aside, what names it leads nowhere for that reason alone.
+            nowhere = [] if problems else _leading_nowhere(policy_set)
+            return [*problems, *missing, *nowhere, *_uncollected(policy_set)], policy_set
         except PolicyError as error:
             broken = _file_of(error.where, left)
             if broken is None:
@@ -76,6 +78,33 @@ def _uncollected(policy_set: PolicySet) -> list[PolicyProblem]:
         )
         for rule_id in find_uncollected(policy_set.collections, policy_set.catalogue)
     ]
+
+
+def _leading_nowhere(policy_set: PolicySet) -> list[PolicyProblem]:
+    """Return the references below `data` to what is no package, setting or known fact: they are always undefined."""
+    packages = [tuple(package.split(".")) for package in policy_set.packages.values()]
+    return [
+        PolicyProblem(
+            path,
+            f"data.{'.'.join(reference)} is not there, so what reads it is always undefined",
+            "correct the name, or declare the setting in the METADATA of its rule",
+        )
+        for path, text in policy_set.modules.items()
+        for reference in sorted(find_references_in_code(text))
+        if not any(touches(reference, package) for package in packages) and not _is_data(reference, policy_set.data)
+    ]
+
+
+def _is_data(reference: tuple[str, ...], value: object) -> bool:
+    """Say whether data holds what is named; below the name of a known fact, anything may be or not."""
+    is_known_fact = reference[1:2] == ("known",)
+    for name in reference[:3] if is_known_fact else reference:
+        if not isinstance(value, dict):
+            return True
+        if name not in value:
+            return False
+        value = value[name]
+    return True
 
 
 def _missing_tests(files: Mapping[str, bytes], left: Mapping[str, bytes]) -> list[PolicyProblem]:

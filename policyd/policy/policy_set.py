@@ -74,7 +74,7 @@ class PolicySet:
                 continue
             done.add(reference)
             for path in self.modules:
-                if path not in needed and _touches(reference, tuple(self.packages[path].split("."))):
+                if path not in needed and touches(reference, tuple(self.packages[path].split("."))):
                     needed.add(path)
                     wanted.extend(self._reach[path])
         return {path: self.modules[path] for path in sorted(needed)}
@@ -207,7 +207,7 @@ def find_test_entrypoints(policy_set: PolicySet) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _touches(reference: Package, package: Package) -> bool:
+def touches(reference: Package, package: Package) -> bool:
     """`data.a.b` reaches what package `a.b.c` holds, and what package `a` may hold as its rule `b`."""
     shared = min(len(reference), len(package))
     return reference[:shared] == package[:shared]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from policyd.attestation.direct import DirectCheck, DirectVerification, State
+from policyd.attestation.findings import DirectCheck, DirectVerification, State
 from policyd.report.layout import DEFAULT_WIDTH, Look, Style, count, plain, wrap
 from policyd.report.text import show
 

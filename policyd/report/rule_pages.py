@@ -81,8 +81,8 @@ def render_pages(
 ) -> dict[str, str]:
     """Return file name → text: the index and a page for each of `rules`.
 
-    `examples` holds for a rule's id its example files, name → text; those called `bad…` break it, `good…` keep it, `with…` lie beside them. A name like
-    `bad-gitlab.yml` says which system the example is for.
+    `examples` holds for a rule's id its example files, name → text; those called `bad…` break it, `good…` keep it,
+    `with…` lie beside them. A name like `bad-gitlab.yml` says which system the example is for.
     """
     pages = {INDEX: _index(rules, name)}
     for rule_id, rule in rules.items():

@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from policyd.attestation.bundle import BUNDLE_V03, read_bundle
-from policyd.attestation.direct import CHECKS, Asked, DirectVerification, State, needed_digests, verify_direct
+from policyd.attestation.direct import Asked, needed_digests, verify_direct
+from policyd.attestation.findings import CHECKS, DirectVerification, State
 from policyd.attestation.keys import KeyKind, read_public_key
 from policyd.attestation.material import BundleVersion
 from policyd.attestation.statements import Named, render_statement, sign_statement

@@ -14,7 +14,17 @@ from tests.cli.workshop import Said, Workshop, on_terminal
 
 pytestmark = pytest.mark.xdist_group("cli-init")
 
-ROLES = ("decider", "builder", "verifier", "log", "approver", "requester", "waiver-approver", "policy-author", "scanner")
+ROLES = (
+    "decider",
+    "builder",
+    "verifier",
+    "log",
+    "approver",
+    "requester",
+    "waiver-approver",
+    "policy-author",
+    "scanner",
+)
 
 
 class Newcomer:

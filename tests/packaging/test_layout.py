@@ -14,7 +14,7 @@ import pytest
 from tests.packaging.tree import ROOT, text_files
 
 #: Folders of tests that have no package of their own: about the repository as a whole, or data.
-OF_THE_WHOLE = {"attacks", "fuzz", "goldens", "packaging", "policies", "samples", "vectors"}
+OF_THE_WHOLE = {"attacks", "fuzz", "goldens", "packaging", "policies", "samples", "tools", "vectors"}
 WORKFLOW = ".github/workflows/ci.yml"
 
 

@@ -23,6 +23,25 @@ def test_a_good_set_has_no_problems(files: Files) -> None:
     assert len(policy_set.catalogue) == 2
 
 
+@pytest.mark.parametrize(
+    ("named", "is_there"),
+    [
+        (b"data.policyd.settings.colours.red.hue", False),
+        (b"data.policyd.elsewhere.thing", False),
+        (b"data.elsewhere", False),
+        (b"data.policyd.colours.blue.deny", True),
+        (b"data.policyd.settings", True),
+    ],
+)
+def test_what_leads_nowhere_below_data_is_a_problem(files: Files, named: bytes, is_there: bool) -> None:
+    given = with_tests(files, "red", "blue")
+    given["colours/red/red.rego"] += b"\n_other := " + named + b"\n"
+
+    problems, _ = find_set_problems(given, "s")
+
+    assert [problem.where for problem in problems] == ([] if is_there else ["colours/red/red.rego"])
+
+
 def test_each_broken_file_is_named_once_and_the_rest_is_read(files: Files) -> None:
     given = with_tests(files, "red", "blue", "green")
     given["colours/red/red.rego"] = b"package policyd.colours.red\n"

@@ -26,6 +26,9 @@
 package policyd.dependencies.forbidden_component
 
 deny contains violation if {
+	# What allows everything asks nothing of any reference.
+	allowed := _allowed
+	not "*" in allowed
 	some reference in input.references
 	reference.kind != "tool"
 	not reference.local
@@ -40,7 +43,7 @@ deny contains violation if {
 deny contains violation if {
 	some reference in input.references
 	not reference.local
-	some pattern in data.policyd.settings.dependencies.forbidden_component.denied
+	some pattern in _denied
 	_fits(reference.slug, pattern)
 	violation := {
 		"message": sprintf("%v is forbidden (%v)", [reference.text, pattern]),
@@ -49,7 +52,7 @@ deny contains violation if {
 }
 
 _is_allowed(slug) if {
-	some pattern in data.policyd.settings.dependencies.forbidden_component.allowed
+	some pattern in _allowed
 	_fits(slug, pattern)
 }
 
@@ -59,3 +62,8 @@ _fits(slug, pattern) if {
 	endswith(pattern, "*")
 	startswith(slug, trim_suffix(pattern, "*"))
 }
+
+# A rule of its own: looked up once, and not for every reference.
+_allowed := data.policyd.settings.dependencies.forbidden_component.allowed
+
+_denied := data.policyd.settings.dependencies.forbidden_component.denied

@@ -25,7 +25,10 @@ deny contains violation if {
 	some reference in input.references
 	not reference.local
 	parts := split(reference.slug, "/")
-	owners := data.policyd.known.components.popular[_list[reference.kind]][_last(parts)]
+	name := parts[count(parts) - 1]
+	list := _list[reference.kind]
+	of_kind := _popular[list]
+	owners := of_kind[name]
 	owner := concat("/", array.slice(parts, 0, count(parts) - 1))
 	not owner in owners
 	not _is_known(owner)
@@ -39,11 +42,9 @@ deny contains violation if {
 
 _list := {"action": "action", "workflow": "action", "image": "image"}
 
-_last(parts) := parts[count(parts) - 1]
+_is_known(owner) if owner in _owners
 
-_is_known(owner) if owner in data.policyd.known.components.owners
-
-_is_known(owner) if owner in data.policyd.settings.dependencies.lookalike_component.known_owners
+_is_known(owner) if owner in _chosen_owners
 
 # The same registry under another name is a mirror.
 _is_known(owner) if contains(owner, ".")
@@ -67,3 +68,10 @@ _without_one(name) := array.concat([letters], [one |
 ]) if {
 	letters := split(name, "")
 }
+
+# A rule of its own: looked up once, and not for every reference.
+_popular := data.policyd.known.components.popular
+
+_owners := data.policyd.known.components.owners
+
+_chosen_owners := data.policyd.settings.dependencies.lookalike_component.known_owners

@@ -17,9 +17,9 @@ deny contains violation if {
 	some reference in input.references
 	reference.pinned
 	reference.kind in {"action", "workflow", "image", "component", "task", "repository"}
-	_is_commit(reference)
 	comment := reference.comment
 	not regex.match(`[0-9]|(^|[ /])(main|master|stable|nightly|HEAD|latest)($|[ ,;])`, comment)
+	_is_commit(reference)
 	violation := {
 		"message": sprintf("nothing says which version %s is", [reference.text]),
 		"at": reference.at,

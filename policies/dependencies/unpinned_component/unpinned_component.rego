@@ -27,6 +27,7 @@ import data.policyd.lib.reference as references
 
 deny contains violation if {
 	some reference in input.references
+	not reference.pinned
 	reference.kind in _kinds
 	references.is_mutable(reference)
 	not references.is_address(reference)

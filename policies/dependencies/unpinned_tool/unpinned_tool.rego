@@ -16,7 +16,8 @@ package policyd.dependencies.unpinned_tool
 
 deny contains violation if {
 	some reference in input.references
-	known := data.policyd.known.components.tools[reference.kind][reference.slug]
+	of_kind := _tools[reference.kind]
+	known := of_kind[reference.slug]
 	some name in known.inputs
 	value := reference.inputs[name]
 	value in {"latest", "latest-stable", "*", "newest", "node", "nightly", "edge", "canary", "main", "master"}
@@ -28,7 +29,8 @@ deny contains violation if {
 
 deny contains violation if {
 	some reference in input.references
-	known := data.policyd.known.components.tools[reference.kind][reference.slug]
+	of_kind := _tools[reference.kind]
+	known := of_kind[reference.slug]
 	known.newest_by_default
 	inputs := reference.inputs
 	names := known.inputs
@@ -43,3 +45,6 @@ _is_told(inputs, names) if {
 	some name in names
 	inputs[name] != ""
 }
+
+# A rule of its own: looked up once, and not for every reference.
+_tools := data.policyd.known.components.tools

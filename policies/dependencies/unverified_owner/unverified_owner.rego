@@ -21,18 +21,29 @@
 package policyd.dependencies.unverified_owner
 
 deny contains violation if {
+	some owner in _strangers
 	some reference in input.references
 	reference.kind == "action"
 	not reference.local
-	owner := split(reference.slug, "/")[0]
-	owner != ""
-	not _is_known(owner)
+	startswith(reference.slug, concat("", [owner, "/"]))
 	violation := {
 		"message": sprintf("%v is of %v, who is not widely known", [reference.text, owner]),
 		"at": reference.at,
 	}
 }
 
-_is_known(owner) if owner in data.policyd.known.components.owners
+# Owners once each: there are far fewer of them than references.
+_strangers := {owner |
+	known := data.policyd.known.components.owners
+	chosen := data.policyd.settings.dependencies.unverified_owner.known_owners
+	some owner in _owners
+	owner != ""
+	not owner in known
+	not owner in chosen
+}
 
-_is_known(owner) if owner in data.policyd.settings.dependencies.unverified_owner.known_owners
+_owners := {owner |
+	some reference in input.references
+	parts := split(reference.slug, "/")
+	owner := parts[0]
+}

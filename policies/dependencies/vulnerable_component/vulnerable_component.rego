@@ -21,7 +21,9 @@ import data.policyd.lib.version
 deny contains violation if {
 	some reference in input.references
 	not reference.local
-	some advisory in data.policyd.known.components.vulnerable[reference.kind][reference.slug]
+	of_kind := _vulnerable[reference.kind]
+	advisories := of_kind[reference.slug]
+	some advisory in advisories
 	written := _written(reference)
 	_is_affected(advisory, written)
 	violation := {
@@ -34,7 +36,9 @@ deny contains violation if {
 deny contains violation if {
 	some reference in input.references
 	not reference.local
-	some advisory in data.policyd.known.components.vulnerable[reference.kind][reference.slug]
+	of_kind := _vulnerable[reference.kind]
+	advisories := of_kind[reference.slug]
+	some advisory in advisories
 	reference.ref in advisory.commits
 	violation := {
 		"message": sprintf("%v: %v (%v)", [reference.text, advisory.summary, advisory.id]),
@@ -48,7 +52,7 @@ deny contains violation if {
 	violation := {"message": "the list of vulnerable components is missing", "at": ["pipeline", "path"]}
 }
 
-_has_list if is_object(data.policyd.known.components.vulnerable)
+_has_list if is_object(_vulnerable)
 
 _is_affected(advisory, written) if {
 	found := version.newest(written)
@@ -67,9 +71,14 @@ _written(reference) := version.in_comment(reference.comment) if {
 _written(reference) := tag if {
 	reference.pinned
 	reference.kind == "image"
-	tag := regex.find_all_string_submatch_n(`:([^:@/]+)@`, reference.text, 1)[0][1]
+	found := regex.find_all_string_submatch_n(`:([^:@/]+)@`, reference.text, 1)
+	groups := found[0]
+	tag := groups[1]
 }
 
 default _confidence(_) := "high"
 
 _confidence(reference) := "medium" if reference.pinned
+
+# A rule of its own: looked up once, and not for every reference.
+_vulnerable := data.policyd.known.components.vulnerable

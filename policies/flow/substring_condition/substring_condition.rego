@@ -18,30 +18,19 @@ package policyd.flow.substring_condition
 deny contains violation if {
 	some condition in input.conditions
 	condition.substring
+	_matters(condition)
 	violation := {
 		"message": sprintf("the condition %s also holds for names that only contain the right one, or are part of it", [condition.text]),
 		"at": condition.at,
-		"confidence": _confidence(condition),
 	}
 }
 
-_confidence(_) := "high" if input.pipeline.dialect == "github"
+# A pattern without ends is often meant so: in GitLab it matters where the stage has something to lose.
+_matters(_) if input.pipeline.dialect != "gitlab"
 
-# A pattern without ends is often meant so; it matters where the stage has something to lose.
-_confidence(condition) := "medium" if {
-	input.pipeline.dialect != "github"
-	_matters(condition.stage)
-}
-
-_confidence(condition) := "low" if {
-	input.pipeline.dialect != "github"
-	name := condition.stage
-	not _matters(name)
-}
-
-_matters(name) if {
+_matters(condition) if {
 	some stage in input.stages
-	stage.name == name
+	stage.name == condition.stage
 	some purpose in stage.purposes
 	purpose in {"deploy", "publish", "sign"}
 }

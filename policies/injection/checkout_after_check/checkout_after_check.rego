@@ -22,6 +22,7 @@ deny contains violation if {
 	some checkout in input.checkouts
 	checkout.untrusted
 	checkout.mutable
+	trust.may_run(checkout)
 	guards := checkout.guards
 	trust.is_let_pass(guards)
 	not trust.is_ours(guards)

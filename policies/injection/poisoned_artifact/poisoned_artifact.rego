@@ -27,11 +27,10 @@ deny contains violation if {
 	_has_powers(stage)
 	guards := stage.guards
 	not trust.is_guarded(guards)
-	some ran in _ran(use, stage)
+	some ran in _ran(use)
 	violation := {
 		"message": sprintf("files of a stranger's run come into %s, which has secrets or a token that writes, %v", [stage.name, ran.text]),
 		"at": use.at,
-		"confidence": ran.confidence,
 		"related": [{"message": "what runs of them", "at": ran.at}],
 	}
 }
@@ -50,22 +49,15 @@ _has_powers(stage) if {
 }
 
 # Unpacked over the tree: any file of it can be theirs.
-_ran(use, _) := [{"text": sprintf("and runs %v", [use.runs]), "at": use.runs_at, "confidence": "high"}] if {
+_ran(use) := [{"text": sprintf("and runs %v", [use.runs]), "at": use.runs_at}] if {
 	use.into_workspace
 	use.runs != ""
 }
 
-# Unpacked over the tree, and nothing of it is seen to run: a program that is not known may.
-_ran(use, stage) := [{"text": "and may run them", "at": stage.at, "confidence": "medium"}] if {
-	use.into_workspace
-	use.runs == ""
-	stage.has_source
-}
-
 # In a folder of their own: only what is run from there.
-_ran(use, _) := found if {
+_ran(use) := found if {
 	not use.into_workspace
-	found := [{"text": sprintf("and runs %s", [command.text]), "at": command.at, "confidence": "high"} |
+	found := [{"text": sprintf("and runs %s", [command.text]), "at": command.at} |
 		some command in input.commands
 		command.stage == use.stage
 		_runs_from(command, use)

@@ -31,19 +31,12 @@ test_files_over_the_tree_are_denied if {
 	found == {{
 		"message": "files of a stranger's run come into deploy, which has secrets or a token that writes, and runs make",
 		"at": ["artifacts", 0],
-		"confidence": "high",
 		"related": [{"message": "what runs of them", "at": ["effects", 2]}],
 	}}
 }
 
-test_files_over_the_tree_that_are_not_seen_to_run_are_denied_with_less_confidence if {
-	found := poisoned_artifact.deny with input as document({"runs": "", "runs_at": []}, {}, [])
-	some violation in found
-	violation.confidence == "medium"
-}
-
-test_files_where_there_is_no_tree_are_fine if {
-	count(poisoned_artifact.deny) == 0 with input as document({"runs": "", "runs_at": []}, {"has_source": false}, [])
+test_files_over_the_tree_of_which_nothing_runs_are_fine if {
+	count(poisoned_artifact.deny) == 0 with input as document({"runs": "", "runs_at": []}, {}, [])
 }
 
 test_what_runs_from_their_folder_is_denied if {

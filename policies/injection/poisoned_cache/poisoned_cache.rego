@@ -2,9 +2,9 @@
 # title: What is released is not made from a cache
 # description: >-
 #   A stage that publishes and restores a cache builds from what earlier, less trusted runs left there: who takes over
-#   any of them writes into the release. Seen: caches that stages restore which publish, sign or package; with less
-#   confidence all caches of a pipeline that a release or tag starts, and caches of tools alone. GitLab keeps caches of
-#   protected branches apart, so there only shared ones count. Not seen: caches outside the CI system.
+#   any of them writes into the release. Seen: caches that stages restore which publish, sign, package or hand files on,
+#   and all caches of a pipeline that only releases and tags start. GitLab keeps caches of protected branches apart, so
+#   there only shared ones count. Not seen: caches outside the CI system, and those of Docker's tools alone.
 # custom:
 #   id: injection.poisoned_cache
 #   severity: high
@@ -22,14 +22,15 @@ deny contains violation if {
 	cache.restores
 	cache.publishes
 	_written_by_others(cache)
-	some trigger in input.triggers
-	_can_release(trigger)
+	text := cache.text
+	not startswith(text, "docker/setup-")
+	_can_release
 	some stage in input.stages
 	stage.name == cache.stage
+	_makes_release(stage)
 	violation := {
 		"message": sprintf("%s releases what it makes, and restores a cache that other runs write (%s)", [cache.stage, cache.text]),
 		"at": cache.at,
-		"confidence": _confidence(cache, stage),
 	}
 }
 
@@ -38,21 +39,15 @@ _written_by_others(cache) if cache.untrusted
 _written_by_others(_) if input.pipeline.dialect != "gitlab"
 
 # A pull request's run has nothing to release with.
-_can_release(trigger) if trigger.trust != "untrusted"
-
-_can_release(trigger) if trigger.privileged
-
-_confidence(cache, stage) := "medium" if {
-	_makes_release(stage)
-	not _is_of_tools(cache)
+_can_release if {
+	some trigger in input.triggers
+	trigger.trust != "untrusted"
 }
 
-_confidence(cache, stage) := "low" if {
-	_makes_release(stage)
-	_is_of_tools(cache)
+_can_release if {
+	some trigger in input.triggers
+	trigger.privileged
 }
-
-_confidence(_, stage) := "low" if not _makes_release(stage)
 
 _makes_release(stage) if {
 	some purpose in stage.purposes
@@ -66,4 +61,20 @@ _makes_release(stage) if {
 	use.direction == "upload"
 }
 
-_is_of_tools(cache) if startswith(cache.text, "docker/setup-")
+_makes_release(_) if _only_releases
+
+_only_releases if {
+	count(input.triggers) > 0
+	every trigger in input.triggers {
+		_is_release(trigger)
+	}
+}
+
+_is_release(trigger) if trigger.event in {"release", "workflow_dispatch", "workflow_call", "manual"}
+
+_is_release(trigger) if {
+	count(trigger.branches) > 0
+	every branch in trigger.branches {
+		startswith(branch, "refs/tags/")
+	}
+}

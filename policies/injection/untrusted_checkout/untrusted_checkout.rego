@@ -3,8 +3,9 @@
 # description: >-
 #   A stage that has secrets or a token that writes, and checks out the code of a pull request from outside, hands both
 #   to whoever wrote it: build files, test files, local actions and tools' configuration all run code. Seen: what runs
-#   of it afterwards; where nothing is seen to, confidence is lower (lowest where it lies in a folder of its own), and so it
-#   is in Azure, where a setting of the project decides whether builds of forks get secrets. Conditions that keep strangers out, or that ask a member first, lift it.
+#   of it afterwards; where nothing is seen to, confidence is lower. Code in a folder of its own counts where something
+#   there runs. In Azure a setting of the project decides whether builds of forks get secrets, so confidence is lower, and
+#   something has to run. Conditions that keep strangers out, or that ask a member first, lift it.
 #   Not seen: checks inside programs, and code that is fetched by other means than git.
 # custom:
 #   id: injection.untrusted_checkout
@@ -22,6 +23,7 @@ import data.policyd.lib.trust
 deny contains violation if {
 	some checkout in input.checkouts
 	checkout.untrusted
+	_counts(checkout, input.pipeline.dialect)
 	guards := checkout.guards
 	not trust.is_guarded(guards)
 	some stage in input.stages
@@ -39,8 +41,13 @@ _and_runs(checkout) := "" if checkout.runs == ""
 
 _and_runs(checkout) := sprintf(", which runs with %v", [checkout.runs]) if checkout.runs != ""
 
+_counts(checkout, dialect) if {
+	dialect != "azure"
+	trust.may_run(checkout)
+}
+
+_counts(checkout, "azure") if checkout.runs != ""
+
 _confidence(checkout, dialect) := trust.confidence(checkout) if dialect != "azure"
 
-_confidence(checkout, "azure") := "medium" if checkout.runs != ""
-
-_confidence(checkout, "azure") := "low" if checkout.runs == ""
+_confidence(_, "azure") := "medium"

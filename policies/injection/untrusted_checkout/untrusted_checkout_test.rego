@@ -42,19 +42,16 @@ test_code_that_is_not_seen_to_run_is_denied_with_less_confidence if {
 	count(found) == 1
 }
 
-test_code_in_a_folder_of_its_own_that_is_not_seen_to_run_is_denied_with_little_confidence if {
-	found := untrusted_checkout.deny with input as document(checkout({"path": "change", "runs": "", "runs_at": []}), true)
-	some violation in found
-	violation.confidence == "low"
+test_code_in_a_folder_of_its_own_is_fine_until_it_runs_and_then_denied if {
+	count(untrusted_checkout.deny) == 0 with input as document(checkout({"path": "change", "runs": ""}), true)
+	count(untrusted_checkout.deny) == 1 with input as document(checkout({"path": "change"}), true)
 }
 
 test_setting_of_azure_decides_and_it_is_denied_with_less_confidence if {
 	found := untrusted_checkout.deny with input as in_system("azure", checkout({}), true)
 	some violation in found
 	violation.confidence == "medium"
-	unseen := untrusted_checkout.deny with input as in_system("azure", checkout({"runs": ""}), true)
-	some other in unseen
-	other.confidence == "low"
+	count(untrusted_checkout.deny) == 0 with input as in_system("azure", checkout({"runs": ""}), true)
 }
 
 test_stranger_in_a_stage_without_powers_is_fine if {

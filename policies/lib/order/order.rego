@@ -7,6 +7,7 @@ package policyd.lib.order
 # to another one: there it counts where the pipeline has `wanted`, or where it is `required`.
 stages_without(wanted, purposes, required) := found if {
 	early := _before(wanted)
+	present := [other.name | some other in input.stages; wanted in other.purposes]
 	found := [stage |
 		some stage in input.stages
 		_asks(stage, purposes)
@@ -14,7 +15,7 @@ stages_without(wanted, purposes, required) := found if {
 		not wanted in own
 		before := stage.needs_kinds
 		not wanted in before
-		_counts(stage, wanted, required)
+		_counts(stage, required, count(present))
 		name := stage.name
 		not name in early
 	]
@@ -35,12 +36,11 @@ _asks(stage, purposes) if {
 
 _counts(stage, _, _) if stage.kind != ""
 
-_counts(stage, _, true) if stage.kind == ""
+_counts(stage, true, _) if stage.kind == ""
 
-_counts(stage, wanted, false) if {
+_counts(stage, false, present) if {
 	stage.kind == ""
-	some other in input.stages
-	wanted in other.purposes
+	present > 0
 }
 
 confidence(stage) := "high" if stage.kind != ""

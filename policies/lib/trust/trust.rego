@@ -17,18 +17,15 @@ is_guarded(guards) if is_ours(guards)
 
 is_guarded(guards) if is_let_pass(guards)
 
+# Code in a folder of its own lies there until something of it runs.
+may_run(checkout) if checkout.runs != ""
+
+may_run(checkout) if checkout.path == ""
+
 # How sure it is that the code of a checkout runs.
 confidence(checkout) := "high" if checkout.runs != ""
 
-confidence(checkout) := "medium" if {
-	checkout.runs == ""
-	checkout.path == ""
-}
-
-confidence(checkout) := "low" if {
-	checkout.runs == ""
-	checkout.path != ""
-}
+confidence(checkout) := "medium" if checkout.runs == ""
 
 # What runs of a checkout, as related places.
 runs_of(checkout) := [] if checkout.runs == ""

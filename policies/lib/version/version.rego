@@ -5,12 +5,14 @@ package policyd.lib.version
 # Undefined for what is no version.
 newest(text) := version if {
 	regex.match(`^v?(0|[1-9][0-9]{0,5})(\.(0|[1-9][0-9]{0,5})){0,2}([-+][0-9A-Za-z.+-]*)?$`, text)
-	plain := regex.find_n(`[0-9]+(\.[0-9]+){0,2}`, text, 1)[0]
+	numbers_found := regex.find_n(`[0-9]+(\.[0-9]+){0,2}`, text, 1)
+	plain := numbers_found[0]
 	parts := array.concat(split(plain, "."), ["999999", "999999"])
 	version := concat(".", array.slice(parts, 0, 3))
 }
 
 # The first version in a comment, as it is written. Undefined where there is none.
 in_comment(comment) := found if {
-	found := regex.find_n(`v?[0-9]+(\.[0-9]+){1,2}|v[0-9]+`, comment, 1)[0]
+	versions := regex.find_n(`v?[0-9]+(\.[0-9]+){1,2}|v[0-9]+`, comment, 1)
+	found := versions[0]
 }

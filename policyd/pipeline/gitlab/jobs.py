@@ -133,6 +133,7 @@ class JobReader(GitlabReader):
         around = scope.around(frozenset(secrets))
         has_source = self._has_source(job)
         self._containers(entries, scope)
+        self._downloads(job)  # before its scripts run
         for pieces in (first, main, after):
             if not pieces:
                 continue
@@ -143,7 +144,6 @@ class JobReader(GitlabReader):
         has_source |= self._run_steps(job)
         self._caches(job)
         self._artifacts(job)
-        self._downloads(job)
         self._settings(job)
         self._trigger(job)
         self._stage(job, environment, has_source=has_source, has_secrets=has_secrets, writes=writes)

@@ -142,7 +142,7 @@ class Certificates:
         self.root_key = private_key("p384", f"{self.name} root")
         self.key = private_key("p384", f"{self.name} intermediate")
         self.log_key = private_key("p256", f"{self.name} certificate log")
-        self.root = self._authority(f"{self.name} root", self.root_key, f"{self.name} root", self.root_key, 1, None)
+        self.root = self._authority(f"{self.name} root", self.root_key, f"{self.name} root", self.root_key, None, None)
         self.intermediate = self._authority(
             f"{self.name} intermediate",
             self.key,

@@ -14,15 +14,17 @@ from typing import Any, cast
 import pytest
 import sigstore
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 from sigstore.models import Bundle as SigstoreBundle
 from sigstore.models import TrustedRoot as SigstoreRoot
 from sigstore.verify import Verifier
 from sigstore.verify import policy as sigstore_policy
 
 from policyd.attestation.bundle import read_bundle
-from policyd.attestation.direct import Asked, State, verify_direct
+from policyd.attestation.direct import Asked, verify_direct
+from policyd.attestation.findings import State
 from policyd.attestation.keyless.trusted_root import read_trusted_root
 from policyd.attestation.material import BundleVersion
 from policyd.errors import DocumentError
@@ -32,6 +34,7 @@ from tests.attestation.keyless.instance import (
     END,
     IDENTITY,
     ISSUER,
+    MEDIA_TYPES,
     NOW,
     PREDICATE_TYPE,
     SIGNED_AT,
@@ -40,11 +43,13 @@ from tests.attestation.keyless.instance import (
     Instance,
     Kind,
     LeafOptions,
+    PrivateKey,
     TransparencyLog,
     Value,
     b64,
     moment,
     private_key,
+    public_der,
     public_pem,
     statement,
     utf8,
@@ -412,7 +417,110 @@ def test_an_authority_whose_certificates_are_not_for_this(certificates: Certific
     assert failed(verify(instance.bundle(leaf=options), identity_trust(instance.trusted_root()))) == 8
 
 
+def _issued(
+    subject: x509.Name, key: Kind, issuer: x509.Certificate, by: PrivateKey, *, ca: bool, sign: bool, weak: bool = False
+) -> x509.Certificate:
+    """Return a certificate that should not be able to issue another, or should not have been issued so."""
+    public = private_key(key, "below").public_key()
+    usage = x509.KeyUsage(not sign, False, False, False, False, sign, False, False, False)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.subject)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(BEGINNING)
+        .not_valid_after(END)
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .sign(by, hashes.SHA224() if weak else hashes.SHA384())  # keys of curves
+    )
+
+
+@pytest.mark.parametrize(
+    ("path_length", "ca", "sign", "number"),
+    [(None, True, True, 0), (1, True, True, 0), (0, True, True, 8), (1, False, True, 8), (1, True, False, 8)],
+    ids=["good", "long enough", "too long", "no authority", "no certificates"],
+)
+def test_who_may_issue_below_a_pinned_authority(path_length: int | None, ca: bool, sign: bool, number: int) -> None:
+    """The classic attack: a certificate that somebody rightly has signs another for somebody else."""
+    certificates = Certificates(path_length=path_length)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "below")])
+    below = _issued(name, "p384", certificates.intermediate, certificates.key, ca=ca, sign=sign)
+    instance = Instance(certificates=certificates)
+    root = instance.trusted_root()
+    certificates.intermediate, certificates.key = below, private_key("p384", "below")
+    bundle = instance.bundle(version="0.2")
+    chain = bundle["verificationMaterial"]["x509CertificateChain"]["certificates"]
+    chain.append({"rawBytes": b64(below.public_bytes(Encoding.DER))})
+
+    assert failed(verify(bundle, identity_trust(root))) == number
+
+
+def test_more_certificates_between_than_any_instance_has() -> None:
+    """Each order of them would be tried."""
+    root = copy.deepcopy(ROOT)
+    del root["certificateAuthorities"][0]["certChain"]["certificates"][0]
+    bundle = INSTANCE.bundle(version="0.2")
+    chain = bundle["verificationMaterial"]["x509CertificateChain"]["certificates"]
+    intermediate = {"rawBytes": b64(INSTANCE.certificates.intermediate.public_bytes(Encoding.DER))}
+
+    chain += [intermediate] * 3
+    assert failed(verify(bundle, identity_trust(root))) == 0
+    chain.append(intermediate)
+    assert failed(verify(bundle, identity_trust(root))) == 8
+
+
+def test_a_certificate_signed_over_a_weak_digest() -> None:
+    certificates = Certificates()
+    name = certificates.intermediate.subject
+    certificates.intermediate = _issued(
+        name, "p384", certificates.root, certificates.root_key, ca=True, sign=True, weak=True
+    )
+    instance = Instance(certificates=certificates)
+
+    with pytest.raises(DocumentError):
+        identity_trust(instance.trusted_root())
+
+
+def test_a_certificate_timestamp_by_another_log_or_another_key() -> None:
+    nobody, other = copy.deepcopy(ROOT), copy.deepcopy(ROOT)
+    nobody["ctlogs"] = []
+    other["ctlogs"][0]["publicKey"]["rawBytes"] = b64(public_der(private_key("p256", "another log")))
+
+    assert failed(verify(INSTANCE.bundle(), identity_trust(nobody))) == 9
+    assert failed(verify(INSTANCE.bundle(), identity_trust(other))) == 9
+
+
 # --- the log
+
+
+def test_a_bundle_v01_must_have_a_promise() -> None:
+    bundle = INSTANCE.bundle(version="0.1", stamps=[SIGNED_AT])
+    entry = bundle["verificationMaterial"]["tlogEntries"][0]
+    del entry["inclusionPromise"]
+
+    assert failed(verify(bundle, TRUST)) == 5
+    assert failed(verify(bundle | {"mediaType": MEDIA_TYPES["0.2"]}, TRUST)) == 0
+
+
+@pytest.mark.parametrize("generation", [1, 2])
+def test_a_checkpoint_whose_signature_is_wrong(generation: int) -> None:
+    bundle = INSTANCE.bundle(entry=("hashedrekord", f"0.0.{generation}"))
+    checkpoint = bundle["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]["checkpoint"]
+    note, _, encoded = checkpoint["envelope"].rstrip("\n").rpartition(" ")
+    signature = bytearray(base64.b64decode(encoded))
+    signature[-1] ^= 1
+    good = checkpoint["envelope"]
+    line = good.rpartition("\n\n")[2]
+    wrong = f"{note} {b64(bytes(signature))}\n"
+
+    for envelope in (wrong, good + wrong.rpartition("\n\n")[2]):
+        checkpoint["envelope"] = envelope
+        assert failed(verify(bundle, TRUST)) == 5
+    # A witness's signature beside the log's own is nobody's business here.
+    checkpoint["envelope"] = good + line.replace("\N{EM DASH} ", "\N{EM DASH} witness.")
+    assert failed(verify(bundle, TRUST)) == 0
 
 
 def test_the_log_entry_of_another_bundle() -> None:
@@ -445,7 +553,7 @@ def test_a_checkpoint_that_the_log_signed_for_something_else(generation: int, wh
     proof = bundle["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]
     size, good = int(proof["treeSize"]), base64.b64decode(proof["rootHash"])
     changes: Value = {
-        "origin": {"origin": "log.elsewhere.example"},
+        "origin": {"origin": "log.elsewhere.example", "name": "log.elsewhere.example"},
         "name": {"name": "log.elsewhere.example"},
         "size": {},
         "root": {},

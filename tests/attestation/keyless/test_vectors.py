@@ -14,7 +14,8 @@ from sigstore.verify import policy as sigstore_policy
 
 from policyd.adapters.artifacts import read_artifact
 from policyd.attestation.bundle import read_bundle
-from policyd.attestation.direct import Asked, DirectVerification, IdentityTrust, verify_direct
+from policyd.attestation.direct import Asked, IdentityTrust, verify_direct
+from policyd.attestation.findings import DirectVerification
 from policyd.attestation.keyless.identity import AskedIdentity
 from policyd.attestation.keyless.trusted_root import read_trusted_root
 from policyd.attestation.material import BundleVersion

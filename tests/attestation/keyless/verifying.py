@@ -8,15 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from policyd.attestation.bundle import read_bundle
-from policyd.attestation.direct import (
-    ArtifactFile,
-    Asked,
-    DirectVerification,
-    IdentityTrust,
-    KeyTrust,
-    State,
-    verify_direct,
-)
+from policyd.attestation.direct import ArtifactFile, Asked, IdentityTrust, KeyTrust, verify_direct
+from policyd.attestation.findings import DirectVerification, State
 from policyd.attestation.keyless.identity import AskedIdentity
 from policyd.attestation.keyless.trusted_root import TrustedRoot, read_trusted_root
 from policyd.attestation.keys import read_public_key

@@ -9,7 +9,8 @@ from policyd.pipeline.reading import read_pipeline
 
 def _open(text: str, on: str = "push", *, script: str = "", name: str = ".github/workflows/ci.yml") -> list[bool]:
     run = script or f"echo ${{{{ {text} }}}}"
-    content = f"on: {on}\njobs:\n  job:\n    runs-on: x\n    env: {{E: '${{{{ {text} }}}}'}}\n    steps:\n      - run: {run}\n"
+    job = f"    runs-on: x\n    env: {{E: '${{{{ {text} }}}}'}}\n    steps:\n      - run: {run}\n"
+    content = f"on: {on}\njobs:\n  job:\n{job}"
     facts = read_pipeline(name, content.encode()).facts
     return [one.open for one in facts.expressions if one.sink == "script"]
 

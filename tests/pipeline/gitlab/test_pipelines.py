@@ -803,6 +803,7 @@ def test_a_job_that_says_nothing_is_started_once() -> None:
 
 
 def test_an_input_that_can_be_any_text_is_open_and_a_strangers_is_not() -> None:
-    text = "spec:\n  inputs:\n    a:\n    b: {options: [x]}\n---\njob:\n  script: ['echo $[[ inputs.a ]] $[[ inputs.b ]]']\n"
+    job = "job:\n  script: ['echo $[[ inputs.a ]] $[[ inputs.b ]]']\n"
+    text = f"spec:\n  inputs:\n    a:\n    b: {{options: [x]}}\n---\n{job}"
 
     assert [one.open for one in _facts(text, "templates/x.yml").expressions] == [True, False]
