@@ -6,10 +6,13 @@ that each broken file is named once; what then misses the file set aside is not 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from policyd.errors import PolicyError
+from policyd.models.input import INPUT_OF_GATE
+from policyd.policy.input_fields import find_input_fields
 from policyd.policy.policy_files import FileKind, kind_of
 from policyd.policy.policy_set import PolicySet, find_prefix, read_policy_set, touches
 from policyd.policy.rego_text import find_references_in_code, find_tests, read_module
@@ -44,7 +47,8 @@ def find_set_problems(
             missing = _missing_tests(files, left) if tests else []
             # Where a file was set aside, what names it leads nowhere for that reason alone.
             nowhere = [] if problems else _leading_nowhere(policy_set)
-            return [*problems, *missing, *nowhere, *_uncollected(policy_set)], policy_set
+            unknown = _unknown_fields(policy_set)
+            return [*problems, *missing, *nowhere, *unknown, *_uncollected(policy_set)], policy_set
         except PolicyError as error:
             broken = _file_of(error.where, left)
             if broken is None:
@@ -93,6 +97,23 @@ def _leading_nowhere(policy_set: PolicySet) -> list[PolicyProblem]:
         for reference in sorted(find_references_in_code(text))
         if not any(touches(reference, package) for package in packages) and not _is_data(reference, policy_set.data)
     ]
+
+
+def _unknown_fields(policy_set: PolicySet) -> list[PolicyProblem]:
+    """Return the fields of the input that rules name and their gate does not give: they are always undefined."""
+    found = []
+    for rule in policy_set.catalogue.values():
+        given = INPUT_OF_GATE[rule.gate].model_fields
+        for field in sorted(find_input_fields(policy_set.modules[rule.path]) - {""} - given.keys()):
+            near = difflib.get_close_matches(field, given, n=1)
+            found.append(
+                PolicyProblem(
+                    rule.path,
+                    f"the gate {rule.gate.value} gives no input.{field}, so what reads it is always undefined",
+                    f"did you mean input.{near[0]}?" if near else "policyd schema input shows what there is",
+                )
+            )
+    return found
 
 
 def _is_data(reference: tuple[str, ...], value: object) -> bool:

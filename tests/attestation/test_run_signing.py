@@ -483,6 +483,7 @@ def test_the_logs_key_signs_checkpoints_of_its_own_log(runner: Runner) -> None:
         f"{LOG_KEY.name}\n8\n{'A' * 43}\n",
         f"{LOG_KEY.name}\n8\n{'A' * 42}B=\n",
     ],
+    ids=["empty", "text", "pae", "another log", "extension", "zero", "negative", "base64", "spare bits"],
 )
 def test_the_logs_key_signs_nothing_else(runner: Runner, text: str) -> None:
     with pytest.raises(SigningRefused):

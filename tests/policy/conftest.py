@@ -18,7 +18,7 @@ RULE = """# METADATA
 {more}package policyd.colours.{name}
 
 deny contains violation if {{
-	some i, thing in input.things
+	some i, thing in input.commands
 	thing.colour == "{name}"
 	violation := {{"message": sprintf("%s is {name}", [thing.name]), "at": ["things", i]}}
 }}

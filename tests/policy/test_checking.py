@@ -93,3 +93,14 @@ def test_a_set_without_rules_is_a_problem() -> None:
 
     assert "no rules" in problem.cause
     assert policy_set is None
+
+
+def test_a_field_that_the_gate_does_not_give_is_a_problem(files: Files) -> None:
+    given = with_tests(files, "red")
+    given["colours/red/red.rego"] += b"\n_other := input.comands\n"
+
+    problems, _ = find_set_problems(given, "s")
+
+    assert [(problem.where, problem.fix) for problem in problems] == [
+        ("colours/red/red.rego", "did you mean input.commands?")
+    ]

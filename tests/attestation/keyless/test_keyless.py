@@ -433,7 +433,7 @@ def _issued(
         .not_valid_after(END)
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .add_extension(usage, critical=True)
-        .sign(by, hashes.SHA224() if weak else hashes.SHA384())  # keys of curves
+        .sign(by, hashes.SHA224() if weak else hashes.SHA384())
     )
 
 
