@@ -520,10 +520,10 @@ def test_a_stock_opa_server_answers_from_a_signed_bundle(writer: Author, opa: Pa
     given = ("--verification-key", writer.key.with_suffix(".pub"), "--signing-alg", "ES256")
 
     with stock_opa(opa, writer.folder, "--bundle", writer.bundle_file, *given) as ask:
-        found = ask("policyd/naming/long_name/deny", {"names": ["short", "thirteen-long"]})
+        found = ask("policyd/naming/long_name/deny", {"flows": ["short", "thirteen-long"]})
         settings = ask("policyd/settings", {})
 
-    assert found == [{"at": ["names", 1], "message": "thirteen-long is long"}]
+    assert found == [{"at": ["flows", 1], "message": "thirteen-long is long"}]
     own = read_policy_set({**FOLDER, "settings/naming.json": SETTINGS.encode()}, "ours")
     assert {"policyd": {"settings": settings}} == own.data
 

@@ -157,7 +157,7 @@ def test_a_request_says_what_it_is_for_and_who_can_grant_it(team: Team) -> None:
     assert "bob or carol" in said.out
     assert "alice or" not in said.out
     predicate = statement(file)["predicate"]
-    assert (predicate["rule"], predicate["file"], predicate["at"]) == (RULE, "pipeline.yaml", ["commands", 0])
+    assert (predicate["rule"], predicate["file"], predicate["at"]) == (RULE, "pipeline.yaml", ["effects", 0])
     assert statement(file)["subject"] == [{"name": "pipeline.yaml", "digest": {"sha256": predicate["part_sha256"]}}]
 
 

@@ -48,9 +48,9 @@ package policyd.naming.long_name
 import data.policyd.lib.naming
 
 deny contains violation if {
-	some i, name in input.names
+	some i, name in input.flows
 	count(name) > data.policyd.settings.naming.long_name.max_characters
-	violation := {"message": naming.words(name), "at": ["names", i]}
+	violation := {"message": naming.words(name), "at": ["flows", i]}
 }
 """
 LIBRARY = 'package policyd.lib.naming\n\nwords(name) := sprintf("%v is long", [name])\n'

@@ -18,8 +18,11 @@ from tests.samples.workbench import ROOT, Account, Workbench, open_workbench, ow
 
 USER_UID = 12_345
 #: What `check`, `plan`, `run` and `verify` import; the rest of policyd's dependencies is for other commands.
-NEEDED = ("click", "cryptography", "gordon-to-regorus", "platformdirs", "pydantic", "PyYAML", "rfc8785")
-PROBE = "import policyd.app.run, policyd.app.verify, policyd.cli.run, policyd.cli.init, regorus, yaml, cryptography"
+NEEDED = (
+    *("click", "cryptography", "gordon-to-regorus", "platformdirs", "pydantic", "PyYAML", "rfc8785"),
+    *("tree-sitter", "tree-sitter-bash"),
+)
+PROBE = "import policyd.app.run, policyd.app.verify, policyd.cli.run, policyd.cli.init, regorus, yaml, cryptography, tree_sitter_bash"
 
 
 @pytest.fixture(scope="session")
