@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -80,6 +81,10 @@ class RunListener(Listener, Protocol):
 
     def on_released(self, released: Released) -> None:
         """The release gate has answered for one artifact."""
+
+
+#: New objects after which Python looks for circles; some ten stages make as many. Its default is 700.
+_COLLECT_AFTER = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +286,10 @@ def _run_stages(state: RunState, jobs: int, listener: RunListener) -> PolicydErr
     order = StageOrder({stage.name: stage.needs for stage in plan.stages})
     running: dict[Future[StageRecord], str] = {}
     fault: PolicydError | None = None
+    # What is there now (modules, plan, facts) stays to the end: the collector need not walk it again at every stage,
+    # and what a stage makes is freed without it, but for rare circles.
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
     with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="stage") as pool:
         while not order.done:
             while fault is None and not state.should_stop() and len(running) < jobs:

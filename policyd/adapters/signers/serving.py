@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from policyd.record.checkpoint import log_key
 def serve(channel: socket.socket) -> None:
     """Answer requests until the other side closes. What can't be answered is told as an error and signs nothing."""
     signing: RunSigning | None = None
+    gc.freeze()  # the modules stay: the collector need not walk them at every signature
     while (frame := requests.receive_frame(channel)) is not None:
         try:
             request = requests.read_request(frame)
