@@ -58,5 +58,5 @@ def test_a_miss_and_a_false_alarm_count(tmp_path: Path) -> None:
 def test_a_label_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "github" / "one").mkdir(parents=True)
     (tmp_path / "github" / "one" / "a.yml").write_text("a: b # <-- here\n")
-    with pytest.raises(ValueError, match="github/one/a.yml:1"):
+    with pytest.raises(ValueError, match=r"github/one/a\.yml:1"):
         read_cases(tmp_path)
