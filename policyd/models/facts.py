@@ -31,6 +31,12 @@ Guard = Literal[
     "protected",  # only protected branches or tags
     "event",  # the events that strangers can cause are left out
 ]
+#: What sets a variable.
+VariableOrigin = Literal["environment", "input", "credentials"]
+#: What comes from elsewhere.
+ReferenceKind = Literal[
+    "action", "workflow", "image", "include", "template", "component", "task", "repository", "orb", "tool"
+]
 #: What a stage is for, as its commands and components show.
 Purpose = Literal["source", "build", "test", "scan", "package", "sign", "sbom", "publish", "deploy", "monitor"]
 #: What something is known to do (`Effect`).
@@ -129,9 +135,7 @@ class Reference(Fact):
     """
 
     text: str
-    kind: Literal[
-        "action", "workflow", "image", "include", "template", "component", "task", "repository", "orb", "tool"
-    ]
+    kind: ReferenceKind
     owner: str
     name: str
     ref: str
@@ -228,6 +232,7 @@ class ArtifactUse(Fact):
     foreign: bool  # of another run, pipeline or repository
     into_workspace: bool  # unpacked where build files and scripts lie
     whole_workspace: bool  # takes everything along, `.git` included
+    credentials: str = ""  # the path of a file with credentials that is taken along
     runs: str = ""  # what first runs of it afterwards
     runs_at: JsonPath = ()
 
@@ -269,7 +274,7 @@ class Variable(Fact):
     name: str
     value: str
     literal: bool
-    origin: Literal["environment", "input", "credentials"]
+    origin: VariableOrigin
     untrusted: bool = False
     secret: bool = False
 

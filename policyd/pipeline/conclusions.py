@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, get_args
 
 from policyd.models.base import JsonPath
 from policyd.models.facts import ArtifactUse, Cache, Checkout, Command, Effect, Purpose, Reference, SecretUse, StageFact
+from policyd.pipeline.effects.credentials import is_credential_file
 from policyd.pipeline.needs import purposes_needed
 
 #: Sorts facts of all lists as things happen: one number for each script, setting or component, then the place inside.
@@ -64,6 +65,7 @@ def conclude(facts: Collected, orders: Mapping[str, Sequence[Order]], entered: I
     """
     _conclude_stages(facts)
     _conclude_caches(facts)
+    _conclude_artifacts(facts)
     ran = _what_runs(facts, orders)
     if any(checkout.path for checkout in facts.checkouts):
         entered = [*entered, *_folders_entered(facts, orders)]
@@ -113,6 +115,26 @@ def _conclude_caches(facts: Collected) -> None:
         cache.model_copy(update={"publishes": True}) if cache.stage in releasing and not cache.publishes else cache
         for cache in facts.caches
     ]
+
+
+def _conclude_artifacts(facts: Collected) -> None:
+    """Say of what is uploaded which file with credentials is taken along."""
+    if not facts.artifacts:
+        return
+    written = {
+        (effect.stage, _plain(effect.detail)) for effect in facts.effects if effect.kind == "persists-credentials"
+    }
+    for index, use in enumerate(facts.artifacts):
+        if use.direction == "upload" and not use.credentials:
+            path = next(
+                (path for path in use.paths if is_credential_file(path) or (use.stage, _plain(path)) in written), ""
+            )
+            if path:
+                facts.artifacts[index] = use.model_copy(update={"credentials": path})
+
+
+def _plain(path: str) -> str:
+    return path.removeprefix("./")
 
 
 class _Run(NamedTuple):

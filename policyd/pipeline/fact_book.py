@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from policyd.errors import InputTooLarge
 from policyd.models.base import JsonPath
+from policyd.models.decision import Place
 from policyd.models.facts import (
     ArtifactUse,
     Cache,
@@ -29,9 +30,11 @@ from policyd.models.facts import (
     Permission,
     Reference,
     SecretUse,
+    Sink,
     StageFact,
     Trigger,
     Variable,
+    VariableOrigin,
 )
 from policyd.pipeline.conclusions import Entered, Order, conclude
 from policyd.pipeline.effects import (
@@ -42,6 +45,7 @@ from policyd.pipeline.effects import (
     find_script_effects,
     find_variable_effects,
 )
+from policyd.pipeline.references import ParsedReference
 from policyd.pipeline.shell import Opaque, ShellCommand, split_arguments, split_script
 from policyd.pipeline.slugs import find_slug
 from policyd.pipeline.source_map import SourceMap, Spot
@@ -75,8 +79,9 @@ class Script(NamedTuple):
 class FactBook:
     """The lists of facts of one pipeline while they are collected, stage after stage in the order of the file.
 
-    Ask `at` for the place of the next fact of a list, then append the fact: `at` is its index. Scripts, variables and
-    references have methods that also write down what they do.
+    There is a method for what all systems have: scripts, variables, references and containers, whose effects are
+    written down with them, and expressions, conditions and secrets. For other facts ask `at` for the place of the next
+    one of a list, then append it: `at` is its index.
     """
 
     def __init__(self, file: str) -> None:
@@ -87,6 +92,7 @@ class FactBook:
         self._scripts: dict[tuple[int, JsonPath], int] = {}
         self._guards: dict[JsonPath, tuple[Guard, ...]] = {}
         self._entered: list[Entered] = []
+        self._secrets_seen: set[tuple[str, str, Sink]] = set()
         self._settled: set[JsonPath] = set()  # containers whose effects are written down
         self._powers: set[tuple[str, str, int, JsonPath]] = set()  # what containers may do, by place
         self.stages: list[StageFact] = []
@@ -191,20 +197,168 @@ class FactBook:
             )
             self._effects(done.effects, spot, around)
 
-    def reference(self, reference: Reference, spot: Spot, around: Around) -> None:
-        """Write down a reference (its `at` is given here). What it does follows when the book is closed."""
+    def reference(
+        self,
+        text: str,
+        parsed: ParsedReference,
+        spot: Spot,
+        around: Around,
+        *,
+        comment: str = "",
+        inputs: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write down what `text` names, taken apart; `comment` stands behind it, `inputs` are what it is given.
+
+        What it does follows when the book is closed.
+        """
         at = self.at("references", spot)
         self._guards[at] = around.guards
-        self.references.append(reference.model_copy(update={"at": at, "slug": find_slug(reference)}))
-
-    def variable(self, variable: Variable, spot: Spot, around: Around) -> None:
-        """Write down a variable (its `at` is given here) and what setting it does."""
-        self.variables.append(variable.model_copy(update={"at": self.at("variables", spot)}))
-        self._effects(
-            find_variable_effects(variable.name, variable.value, variable.origin, literal=variable.literal),
-            spot,
-            around,
+        self.references.append(
+            Reference(
+                at=at,
+                stage=around.stage,
+                text=text,
+                kind=parsed.kind,
+                owner=parsed.owner,
+                name=parsed.name,
+                ref=parsed.ref,
+                local=parsed.local,
+                pinned=parsed.pinned,
+                computed=parsed.computed,
+                comment=comment,
+                inputs=dict(inputs or {}),
+                slug=find_slug(parsed),
+            )
         )
+
+    def expression(
+        self,
+        text: str,
+        spot: Spot,
+        stage: str,
+        sink: Sink,
+        *,
+        contexts: Sequence[str],
+        functions: Sequence[str] = (),
+        untrusted: bool = False,
+        always_true: bool = False,
+        ternary: bool = False,
+        constant: bool = False,
+        computed: bool = False,
+        is_open: bool = False,
+    ) -> None:
+        """Write down a value that the system expands into something, with what it reads."""
+        self.expressions.append(
+            Expression(
+                at=self.at("expressions", spot),
+                stage=stage,
+                text=text,
+                contexts=list(contexts),
+                functions=list(functions),
+                untrusted=untrusted,
+                sink=sink,
+                always_true=always_true,
+                ternary=ternary,
+                constant=constant,
+                computed=computed,
+                open=is_open,
+            )
+        )
+
+    def condition(
+        self,
+        text: str,
+        spot: Spot,
+        stage: str,
+        *,
+        always_true: bool = False,
+        spoofable_actor: bool = False,
+        substring: bool = False,
+        ternary: bool = False,
+    ) -> None:
+        """Write down a condition on a stage or step."""
+        self.conditions.append(
+            Condition(
+                at=self.at("conditions", spot),
+                stage=stage,
+                text=text,
+                always_true=always_true,
+                spoofable_actor=spoofable_actor,
+                substring=substring,
+                ternary=ternary,
+            )
+        )
+
+    def secret(self, name: str, spot: Spot, stage: str, sink: Sink, *, inherited: bool = False) -> None:
+        """Write down that a secret reaches something; the name `*` is all of a collection."""
+        self.secrets.append(
+            SecretUse(
+                at=self.at("secrets", spot), stage=stage, name=name, all=name == "*", inherited=inherited, sink=sink
+            )
+        )
+
+    def secret_once(self, name: str, spot: Spot, stage: str, sink: Sink) -> None:
+        """Write down that a secret reaches something, the first time in a stage for each kind of thing."""
+        if (stage, name, sink) not in self._secrets_seen:
+            self._secrets_seen.add((stage, name, sink))
+            self.secret(name, spot, stage, sink)
+
+    def crossing(
+        self,
+        begins: Spot,
+        kind: Literal["output", "call"],
+        name: str,
+        *,
+        stage: str,
+        into: str,
+        value: str,
+        sink: Sink,
+        place: Place,
+    ) -> None:
+        """Write down that a stranger's value, set at `begins` in `stage`, passed a border: its last step is `place`.
+
+        It lands in the expression that was written down last.
+        """
+        self.flows.append(
+            Flow(
+                at=self.at("flows", begins),
+                stage=stage,
+                kind=kind,
+                value=value,
+                name=name,
+                into=into,
+                sink=sink,
+                place=f"{place.file}:{place.line}",
+                lands=("expressions", len(self.expressions) - 1),
+            )
+        )
+
+    def variable(
+        self,
+        name: str,
+        value: str,
+        spot: Spot,
+        around: Around,
+        *,
+        origin: VariableOrigin = "environment",
+        literal: bool,
+        untrusted: bool = False,
+        secret: bool = False,
+    ) -> None:
+        """Write down a variable, or an input, and what setting it does."""
+        self.variables.append(
+            Variable(
+                at=self.at("variables", spot),
+                stage=around.stage,
+                name=name,
+                value=value,
+                literal=literal,
+                origin=origin,
+                untrusted=untrusted,
+                secret=secret,
+            )
+        )
+        self._effects(find_variable_effects(name, value, origin, literal=literal), spot, around)
 
     def container(
         self, container: Container, spot: Spot, around: Around, powers: Iterable[tuple[FoundEffect, Spot]]
@@ -237,9 +391,12 @@ class FactBook:
 
     def _effects(self, found: Iterable[FoundEffect], spot: Spot, around: Around) -> None:
         for one in found:
+            place = spot
+            if one.start >= 0 and spot.start >= 0:
+                place = spot._replace(start=spot.start + one.start, end=spot.start + one.end)
             self.effects.append(
                 Effect(
-                    at=self.at("effects", spot),
+                    at=self.at("effects", place),
                     stage=around.stage,
                     kind=one.kind,
                     program=one.program,

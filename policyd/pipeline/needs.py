@@ -1,8 +1,29 @@
-"""Which stages come before which, directly or not."""
+"""Which stages come before which, directly or not, and an order to read them in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+
+
+def in_order(needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the names so that each comes after those it needs; in the order given where that leaves a choice.
+
+    One in a circle, which no CI system would run, comes where it stands. Every name needed is one of `needs`.
+    """
+    ordered: dict[str, None] = {}
+    entered: set[str] = set()
+    for start in needs:
+        pending = [start]
+        while pending:
+            name = pending[-1]
+            if name in ordered:
+                pending.pop()
+            elif name in entered:
+                ordered[pending.pop()] = None
+            else:
+                entered.add(name)
+                pending.extend(one for one in reversed(needs[name]) if one not in entered)
+    return list(ordered)
 
 
 def all_needs(needs: Mapping[str, Sequence[str]]) -> dict[str, int]:

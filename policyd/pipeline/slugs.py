@@ -6,12 +6,12 @@ as they are, so the spelling is settled here.
 
 from __future__ import annotations
 
-from policyd.models.facts import Reference
+from policyd.pipeline.references import ParsedReference
 
 _HUB = ("docker.io/", "index.docker.io/", "registry-1.docker.io/", "registry.hub.docker.com/")
 
 
-def find_slug(reference: Reference) -> str:
+def find_slug(reference: ParsedReference) -> str:
     """Return `owner/name` in lower case, `owner/repository` for actions and workflows; "" for what lies here."""
     if reference.local:
         return ""

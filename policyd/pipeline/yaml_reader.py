@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -222,8 +222,15 @@ class _Reader:
         return text
 
     def _read_events(self) -> None:
-        events: Iterator[Any] = yaml.parse(self.text, Loader=yaml.CSafeLoader)
-        for event in events:
+        loader = yaml.CSafeLoader(self.text)
+        try:
+            self._take_events(loader.get_event)
+        finally:
+            loader.dispose()
+
+    def _take_events(self, next_event: Callable[[], Any]) -> None:
+        # As `yaml.parse` does, without a generator and a second look for each event.
+        while (event := next_event()) is not None:
             kind = type(event)
             if kind is ScalarEvent:
                 self._scalar(event)

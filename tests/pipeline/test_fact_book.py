@@ -13,13 +13,12 @@ from policyd.models.facts import (
     Checkout,
     Container,
     Facts,
-    Reference,
     SecretUse,
     StageFact,
-    Variable,
 )
 from policyd.pipeline import fact_book
 from policyd.pipeline.fact_book import Around, FactBook
+from policyd.pipeline.references import ParsedReference
 from policyd.pipeline.source_map import SourceMap, Spot
 from policyd.pipeline.yaml_reader import read_yaml_with_places
 
@@ -62,18 +61,8 @@ def _checkout(book: FactBook, spot: Spot, stage: str = "s") -> None:
     )
 
 
-def _reference(owner: str, name: str, *, local: bool = False, stage: str = "s") -> Reference:
-    return Reference(
-        at=(),
-        stage=stage,
-        text=f"{owner}/{name}",
-        kind="action",
-        owner=owner,
-        name=name,
-        ref="",
-        local=local,
-        pinned=False,
-    )
+def _action(owner: str, name: str, *, local: bool = False) -> ParsedReference:
+    return ParsedReference("action", owner, name, "", local=local, pinned=False)
 
 
 def _closed(book: FactBook) -> Facts:
@@ -100,12 +89,8 @@ def test_variables_components_and_containers_have_effects_too() -> None:
     book = FactBook("f.yml")
     around = Around("s", guards=("approval",))
 
-    book.variable(
-        Variable(at=(), stage="s", name="GIT_SSL_NO_VERIFY", value="1", literal=True, origin="environment"),
-        Spot(("b",)),
-        around,
-    )
-    book.reference(_reference("pypa", "gh-action-pypi-publish"), Spot(("b",)), around)
+    book.variable("GIT_SSL_NO_VERIFY", "1", Spot(("b",)), around, literal=True)
+    book.reference("a", _action("pypa", "gh-action-pypi-publish"), Spot(("b",)), around)
     book.containers.append(
         Container(at=book.at("containers", Spot(("b",))), stage="s", image="x", options="", privileged=True, volumes=[])
     )
@@ -182,7 +167,7 @@ def test_the_same_script_used_twice_counts_each_time() -> None:
 def test_a_local_action_runs_the_tree_too() -> None:
     book = FactBook("f.yml")
     _checkout(book, Spot(("a",)))
-    book.reference(_reference(".", "x", local=True), Spot(("b",)), Around("s"))
+    book.reference("a", _action(".", "x", local=True), Spot(("b",)), Around("s"))
 
     assert _closed(book).checkouts[0].runs_at == ("references", 0)
 

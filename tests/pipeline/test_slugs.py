@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from policyd.models.facts import Reference
+from policyd.pipeline.references import ParsedReference
 from policyd.pipeline.slugs import find_slug
 
 
@@ -29,14 +29,8 @@ from policyd.pipeline.slugs import find_slug
 def test_one_component_has_one_slug(
     kind: Literal["action", "workflow", "image", "task", "include"], owner: str, name: str, slug: str
 ) -> None:
-    assert find_slug(_reference(kind, owner, name, local=False)) == slug
+    assert find_slug(ParsedReference(kind, owner, name, "", local=False, pinned=False)) == slug
 
 
 def test_what_lies_here_has_none() -> None:
-    assert find_slug(_reference("action", "", "./.github/actions/x", local=True)) == ""
-
-
-def _reference(
-    kind: Literal["action", "workflow", "image", "task", "include"], owner: str, name: str, *, local: bool
-) -> Reference:
-    return Reference(at=(), stage="s", text="t", kind=kind, owner=owner, name=name, ref="", local=local, pinned=False)
+    assert find_slug(ParsedReference("action", "", "./.github/actions/x", "", local=True, pinned=False)) == ""

@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from policyd.models.facts import Guard
 from policyd.pipeline.azure.expressions import Node, ParsedExpression, find_marks, parse_expression
+from policyd.pipeline.guards import all_of, any_of
 
 #: A build of a pull request, or another one: a push, a schedule, a person.
 Build = Literal["pull-request", "other"]
@@ -93,11 +94,6 @@ def guards_under(reach: Reach, *, outside: bool) -> tuple[Guard, ...]:
     return tuple(sorted(guards))
 
 
-def with_guard(reach: Reach, guard: Guard) -> Reach:
-    """Return `reach` where `guard` is asked for as well."""
-    return {build: guards | {guard} for build, guards in reach.items()}
-
-
 def join(reaches: Iterable[Reach]) -> Reach:
     """Return what is asked for where all of `reaches` have to hold."""
     joined: Reach = ANY
@@ -122,7 +118,7 @@ def required(node: Node, build: Build, known: Known = NOTHING_KNOWN, *, holds: b
     name, below = node.name, node.below
     if name in ("and", "or"):
         sides = (required(side, build, known, holds=holds) for side in below)
-        return _all(sides) if (name == "and") is holds else _any(sides)
+        return all_of(sides) if (name == "and") is holds else any_of(sides)
     if name == "not" and len(below) == 1:
         return required(below[0], build, known, holds=not holds)
     if name in ("eq", "ne") and len(below) == 2:
@@ -130,14 +126,14 @@ def required(node: Node, build: Build, known: Known = NOTHING_KNOWN, *, holds: b
     if name in ("in", "notin") and below:
         is_in = holds is (name == "in")
         sides = (_compared(below[0], side, build, known, holds=is_in) for side in below[1:])
-        return _any(sides) if is_in else _all(sides)
+        return any_of(sides) if is_in else all_of(sides)
     if name in ("startswith", "contains", "endswith") and len(below) == 2:
         return _begins(name, below, build, holds=holds)
     if name == "succeeded" and holds:
         if not below:
-            return _all(reach.get(build) for reach in known.needs)
+            return all_of(reach.get(build) for reach in known.needs)
         names = [str(side.value).lower() for side in below if side.kind == "literal"]
-        return _all(known.results[one].get(build) for one in names if one in known.results)
+        return all_of(known.results[one].get(build) for one in names if one in known.results)
     return NONE
 
 
@@ -184,20 +180,6 @@ def _walk(root: Node) -> Iterator[Node]:
         node = pending.pop()
         yield node
         pending.extend(node.below)
-
-
-def _all(sides: Iterable[Guards | None]) -> Guards | None:
-    joined = NONE
-    for side in sides:
-        if side is None:
-            return None
-        joined |= side
-    return joined
-
-
-def _any(sides: Iterable[Guards | None]) -> Guards | None:
-    possible = [side for side in sides if side is not None]
-    return frozenset.intersection(*possible) if possible else None
 
 
 def _root_of(node: Node, known: Known) -> Node | None:

@@ -9,8 +9,8 @@ conditions", "Deployment jobs", "Microsoft-hosted agents".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from policyd.errors import InputTooLarge
 from policyd.models.base import JsonPath
@@ -18,24 +18,22 @@ from policyd.models.facts import Facts, StageFact
 from policyd.models.input import PipelineKind
 from policyd.pipeline.azure import conditions
 from policyd.pipeline.azure.artifacts import ArtifactStep
-from policyd.pipeline.azure.conditions import ANY, NONE, Known, Reach, with_guard
+from policyd.pipeline.azure.conditions import ANY, NONE, Known, Reach
+from policyd.pipeline.azure.origins import Scope
+from policyd.pipeline.azure.outline import OF_JOBS, Body, Job, OutlineReader, Stage, is_template
 from policyd.pipeline.azure.parts import UNKNOWN, Part
-from policyd.pipeline.azure.reader import Scope
-from policyd.pipeline.azure.resources import ResourcesReader
 from policyd.pipeline.azure.steps import StageState
-from policyd.pipeline.azure.templates import Template, Templates
+from policyd.pipeline.azure.templates import Templates
 from policyd.pipeline.azure.values import Value, join
-from policyd.pipeline.characters import quoted
 from policyd.pipeline.effects import FoundEffect
+from policyd.pipeline.guards import with_guard
+from policyd.pipeline.needs import in_order
 from policyd.pipeline.source_map import SourceMap
 
 #: Azure ends a job after this long where the file says nothing.
 DEFAULT_TIMEOUT_SECONDS = 3600
 MAX_NEEDS = 200_000  # of all jobs together; the first jobs of a stage need all of the stage before
-MAX_JOBS = 5_000
 
-_HOOKS = ("preDeploy", "deploy", "routeTraffic", "postRouteTraffic")
-_STRATEGIES = ("runOnce", "rolling", "canary")
 _HOSTED = ("azure pipelines", "hosted", "hosted ubuntu 1604", "hosted vs2017", "hosted macos", "server")
 _WINDOWS = ("windows", "vs201", "win1803", "win-")
 
@@ -48,266 +46,59 @@ def find_pipeline_facts(templates: Templates, kind: PipelineKind) -> tuple[Facts
     return _Pipeline(templates).read(kind)
 
 
-@dataclass(slots=True)
-class _Stage:
-    """One stage with its jobs. `name` is "" for the one that a file without stages has."""
-
-    name: str
-    part: Part
-    entries: Mapping[str, Part]
-    body: _Body
-    needs: list[str] | None = None  # None: the stage before
-    jobs: list[_Job] = field(default_factory=list)
-    scope: Scope | None = None
-    has_group: bool = False
-
-
-@dataclass(slots=True)
-class _Job:
-    """One job, before its steps are read. `name` is unique in the file, `key` what others of its stage call it."""
-
-    name: str
-    key: str
-    part: Part
-    entries: Mapping[str, Part]
-    stage: _Stage
-    needs: list[str] = field(default_factory=list)
-    kinds: set[str] = field(default_factory=set)  # of its steps
-
-
-@dataclass(slots=True)
-class _Body:
-    """What one file says for the jobs in it: the pipeline, or a template that it extends."""
-
-    entries: Mapping[str, Part]
-    part: Part
-
-
-class _Pipeline(ResourcesReader):
+class _Pipeline(OutlineReader):
     def __init__(self, templates: Templates) -> None:
         super().__init__(templates)
-        self._stages: list[_Stage] = []
-        self._names: set[str] = set()
         self._ends: dict[str, Reach] = {}  # by job: what is asked for where it succeeds
         self._has_group = False
         self._outside = False
-        self._pool_of_file: Part | None = None
-        self._root = Scope()
 
     def read(self, kind: PipelineKind) -> tuple[Facts, SourceMap]:
         root = self.templates.root
         entries = self.templates.mapping(root, "a pipeline")
         self.required_body(entries, root)
-        is_template = _is_template(self.templates.path, entries, kind)
+        template = is_template(self.templates.path, entries, kind)
         reach: Reach = ANY
-        if not is_template:
+        if not template:
             self._outside = self.triggers(entries, root)
             pull = entries.get("pr")
             if pull is not None and not self._outside:
                 reach = {"other": NONE}
-        self._root = Scope(reach=reach, outside=self._outside)
-        self._pool_of_file = entries.get("pool")
-        bodies = self._bodies(entries, root)
+        self.root = Scope(reach=reach, outside=self._outside)
+        bodies = self.bodies(entries, root)
         for body in bodies:
-            self.resources(body.entries.get("resources"), self._root)
+            self.resources(body.entries.get("resources"), self.root)
         self._run_name(entries.get("name"))
         for body in bodies:
-            self._has_group |= self.variables(body.entries.get("variables"), self._root)
-        own_steps = entries.get("steps") if is_template else None
+            self._has_group |= self.variables(body.entries.get("variables"), self.root)
+        own_steps = entries.get("steps") if template else None
         self.step_kinds(own_steps)
         for body in bodies:
             if own_steps is None or body.part is not root:
-                self._collect(body)
-        self._look_through()
+                self.collect(body)
+        self.look_through()
         if not self.templates.missing:  # else all is read again once they are there
-            self.steps(own_steps, self._root, StageState())
+            self.steps(own_steps, self.root, StageState())
             self._read_jobs()
             self._rest(bodies)
         return self.book.close(self.templates.document.source_map)
-
-    def _bodies(self, entries: Mapping[str, Part], root: Part) -> list[_Body]:
-        """Return the file and the templates that it extends; of one that is not here, what it is given."""
-        bodies = [_Body(entries, root)]
-        extends = entries.get("extends")
-        while extends is not None:
-            part = self.templates.resolve(extends)
-            fields = self.templates.mapping(part, "`extends`")
-            if "template" not in fields:
-                if not any("${{" in name for name in fields):
-                    self.templates.refuse("`extends` names no `template`", part)
-                break
-            # Repositories have to be known before a template of one is named.
-            self.resources(entries.get("resources"), self._root) if not self.repositories else None
-            template = self.template(fields, part, self._root)
-            if template.root is None:
-                bodies.append(_Body(self._given(template), part))
-                break
-            below = self.templates.mapping(template.root, "a template")
-            bodies.append(_Body(below, template.root))
-            extends = below.get("extends")
-        return bodies
-
-    def _given(self, template: Template) -> dict[str, Part]:
-        """Return the stages, jobs and steps that a template is given which is not here: it most likely runs them."""
-        found: dict[str, Part] = {}
-        for part in template.given.values():
-            kind = self.looks_like(part)
-            if kind:
-                resolved = self.templates.resolve(part)
-                before = found.get(kind)
-                listed = tuple(self.templates.items(resolved, "a parameter"))
-                items = (*(before.items or ()), *listed) if before is not None else listed
-                found[kind] = resolved._replace(items=items, value=None)
-        return found
 
     def _run_name(self, part: Part | None) -> None:
         """Take in the name of the run, which later is `Build.BuildNumber`."""
         if part is None:
             return
         text = self.templates.raw(self.templates.resolve(part), "`name`")
-        found = self.marks(part, text, self._root, "other")
+        found = self.marks(part, text, self.root, "other")
         origin = join(one.origin for one in found)
         if origin.carries:
-            self._root.variables.set("Build.BuildNumber", Value(origin))
-
-    # Collecting stages and jobs.
-
-    def _collect(self, body: _Body) -> None:
-        entries = body.entries
-        if "stages" in entries:
-            for stage in self._list_stages(entries["stages"], body):
-                self._stages.append(stage)
-        if "jobs" in entries:
-            stage = _Stage("", body.part, {}, body, [])
-            self._stages.append(stage)
-            self._list_jobs(entries["jobs"], stage)
-        if "steps" in entries:
-            stage = _Stage("", body.part, {}, body, [])
-            self._stages.append(stage)
-            own = {name: part for name, part in entries.items() if name in _OF_JOBS}
-            self._job(own, entries["steps"], stage)
-
-    def _list_stages(self, part: Part, body: _Body) -> Iterator[_Stage]:
-        for item in self.templates.items(part, "`stages`"):
-            entries = self._entries_of(item, "a stage")
-            if entries is None:
-                continue
-            if "template" in entries and "stage" not in entries:
-                yield from self._stages_of_template(entries, item, body)
-                continue
-            if "stage" not in entries and not any("${{" in name for name in entries):
-                self.templates.refuse("a stage has no name: `stage`", item)
-            name = self.templates.text(entries.get("stage"), "`stage`") or f"Stage{len(self._stages) + 1}"
-            needs = None
-            if "dependsOn" in entries:
-                needs = self.templates.texts(entries["dependsOn"], "`dependsOn`")
-            stage = _Stage(name, item, entries, body, needs)
-            if "jobs" in entries:
-                self._list_jobs(entries["jobs"], stage)
-            elif "steps" in entries:
-                self._job({"steps": entries["steps"]}, entries["steps"], stage)
-            yield stage
-
-    def _stages_of_template(self, entries: Mapping[str, Part], item: Part, body: _Body) -> Iterator[_Stage]:
-        template = self.template(entries, item, self._root)
-        if template.root is not None:
-            below = self._section(template, "stages")
-            if below is not None:
-                yield from self._list_stages(below, body)
-            return
-        given = self._given(template)
-        if "stages" in given:
-            yield from self._list_stages(given["stages"], body)
-        stage = _Stage("", item, {}, body, [])
-        if "jobs" in given:
-            self._list_jobs(given["jobs"], stage)
-        if "steps" in given:
-            self._job({"steps": given["steps"]}, given["steps"], stage)
-        if stage.jobs:
-            yield stage
-
-    def _section(self, template: Template, name: str) -> Part | None:
-        """Return the list of a template that is put in; refuse one of another kind."""
-        assert template.root is not None
-        root = self.templates.mapping(template.root, "a template")
-        if name not in root and not any("${{" in key for key in root):
-            self.templates.refuse(f"{quoted(template.text)} is not a template of {name}", template.part)
-        return root.get(name)
-
-    def _entries_of(self, item: Part, what: str) -> dict[str, Part] | None:
-        if item.is_mapping:
-            return self.templates.mapping(item, what)
-        if self.templates.is_open(item) or item.value is None:
-            self.all_marks(item, self._root)
-            return None
-        self.templates.refuse(f"{what} is {quoted(item.value)}, not a mapping", item)
-
-    def _list_jobs(self, part: Part, stage: _Stage) -> None:
-        for item in self.templates.items(part, "`jobs`"):
-            entries = self._entries_of(item, "a job")
-            if entries is None:
-                continue
-            if "template" in entries and "job" not in entries and "deployment" not in entries:
-                template = self.template(entries, item, self._root)
-                if template.root is not None:
-                    below = self._section(template, "jobs")
-                    if below is not None:
-                        self._list_jobs(below, stage)
-                    continue
-                given = self._given(template)
-                if "jobs" in given:
-                    self._list_jobs(given["jobs"], stage)
-                if "steps" in given:
-                    self._job({"steps": given["steps"]}, given["steps"], stage)
-                continue
-            if "job" not in entries and "deployment" not in entries and not any("${{" in name for name in entries):
-                self.templates.refuse("a job has no name: `job` or `deployment`", item)
-            self._job(entries, item, stage)
-
-    def _job(self, entries: Mapping[str, Part], part: Part, stage: _Stage) -> None:
-        """Add a job that stands at `part`; one of a file without jobs has no name of its own."""
-        named = entries.get("job", entries.get("deployment"))
-        key = self.templates.text(named, "`job`") if named is not None else ""
-        key = key or ("Job" if not stage.jobs else f"Job{len(stage.jobs) + 1}")
-        name = f"{stage.name}.{key}" if stage.name else key
-        unique, number = name, 1
-        while unique.lower() in self._names:
-            number += 1
-            unique = f"{name}#{number}"
-        self._names.add(unique.lower())
-        if len(self._names) > MAX_JOBS:
-            raise InputTooLarge(
-                f"the pipeline has more than {MAX_JOBS} jobs", where=part.where(), fix="split the pipeline"
-            )
-        stage.jobs.append(_Job(unique, key, part, entries, stage))
-
-    def _look_through(self) -> None:
-        """Find out which kinds of steps the jobs have, and which templates they name."""
-        for stage in self._stages:
-            for job in stage.jobs:
-                job.kinds |= self.step_kinds(job.entries.get("steps"))
-                for hook in self._hooks(job) if "deployment" in job.entries else ():
-                    job.kinds |= self.step_kinds(hook.get("steps"))
-
-    def _hooks(self, job: _Job) -> Iterator[dict[str, Part]]:
-        """Yield the hooks of a deployment, in their order."""
-        strategy = self.templates.mapping(job.entries.get("strategy"), "`strategy`")
-        for name in _STRATEGIES:
-            below = strategy.get(name)
-            if below is None:
-                continue
-            hooks = self.templates.mapping(below, f"`{name}`")
-            outcomes = self.templates.mapping(hooks.get("on"), "`on`")
-            for hook in (*(hooks.get(one) for one in _HOOKS), outcomes.get("success"), outcomes.get("failure")):
-                if hook is not None:
-                    yield self.templates.mapping(hook, "a hook")
+            self.root.variables.set("Build.BuildNumber", Value(origin))
 
     # Order.
 
     def _read_jobs(self) -> None:
         self._join()
-        jobs = {job.name: job for stage in self._stages for job in stage.jobs}
-        for name in _in_order({name: job.needs for name, job in jobs.items()}):
+        jobs = {job.name: job for stage in self.stages for job in stage.jobs}
+        for name in in_order({name: job.needs for name, job in jobs.items()}):
             self._read_job(jobs[name])
         # As the file has them: that is how a reader counts.
         order = {name: index for index, name in enumerate(jobs)}
@@ -321,11 +112,11 @@ class _Pipeline(ResourcesReader):
     def _join(self) -> None:
         """Work out which jobs each job needs."""
         count = 0
-        by_name: dict[str, list[_Stage]] = {}
-        for stage in self._stages:
+        by_name: dict[str, list[Stage]] = {}
+        for stage in self.stages:
             by_name.setdefault(stage.name.lower(), []).append(stage)
-        before: _Stage | None = None
-        for stage in self._stages:
+        before: Stage | None = None
+        for stage in self.stages:
             needed = [before.name] if stage.needs is None and before is not None else stage.needs or []
             stage.needs = needed
             first = [
@@ -351,13 +142,13 @@ class _Pipeline(ResourcesReader):
                     )
             before = stage
 
-    def _scope_of(self, stage: _Stage) -> Scope:
+    def _scope_of(self, stage: Stage) -> Scope:
         """Return the scope in which the jobs of a stage begin."""
         if stage.scope is not None:
             return stage.scope
-        scope = replace(self._root, group=stage.name, reach=conditions.join((self._root.reach, stage.part.reach)))
+        scope = replace(self.root, group=stage.name, reach=conditions.join((self.root.reach, stage.part.reach)))
         if stage.name:
-            named = {one.name.lower(): one for one in self._stages}
+            named = {one.name.lower(): one for one in self.stages}
             ends = {name: self._end_of(named[name]) for one in stage.needs or () if (name := one.lower()) in named}
             roots = scope.variables.roots()
             scope = replace(scope, variables=scope.variables.copy(), known=Known(list(ends.values()), ends, roots))
@@ -373,7 +164,7 @@ class _Pipeline(ResourcesReader):
         stage.scope = scope
         return scope
 
-    def _end_of(self, stage: _Stage) -> Reach:
+    def _end_of(self, stage: Stage) -> Reach:
         """Return what is asked for where a stage succeeds: a job that is skipped does not fail it."""
         if stage.scope is None or not stage.jobs:
             return ANY
@@ -388,7 +179,7 @@ class _Pipeline(ResourcesReader):
 
     # Jobs.
 
-    def _read_job(self, job: _Job) -> None:
+    def _read_job(self, job: Job) -> None:
         stage, entries = job.stage, job.entries
         begun = self._scope_of(stage)
         variables = begun.variables.copy()
@@ -438,7 +229,7 @@ class _Pipeline(ResourcesReader):
         if part is not None and self.templates.text(part, "`continueOnError`").lower() == "true":
             self.effect(FoundEffect("ignores-failure", "continueOnError", text="continueOnError: true"), part, scope)
 
-    def _environment(self, job: _Job, scope: Scope) -> tuple[Scope, str]:
+    def _environment(self, job: Job, scope: Scope) -> tuple[Scope, str]:
         """Return the scope of a deployment, and the environment it goes to, which can ask for approvals."""
         part = job.entries.get("environment")
         if part is None:
@@ -484,7 +275,7 @@ class _Pipeline(ResourcesReader):
                     scope.variables.set(name, Value(join((before.origin, value.origin)), value.text))
         return replace(scope, choices={name: list(dict.fromkeys(texts)) for name, texts in choices.items()})
 
-    def _pool(self, job: _Job, scope: Scope) -> tuple[list[str], bool, bool]:
+    def _pool(self, job: Job, scope: Scope) -> tuple[list[str], bool, bool]:
         """Return what chooses the machine of a job, whether it is one's own, and whether it runs Windows."""
         part = job.entries.get("pool", job.stage.entries.get("pool"))
         if part is None:
@@ -513,12 +304,12 @@ class _Pipeline(ResourcesReader):
     def _chosen(self, part: Part | None, what: str, scope: Scope) -> list[str]:
         return [text for text in self.expand_choices(self.templates.text(part, what), scope) if text]
 
-    def _deployment(self, job: _Job, scope: Scope, state: StageState) -> None:
+    def _deployment(self, job: Job, scope: Scope, state: StageState) -> None:
         """Write down the hooks of a deployment, in their order."""
         place = job.entries.get("environment", job.entries["deployment"])
         text = self.templates.text(job.entries["deployment"], "`deployment`")
         self.effect(FoundEffect("deploy", text, text=text), place, scope)
-        for hook in self._hooks(job):
+        for hook in self.hooks(job):
             if "pool" in hook:
                 self.all_marks(hook["pool"], scope)
             self.steps(hook.get("steps"), scope, state)
@@ -530,7 +321,7 @@ class _Pipeline(ResourcesReader):
 
     def _stage(
         self,
-        job: _Job,
+        job: Job,
         scope: Scope,
         state: StageState,
         environment: str,
@@ -573,24 +364,21 @@ class _Pipeline(ResourcesReader):
             )
         )
 
-    def _rest(self, bodies: Sequence[_Body]) -> None:
+    def _rest(self, bodies: Sequence[Body]) -> None:
         """Write down images of `resources` that no job was seen to use."""
         used: set[JsonPath] = {spot.path for spot in self.book.spots["containers"]}
         for part in self.images.values():
             fields = self.templates.mapping(part, "a container")
             image = self.templates.resolve(fields["image"]) if "image" in fields else part
             if image.path not in used and (image is part or image.value is not None):
-                self.container(part, self._root)
+                self.container(part, self.root)
         for body in bodies:
             for name, part in body.entries.items():
                 if name not in _READ_OF_PIPELINES:
-                    self.all_marks(part, self._root)
+                    self.all_marks(part, self.root)
 
 
-_OF_JOBS = frozenset(
-    ("pool", "strategy", "continueOnError", "container", "services", "workspace", "timeoutInMinutes", "steps")
-)
-_READ_OF_PIPELINES = _OF_JOBS | {
+_READ_OF_PIPELINES = OF_JOBS | {
     "appendCommitMessageToRunName",
     "extends",
     "jobs",
@@ -607,7 +395,7 @@ _READ_OF_PIPELINES = _OF_JOBS | {
 _READ_OF_STAGES = frozenset(
     ("stage", "displayName", "dependsOn", "condition", "variables", "pool", "jobs", "steps", "trigger", "lockBehavior")
 )
-_READ_OF_JOBS = _OF_JOBS | {
+_READ_OF_JOBS = OF_JOBS | {
     "job",
     "deployment",
     "displayName",
@@ -621,34 +409,5 @@ _READ_OF_JOBS = _OF_JOBS | {
 }
 
 
-def _is_template(path: str, entries: Mapping[str, Part], kind: PipelineKind) -> bool:
-    """Say whether a file is a template: named so, or one that takes parameters and that nothing starts."""
-    if kind == "template":
-        return True
-    name = path.rpartition("/")[2]
-    return "parameters" in entries and entries.keys() <= _OF_TEMPLATES and not name.startswith("azure-pipelines")
-
-
-_OF_TEMPLATES = frozenset(("parameters", "steps", "jobs", "stages", "variables"))
-
-
 def _is_own(names: Sequence[str]) -> bool:
     return any("$" not in name and not name.lower().startswith(_HOSTED) for name in names)
-
-
-def _in_order(needs: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return names so that each comes after those it needs; in the order given where that leaves a choice."""
-    ordered: dict[str, None] = {}
-    entered: set[str] = set()
-    for start in needs:
-        pending = [start]
-        while pending:
-            name = pending[-1]
-            if name in ordered:
-                pending.pop()
-            elif name in entered:
-                ordered[pending.pop()] = None
-            else:
-                entered.add(name)
-                pending.extend(one for one in reversed(needs[name]) if one not in entered)
-    return list(ordered)

@@ -1,76 +1,41 @@
 """What all parts of an Azure pipeline have in common: marks, variables, conditions, references, containers.
 
-A text is looked at with its scope: a variable made of an outsider's text is one too, also when a template was given it,
-and a condition that no build of a pull request can meet makes a pull request's branch empty.
+Each text is looked at with the scope it stands in (`origins.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
-from policyd.models.facts import Condition, Container, Expression, Flow, Guard, Reference, SecretUse, Sink, Variable
+from policyd.models.facts import Container, Sink, VariableOrigin
 from policyd.pipeline.azure import conditions
-from policyd.pipeline.azure.conditions import ANY, Known, Reach, parse_condition
-from policyd.pipeline.azure.expressions import Mark, Node, ParsedExpression, find_marks, parse_expression
+from policyd.pipeline.azure.conditions import ANY, parse_condition
+from policyd.pipeline.azure.expressions import Mark, find_marks, parse_expression
+from policyd.pipeline.azure.origins import OriginReader, Scope, texts_of
 from policyd.pipeline.azure.parts import UNKNOWN, Part
-from policyd.pipeline.azure.references import ParsedReference, Repository, parse_image, parse_template
+from policyd.pipeline.azure.references import Repository, parse_image, parse_template
 from policyd.pipeline.azure.templates import Template, Templates
 from policyd.pipeline.azure.trust import (
     ACCESS_TOKEN,
-    ENVIRONMENT,
-    carries,
-    is_predefined,
     is_secret_name,
-    names_code,
     names_outsiders_ref,
 )
-from policyd.pipeline.azure.values import NOTHING, Crossing, Origin, Value, Variables, join
+from policyd.pipeline.azure.values import Origin, Value, join
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.effects import FoundEffect
 from policyd.pipeline.fact_book import Around, FactBook
+from policyd.pipeline.references import ParsedReference
 from policyd.pipeline.shell import Opaque
 from policyd.pipeline.source_map import Spot
 
 MAX_ROOT_LENGTH = 500  # of a variable that is a condition
-MAX_NESTED = 5  # parameters and variables that an origin is followed through
-MAX_LISTED = 50  # parts of an object that an origin is looked for in
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHELLS_WITH_SUBSTITUTION = frozenset(("bash", "pwsh", "powershell"))
 _FEW_LETTERS = re.compile(r"[a-z0-9]+\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Where we are, in which builds, and what names hold there. `variables` change while steps are read."""
-
-    stage: str = ""
-    group: str = ""
-    variables: Variables = field(default_factory=Variables)
-    reach: Reach = field(default_factory=lambda: ANY)
-    environment: Mapping[str, Origin] = field(default_factory=dict)
-    known: Known = field(default_factory=Known)
-    choices: Mapping[str, list[str]] = field(default_factory=dict)  # of a matrix, by variable in lower case
-    shell: str = "bash"
-    windows: bool = False
-    outside: bool = False  # pull requests start the pipeline, as the file says
-
-    @property
-    def guards(self) -> tuple[Guard, ...]:
-        """What an outsider meets on the way here."""
-        return conditions.guards_under(self.reach, outside=self.outside)
-
-    @property
-    def untrusted(self) -> bool:
-        """Whether an outsider's pull request leads here."""
-        return self.outside and "pull-request" in self.reach
-
-    def around(self) -> Around:
-        """Return what the book wants to know of something that is no script here."""
-        return Around(self.stage, self.shell, guards=self.guards)
 
 
 class Found(NamedTuple):
@@ -81,108 +46,17 @@ class Found(NamedTuple):
     untrusted: bool
 
 
-class AzureReader:
+class AzureReader(OriginReader):
     """What pipelines, jobs and steps share."""
 
     def __init__(self, templates: Templates) -> None:
-        self.templates = templates
+        super().__init__(templates)
         self.book = FactBook(templates.path)
         self.repositories: dict[str, Repository] = {}  # by alias in lower case
         self.images: dict[str, Part] = {}  # `resources: containers`, by alias in lower case
-        self.webhooks: set[str] = set()
-        self.fixed_branch = False  # only branches that the file names start it
-        self.outputs: dict[str, dict[str, Origin]] = {}  # by job ("stage.job" or "job", lower case), then "step.name"
         self._written_images: set[tuple[str, Spot]] = set()
         self.with_secrets: set[str] = set()  # stages that a secret other than the run's own token reaches
-        self._used_secrets: set[tuple[str, str, Sink]] = set()
         self._flowed: set[tuple[object, ...]] = set()
-
-    # Origins.
-
-    def origin_of_variable(self, name: str, scope: Scope) -> Origin:
-        """Return where the value of a variable comes from."""
-        known = scope.variables.find(name)
-        if known is not None:
-            return known.origin
-        if name.lower() == ACCESS_TOKEN.lower():
-            return Origin(secrets=frozenset((ACCESS_TOKEN,)))
-        when = carries(name)
-        if when == "branch" and self.fixed_branch:
-            when = ""
-        if when or names_code(name):
-            return Origin(name if when else "", frozenset((when,)) if when else frozenset(), names_code(name))
-        if is_secret_name(name) and not is_predefined(name):
-            return Origin(secrets=frozenset((name,)))
-        return NOTHING
-
-    def origin_of(self, parsed: ParsedExpression, part: Part, scope: Scope, depth: int = 0) -> Origin:
-        """Return where the value of an expression comes from."""
-        return join(self._origin_of_context(node, part, scope, depth) for node in parsed.flowing)
-
-    def _origin_of_context(self, node: Node, part: Part, scope: Scope, depth: int) -> Origin:
-        names = node.parts
-        first = names[0].lower()
-        if first == "variables" and len(names) > 1:
-            return self.origin_of_variable(".".join(names[1:]), scope)
-        if first == "dependencies" and len(names) > 3:
-            job = f"{scope.group}.{names[1]}" if scope.group else names[1]
-            return self._origin_of_output((job, names[1]), names[3:])
-        if first == "stagedependencies" and len(names) > 4:
-            return self._origin_of_output((f"{names[1]}.{names[2]}", names[2]), names[4:])
-        if first == "parameters" and len(names) > 1:
-            return self._origin_of_parameter(node, part, scope, depth)
-        found = self.templates.find_value(node.name, part) if first in part.names.loops else None
-        return self.origin_of_part(found, scope, depth + 1) if found is not None else NOTHING
-
-    def _origin_of_output(self, jobs: Iterable[str], names: tuple[str, ...]) -> Origin:
-        pieces = ".".join(names).lower().split(".")
-        for job in jobs:
-            outputs = self.outputs.get(job.lower())
-            if outputs:
-                # A deployment job puts the name of the hook in front, a stage that of the job.
-                found = outputs.get(".".join(pieces[-2:]))
-                if found is not None:
-                    return found
-        return NOTHING
-
-    def _origin_of_parameter(self, node: Node, part: Part, scope: Scope, depth: int) -> Origin:
-        name = node.parts[1]
-        if name.lower() in self.webhooks:
-            return Origin(node.name, frozenset(("always",)))
-        parameter = self.templates.find_parameter(node.parts, part)
-        if parameter is None or parameter.constrained:
-            return NOTHING
-        origin = NOTHING
-        if parameter.value is not None:
-            origin = self.origin_of_part(parameter.value, scope, depth + 1)
-        if parameter.value is None or not parameter.given:
-            return replace(origin, open=True) if parameter.open and parameter.kind in ("", "string") else origin
-        if origin.carries:
-            crossing = Crossing("call", scope.stage, parameter.name, parameter.value.spot())
-            origin = replace(origin, crossings=origin.crossings | {crossing})
-        return origin
-
-    def origin_of_part(self, part: Part, scope: Scope, depth: int = 0) -> Origin:
-        """Return where the texts of a part come from."""
-        if depth > MAX_NESTED:
-            return NOTHING
-        if isinstance(part.value, str):
-            return self.origin_of_text(part.value, part, scope, depth) if "$" in part.value else NOTHING
-        return join(
-            self.origin_of_text(text, below, scope, depth) for text, below in _texts_of(part, MAX_LISTED) if "$" in text
-        )
-
-    def origin_of_text(self, text: str, part: Part, scope: Scope, depth: int = 0) -> Origin:
-        """Return where a text comes from, written at `part`."""
-        origins = []
-        for mark in find_marks(text):
-            if mark.kind == "macro":
-                origins.append(self.origin_of_variable(mark.inner, scope))
-            else:
-                origins.append(self.origin_of(parse_expression(mark.inner), part, scope, depth))
-        if names_outsiders_ref(text):
-            origins.append(Origin(code=True))
-        return join(origins)
 
     # Marks.
 
@@ -196,7 +70,7 @@ class AzureReader:
                 if not _is_macro(mark.inner, scope, shell):
                     continue
                 origin = self.origin_of_variable(mark.inner, scope)
-                contexts, functions, computed = [f"variables.{mark.inner}"], [], False
+                contexts, functions, computed = [f"variables.{mark.inner}"], list[str](), False
             else:
                 parsed = parse_expression(mark.inner)
                 origin = self.origin_of(parsed, part, scope)
@@ -205,10 +79,10 @@ class AzureReader:
             one = Found(mark, origin, untrusted)
             found.append(one)
             spot = part.spot(mark.start, mark.end)
-            self._expression(
+            self.book.expression(
                 text[mark.start : mark.end],
                 spot,
-                scope,
+                scope.stage,
                 sink,
                 contexts=contexts,
                 functions=functions,
@@ -224,7 +98,7 @@ class AzureReader:
 
     def all_marks(self, part: Part, scope: Scope, sink: Sink = "other") -> None:
         """Write down the marks in all texts of a part."""
-        for text, below in _texts_of(part, None):
+        for text, below in texts_of(part, None):
             if "$" in text:
                 self.marks(below, text, scope, sink)
 
@@ -241,61 +115,22 @@ class AzureReader:
             if key in self._flowed:
                 continue
             self._flowed.add(key)
-            self.book.flows.append(
-                Flow(
-                    at=self.book.at("flows", crossing.spot),
-                    stage=crossing.stage,
-                    kind="call" if crossing.kind == "call" else "output",
-                    value=found.origin.text,
-                    name=crossing.name,
-                    into=into,
-                    sink=sink,
-                    place=f"{place.file}:{place.line}",
-                    lands=("expressions", len(self.book.expressions) - 1),
-                )
-            )
-
-    def _expression(
-        self,
-        text: str,
-        spot: Spot,
-        scope: Scope,
-        sink: Sink,
-        *,
-        contexts: list[str],
-        functions: list[str],
-        untrusted: bool,
-        always_true: bool = False,
-        computed: bool = False,
-        is_open: bool = False,
-    ) -> None:
-        self.book.expressions.append(
-            Expression(
-                at=self.book.at("expressions", spot),
-                stage=scope.stage,
-                text=text,
-                contexts=contexts,
-                functions=functions,
-                untrusted=untrusted,
+            self.book.crossing(
+                crossing.spot,
+                "call" if crossing.kind == "call" else "output",
+                crossing.name,
+                stage=crossing.stage,
+                into=into,
+                value=found.origin.text,
                 sink=sink,
-                always_true=always_true,
-                computed=computed,
-                open=is_open,
+                place=place,
             )
-        )
 
     def secret(self, name: str, spot: Spot, scope: Scope, sink: Sink) -> None:
         """Write down that a secret reaches something, once a stage."""
-        if (scope.stage, name, sink) in self._used_secrets:
-            return
-        self._used_secrets.add((scope.stage, name, sink))
         if name.lower() != ACCESS_TOKEN.lower():
             self.with_secrets.add(scope.stage)
-        self.book.secrets.append(
-            SecretUse(
-                at=self.book.at("secrets", spot), stage=scope.stage, name=name, all=False, inherited=False, sink=sink
-            )
-        )
+        self.book.secret_once(name, spot, scope.stage, sink)
 
     # Conditions.
 
@@ -317,24 +152,21 @@ class AzureReader:
         parsed = parse_condition(self.templates.expand(text, resolved) if "${{" in text else text)
         root = parsed.root
         always = root is not None and conditions.is_always_true(root)
-        self.book.conditions.append(
-            Condition(
-                at=self.book.at("conditions", resolved.spot()),
-                stage=scope.stage,
-                text=text,
-                always_true=always,
-                spoofable_actor=root is not None and conditions.checks_spoofable_person(root),
-                substring=root is not None and conditions.asks_for_part(root),
-            )
-        )
-        self._expression(
+        self.book.condition(
             text,
             resolved.spot(),
-            scope,
+            scope.stage,
+            always_true=always,
+            spoofable_actor=root is not None and conditions.checks_spoofable_person(root),
+            substring=root is not None and conditions.asks_for_part(root),
+        )
+        self.book.expression(
+            text,
+            resolved.spot(),
+            scope.stage,
             "condition",
-            contexts=list(parsed.contexts),
-            functions=list(parsed.functions),
-            untrusted=False,
+            contexts=parsed.contexts,
+            functions=parsed.functions,
             always_true=always,
             computed=parsed.computed,
         )
@@ -445,24 +277,20 @@ class AzureReader:
         value: str,
         part: Part,
         scope: Scope,
-        origin: Literal["environment", "input", "credentials"],
+        origin: VariableOrigin,
         of: Origin,
         *,
         literal: bool,
     ) -> None:
         self.book.variable(
-            Variable(
-                at=(),
-                stage=scope.stage,
-                name=name,
-                value=value,
-                literal=literal,
-                origin=origin,
-                untrusted=of.is_untrusted(scope.reach),
-                secret=bool(of.secrets),
-            ),
+            name,
+            value,
             part.spot(),
             scope.around(),
+            origin=origin,
+            literal=literal,
+            untrusted=of.is_untrusted(scope.reach),
+            secret=bool(of.secrets),
         )
 
     def around(self, script: str, scope: Scope, found: Iterable[Found] = ()) -> Around:
@@ -477,22 +305,6 @@ class AzureReader:
         secrets |= {name for one in found for name in one.origin.secrets}
         return Around(scope.stage, scope.shell, frozenset(tainted), frozenset(secrets), scope.guards)
 
-    def origin_in_environment(self, name: str, scope: Scope) -> Origin:
-        """Return where the value comes from that a script finds under `name` in its environment."""
-        origin = scope.environment.get(name)
-        upper = name.upper()
-        if origin is None and scope.shell != "bash":  # names in any case there
-            origin = next((one for key, one in scope.environment.items() if key.upper() == upper), None)
-        if origin is not None:
-            return origin
-        if name != upper and scope.shell == "bash":
-            return NOTHING
-        known = scope.variables.find_in_environment(upper)
-        if known is not None:
-            return replace(known.origin, secrets=frozenset()) if known.origin.secrets else known.origin
-        predefined = ENVIRONMENT.get(upper)
-        return self.origin_of_variable(predefined, scope) if predefined is not None else NOTHING
-
     def opaque(self, found: Iterable[Found]) -> list[Opaque]:
         """Return the spans of a script that Azure replaces before a shell reads it."""
         return [
@@ -505,24 +317,8 @@ class AzureReader:
         self, text: str, parsed: ParsedReference, part: Part, scope: Scope, inputs: Mapping[str, str] | None = None
     ) -> None:
         """Write down what a name stands for."""
-        self.book.reference(
-            Reference(
-                at=(),
-                stage=scope.stage,
-                text=text,
-                kind=parsed.kind,
-                owner=parsed.owner,
-                name=parsed.name,
-                ref=parsed.ref,
-                local=parsed.local,
-                pinned=parsed.pinned,
-                computed=parsed.computed,
-                comment=part.file.map.comment_after(part.path),
-                inputs=dict(inputs or {}),
-            ),
-            part.spot(),
-            scope.around(),
-        )
+        comment = part.file.map.comment_after(part.path)
+        self.book.reference(text, parsed, part.spot(), scope.around(), comment=comment, inputs=inputs)
 
     def template(self, entries: Mapping[str, Part], part: Part, scope: Scope) -> Template:
         """Write down a `template:` with what it is given; return it."""
@@ -655,24 +451,3 @@ def _is_macro(name: str, scope: Scope, shell: str) -> bool:
     if shell not in _SHELLS_WITH_SUBSTITUTION or _FEW_LETTERS.match(name) is None:
         return True
     return scope.variables.find(name) is not None or is_secret_name(name)
-
-
-def _texts_of(part: Part, limit: int | None) -> Iterator[tuple[str, Part]]:
-    """Yield the texts of a part and of all below it."""
-    pending = [part]
-    count = 0
-    while pending:
-        one = pending.pop()
-        count += 1
-        if limit is not None and count > limit:
-            return
-        if one.entries is not None:
-            pending.extend(reversed(one.entries.values()))
-        elif one.items is not None:
-            pending.extend(reversed(one.items))
-        elif isinstance(one.value, str):
-            yield one.value, one
-        elif isinstance(one.value, dict):
-            pending.extend(reversed([one.below(name, value) for name, value in one.value.items()]))
-        elif isinstance(one.value, list):
-            pending.extend(reversed([one.below(index, value) for index, value in enumerate(one.value)]))

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-_DIGEST_LENGTHS = {"sha256": 64, "sha512": 128}
-_HEX = frozenset("0123456789abcdefABCDEF")
+from policyd.pipeline.references import ParsedReference, is_commit, split_image
+
 _WHOLE_VERSION = re.compile(r"\d+\.\d+\.\d+\Z")
 #: Tags that name what this very pipeline built.
 _OWN_TAG = re.compile(r"\$\(Build\.(?:BuildId|BuildNumber|SourceVersion)\)\Z", re.IGNORECASE)
-
-ReferenceKind = Literal["image", "template", "task", "repository"]
-
-
-class ParsedReference(NamedTuple):
-    """A reference taken apart, as `models.facts.Reference` wants it."""
-
-    kind: ReferenceKind
-    owner: str
-    name: str
-    ref: str
-    local: bool
-    pinned: bool
-    computed: bool = False
 
 
 class Repository(NamedTuple):
@@ -47,14 +33,10 @@ def parse_task(text: str) -> ParsedReference:
 
 def parse_image(text: str) -> ParsedReference:
     """Return what an image names; pinned means by digest."""
-    path, _, digest = text.partition("@")
-    head, slash, last = path.rpartition("/")
-    name, _, tag = last.partition(":")
-    algorithm, _, hexadecimal = digest.partition(":")
-    pinned = len(hexadecimal) == _DIGEST_LENGTHS.get(algorithm) and _HEX.issuperset(hexadecimal)
-    local = _OWN_TAG.search(tag) is not None
-    computed = not pinned and not local and _is_computed(text)
-    return ParsedReference("image", head if slash else "", name, digest or tag, local, pinned, computed)
+    image = split_image(text)
+    local = _OWN_TAG.search(image.tag) is not None
+    computed = not image.pinned and not local and _is_computed(text)
+    return ParsedReference("image", image.owner, image.name, image.ref, local, image.pinned, computed)
 
 
 def parse_repository(repository: Repository) -> ParsedReference:
@@ -77,11 +59,6 @@ def parse_template(text: str, path: str, alias: str, repositories: dict[str, Rep
     return ParsedReference(
         "template", repository.name, path, ref, local=False, pinned=is_commit(ref), computed=computed
     )
-
-
-def is_commit(ref: str) -> bool:
-    """Say whether a ref is a whole commit id."""
-    return len(ref) in (40, 64) and _HEX.issuperset(ref)
 
 
 def _is_computed(text: str) -> bool:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from policyd.models.facts import Trigger, Trust
+from policyd.pipeline.azure.origins import Scope
 from policyd.pipeline.azure.parts import Part
-from policyd.pipeline.azure.reader import Scope
 from policyd.pipeline.azure.references import Repository, parse_repository
 from policyd.pipeline.azure.steps import StepsReader
 from policyd.pipeline.characters import quoted

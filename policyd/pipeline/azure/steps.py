@@ -14,8 +14,9 @@ from policyd.models.facts import ArtifactUse, Cache, Checkout
 from policyd.pipeline.azure import conditions
 from policyd.pipeline.azure.artifacts import ArtifactStep, find_artifact_step
 from policyd.pipeline.azure.fetches import find_fetch, keeps_credentials
+from policyd.pipeline.azure.origins import Scope
 from policyd.pipeline.azure.parts import UNKNOWN, Part
-from policyd.pipeline.azure.reader import AzureReader, Found, Scope
+from policyd.pipeline.azure.reader import AzureReader, Found
 from policyd.pipeline.azure.references import parse_task
 from policyd.pipeline.azure.tasks import find_file, find_scripts, is_connection, task_name
 from policyd.pipeline.azure.templates import MAX_TEMPLATES_INSIDE, Templates
@@ -75,7 +76,7 @@ class StepsReader(AzureReader):
                 if self.templates.is_open(item) or item.value is None:
                     self.all_marks(item, scope)
                     continue
-                self.templates.refuse(f"a step is {quoted(item.value)}, not a mapping", item)
+                self.templates.refuse_shape(item.value, item, "a step", "mapping")
             self._step(item, scope, state)
 
     def step_kinds(self, part: Part | None, depth: int = 0) -> set[str]:

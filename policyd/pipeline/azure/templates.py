@@ -14,14 +14,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from posixpath import normpath
-from typing import NoReturn
 
-from policyd.errors import DocumentError, InputTooLarge
+from policyd.errors import InputTooLarge
+from policyd.models.base import JsonPath
 from policyd.pipeline.azure.conditions import join, narrow
 from policyd.pipeline.azure.expressions import Node, find_marks, parse_expression, whole_template
 from policyd.pipeline.azure.parts import UNKNOWN, Names, Parameter, Part, SourceFile
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.front_end import Included
+from policyd.pipeline.shapes import Shapes
+from policyd.pipeline.source_map import SourceMap
 from policyd.pipeline.yaml_reader import YamlDocument, read_yaml_with_places
 
 MAX_TEMPLATES_INSIDE = 20  # levels, as Azure
@@ -64,8 +66,10 @@ class Template:
 
 
 @dataclass(slots=True)
-class Templates:
+class Templates(Shapes[Part]):
     """Reads parts of the file judged and of templates in it. `open` says that not all of it could be seen."""
+
+    system = "Azure Pipelines"
 
     path: str
     document: YamlDocument
@@ -80,12 +84,12 @@ class Templates:
     def __post_init__(self) -> None:
         root = Part(self.document.value, (), SourceFile(self.path, self.document.source_map), Names())
         if not isinstance(root.value, dict):
-            self.refuse(f"a pipeline is {quoted(root.value)}, not a mapping", root)
+            self.refuse_shape(root.value, root, "a pipeline", "mapping")
         self.root = self._with_parameters(root, None, ())
 
-    def refuse(self, cause: str, part: Part) -> NoReturn:
-        """Raise `DocumentError` where `part` is written."""
-        raise DocumentError(cause, where=part.where(), fix="correct the file; Azure Pipelines would refuse it too")
+    def locate(self, at: Part) -> tuple[SourceMap, JsonPath]:
+        """Return where a part is written."""
+        return at.file.map, at.path
 
     # Values.
 
@@ -180,7 +184,7 @@ class Templates:
         if not part.is_mapping:
             if part.value is None or self.is_open(part):
                 return
-            self.refuse(f"{what} is {quoted(part.value)}, not a mapping", part)
+            self.refuse_shape(part.value, part, what, "mapping")
         chain = _Chain(self)
         for name, below in self._entries(part):
             self._grow(part)
@@ -216,7 +220,7 @@ class Templates:
         if part.items is None and not isinstance(part.value, list):
             if (part.value is None and part.entries is None) or self.is_open(part):
                 return
-            self.refuse(f"{what} is {quoted(part.value)}, not a list", part)
+            self.refuse_shape(part.value, part, what, "list")
         listed = part.items if part.items is not None else ()
         if part.items is None and isinstance(part.value, list):
             listed = tuple(part.below(index, value) for index, value in enumerate(part.value))
@@ -314,7 +318,7 @@ class Templates:
         if value is UNKNOWN or (value is None and part.entries is None and part.items is None):
             return ""
         if part.is_mapping or part.is_list:
-            self.refuse(f"{what} is {quoted({} if part.is_mapping else [])}, not a text", part)
+            self.refuse_shape({} if part.is_mapping else [], part, what, "text")
         return part.file.map.scalar_text(part.path) or str(value)
 
     def text(self, part: Part | None, what: str) -> str:
@@ -419,7 +423,7 @@ class Templates:
             document.value, (), SourceFile(name, document.source_map, document.source_map), Names(), named.reach
         )
         if not isinstance(root.value, dict):
-            self.refuse(f"a template is {quoted(root.value)}, not a mapping", root)
+            self.refuse_shape(root.value, root, "a template", "mapping")
         return self._with_parameters(root, given, files)
 
     def _with_parameters(self, root: Part, given: Mapping[str, Part] | None, files: tuple[str, ...]) -> Part:
@@ -433,11 +437,11 @@ class Templates:
         elif isinstance(declared, list):
             for index, entry in enumerate(declared):
                 if not isinstance(entry, dict):
-                    self.refuse(f"a parameter is {quoted(entry)}, not a mapping", base.below(index, entry))
+                    self.refuse_shape(entry, base.below(index, entry), "a parameter", "mapping")
                 parameter = self._parameter(base.below(index, entry), entry, opened=given is None)
                 found[parameter.name.lower()] = parameter
         elif declared is not None:
-            self.refuse(f"`parameters` is {quoted(declared)}, not a list", base)
+            self.refuse_shape(declared, base, "`parameters`", "list")
         for name, part in (given or {}).items():
             known = found.get(name, Parameter(name))
             found[name] = replace(known, value=part, given=True)

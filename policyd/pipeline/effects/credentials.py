@@ -60,6 +60,26 @@ _LITERAL_OPTIONS: dict[str, tuple[str, ...]] = {
     "argocd": ("--password",),
 }
 
+#: Take a password in the same word as its option.
+_ATTACHED = frozenset(("mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "7z", "7za"))
+#: A credential in an address that does not outlive the job: GitLab's runner leaves the same one there by itself.
+_OF_THE_JOB = re.compile(r"://(?:gitlab-ci-token|\$\{?CI_REGISTRY_USER\}?):\$\{?CI_JOB_TOKEN\}?@")
+
+#: Files that are there to hold a credential, and folders of them.
+_CREDENTIAL_FILES = re.compile(
+    r"(?:^|/)(?:\.netrc|\.git-credentials|\.pypirc|\.dockerconfigjson|\.docker/config\.json|\.docker|\.aws(?:/credentials)?"
+    r"|\.ssh(?:/[^/]*)?|\.kube(?:/config)?|kubeconfig(?:\.ya?ml)?|id_(?:rsa|ed25519|ecdsa)|[^/]*\.tfstate)/?\Z"
+)
+#: Files that settings are written to, and credentials with them.
+SETTINGS_FILES = re.compile(
+    r"(?:\.git-credentials|\.netrc|\.npmrc|\.pypirc|\.yarnrc(?:\.yml)?|credentials\.json|\.env)\Z"
+)
+
+
+def is_credential_file(path: str) -> bool:
+    """Say whether a file of this name is there to hold a credential."""
+    return _CREDENTIAL_FILES.search(path) is not None
+
 
 def find_format(text: str) -> str:
     """Return what a credential in `text` is, if its issuer made it recognisable; "" if there is none."""
@@ -103,6 +123,11 @@ def _literal(seen: Seen) -> Iterator[FoundEffect]:
         if _is_literal(value):
             yield seen.found("literal-credential", f"the password of {seen.program}", secret=False)
             return
+    if seen.program in _ATTACHED:
+        word = next((word[2:] for word in seen.args if word.startswith("-p") and len(word) > 5), "")
+        if _is_literal(word) and not _PLACEHOLDER.search(word):
+            yield seen.found("literal-credential", f"the password of {seen.program}", secret=False)
+            return
     if "@" in seen.command.text:
         found = _IN_URL.search(seen.command.text)
         if found and _is_literal(found[1]) and not _PLACEHOLDER.search(found[1]) and found[1] != "x-oauth-basic":
@@ -121,7 +146,7 @@ def _left_lying(seen: Seen) -> Iterator[FoundEffect]:
         if verb in ("clone", "remote", "config", "push", "submodule") and re.search(
             r"://[^/\s@'\"]{0,100}\$[^/\s@'\"]{0,100}@", text
         ):
-            if verb != "push":
+            if verb != "push" and _OF_THE_JOB.search(text) is None:
                 yield seen.found("persists-credentials", f"git {verb}", secret=True)
         elif (
             verb == "config"
@@ -133,7 +158,5 @@ def _left_lying(seen: Seen) -> Iterator[FoundEffect]:
             yield seen.found("persists-credentials", "git config", secret=has_secret)
     elif has_secret:
         for file in seen.command.writes_to:
-            if re.search(
-                r"(?:\.git-credentials|\.netrc|\.npmrc|\.pypirc|\.yarnrc(?:\.yml)?|credentials\.json|\.env)\Z", file
-            ):
+            if SETTINGS_FILES.search(file):
                 yield seen.found("persists-credentials", file, secret=True, confidence="medium")

@@ -110,6 +110,8 @@ def _address(words: list[str]) -> str:
 
 
 def _reads_program(seen: Seen) -> bool:
+    if seen.command.captured:
+        return True  # `python -c "$(curl …)"`
     for command in seen.after():
         if command.program == seen.command.pipes_to:
             return len(command.argv) == 1 or command.argv[1] == "-"

@@ -20,3 +20,5 @@ class FoundEffect:
     computed: bool = False
     secret: bool = False
     confidence: Literal["high", "medium", "low"] = "high"
+    start: int = -1  # of the part of the command that does it, counted from where the command begins; -1 for all of it
+    end: int = -1

@@ -85,16 +85,22 @@ def find_script_effects(
     """
     values = Values(tainted, secrets)
     found = []
-    last: CommandEffects | None = None
+    known: set[tuple[str, str]] = set()  # what is said of the place of the command before
     for index, command in enumerate(commands):
         one = _look(command, index, commands, shell, values)
-        if last is not None and one.effects and commands[index - 1].start == command.start:
+        if index == 0 or commands[index - 1].start != command.start:
+            known = set()
+        elif one.effects:
             # `bash -c "$X"`: the script in the script stands in the same place and says the same.
-            known = {(effect.kind, effect.detail) for effect in last.effects}
-            one.effects[:] = [effect for effect in one.effects if (effect.kind, effect.detail) not in known]
+            one.effects[:] = [effect for effect in one.effects if _said(effect) not in known]
+        known |= {_said(effect) for effect in one.effects}
         found.append(one)
-        last = one
     return found
+
+
+def _said(effect: FoundEffect) -> tuple[str, str]:
+    # Of text that is run one place says it once, whichever shell reads it.
+    return effect.kind, "" if effect.kind == "evaluates" else effect.detail
 
 
 def find_command_effects(
@@ -133,7 +139,7 @@ def _look(
         effects += shells.find_reverse_shell(seen)
     if "://" in command.text:
         effects += find_insecure_url(seen)
-    if seen.tainted:
+    if seen.tainted and not any(effect.kind == "evaluates" for effect in effects):
         effects += find_argument(seen)
     if shell in _POWERSHELLS and seen.program not in _CODE_PROGRAMS:
         effects += transport.find_tls_off_in_code(seen)

@@ -133,6 +133,12 @@ def _answers(seen: Seen) -> Iterator[FoundEffect]:
 def _prints(seen: Seen, *, by_text: bool) -> Iterator[FoundEffect]:
     if not _reaches_log(seen):
         return
+    if seen.program == "cat":
+        # A variable of the kind that GitLab makes a file of: its name is that of a secret, its value a path.
+        shown = next((name for name in sorted(seen.secrets) if _names_file(name, seen.args)), "")
+        if shown:
+            yield seen.found("secret-print", shown, secret=True, confidence="medium")
+            return
     words = seen.command.argv[1:] if seen.program not in ("cat", "base64", "xxd", "rev", "od", "hexdump") else []
     text = " ".join([*words, seen.command.stdin])
     if "::add-mask::" in text or re.search(r"##vso\[task\.setvariable\b", text, re.I):
@@ -143,6 +149,10 @@ def _prints(seen: Seen, *, by_text: bool) -> Iterator[FoundEffect]:
             return
     if by_text and names_secret(text):
         yield seen.found("secret-print", "a secret", secret=True)
+
+
+def _names_file(name: str, args: Sequence[str]) -> bool:
+    return any(word in (f"${name}", f"${{{name}}}") for word in args)
 
 
 def _is_value(name: str, text: str, shell: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.seen import Seen
@@ -47,6 +48,9 @@ def find_evaluation(seen: Seen) -> Iterator[FoundEffect]:
         name = text if _VARIABLE.match(text) else ""
         if name or seen.untrusted or seen.computed:
             yield from _evaluated(seen, text, is_plain=bool(name))
+    elif command.pasted and seen.tainted:
+        # The shell that handed this script on filled the text in, so this one reads it as script.
+        yield seen.found("evaluates", command.text[:80], untrusted=True)
     elif program in SHELLS or program in _LANGUAGES:
         yield from _interpreter(seen)
     elif command.expands and _VARIABLE.match(argv[0]) and _names(argv[0]) & seen.known_tainted:
@@ -59,13 +63,15 @@ def find_evaluation(seen: Seen) -> Iterator[FoundEffect]:
 
 
 def _interpreter(seen: Seen) -> Iterator[FoundEffect]:
-    args = seen.command.argv[1:]
+    args = seen.args if seen.wrapper == "xargs" else seen.command.argv[1:]
     for index, word in enumerate(args[:-1]):
         if _CODE_OPTION.fullmatch(word):
             code = args[index + 1]
-            if _VARIABLE.match(code):
+            if seen.wrapper == "xargs" and seen.command.receives & seen.known_tainted and _placeholder(seen) in code:
+                yield seen.found("evaluates", code[:80], untrusted=True)
+            elif _VARIABLE.match(code):
                 yield from _evaluated(seen, code, is_plain=True)
-            elif (_names(code) & seen.known_tainted and _expanded(seen)) or seen.command.untrusted:
+            elif _names(code) & seen.tainted or seen.command.untrusted:
                 yield seen.found("evaluates", code[:80], untrusted=True)
             return
         if not word.startswith("-"):
@@ -73,14 +79,31 @@ def _interpreter(seen: Seen) -> Iterator[FoundEffect]:
     stdin = seen.command.stdin
     if stdin and stdin != seen.command.text:  # a script in another language is its own input
         tainted = _names(stdin) & seen.known_tainted & seen.command.reads
-        if tainted or seen.command.untrusted:
+        if tainted and seen.command.stdin_at >= 0:
+            # Of a shell's document the commands in it tell.
+            if seen.program not in SHELLS:
+                yield _at_first(seen, tainted, seen.found("evaluates", stdin.strip()[:80], untrusted=True))
+        elif tainted or seen.command.untrusted:
             yield seen.found("evaluates", stdin.strip()[:80], untrusted=True)
         elif _VARIABLE.match(stdin.strip()):
             yield from _evaluated(seen, stdin.strip(), is_plain=True)
 
 
-def _expanded(seen: Seen) -> bool:
-    return bool(seen.command.expands & seen.known_tainted) or seen.command.captured or not seen.command.expands
+def _placeholder(seen: Seen) -> str:
+    """Return what `xargs` replaces in the words of its command: `{}`, unless it is told something else."""
+    for index, word in enumerate(seen.command.argv[:-1]):
+        if word.startswith("-I"):
+            return word[2:] or seen.command.argv[index + 1]
+    return "{}"
+
+
+def _at_first(seen: Seen, names: frozenset[str], found: FoundEffect) -> FoundEffect:
+    """Return the effect at the line of the here-document where the first of these variables stands."""
+    for line in re.finditer(r"[^\n]+", seen.command.stdin):
+        if _names(line[0]) & names:
+            start = seen.command.stdin_at - seen.command.start + line.start()
+            return replace(found, start=start, end=start + len(line[0]))
+    return found
 
 
 def _handed_on(seen: Seen) -> Iterator[FoundEffect]:

@@ -59,7 +59,9 @@ _TEXTS: dict[str, re.Pattern[str]] = {
     "ssh": re.compile(r"StrictHostKeyChecking[=\s]+[\"']?(?:no|off)\b", re.I),
 }
 _SSH = frozenset(("ssh", "scp", "sftp", "rsync", "ssh-copy-id"))
-PROGRAMS = _SSH | _OPTIONS.keys() | _TEXTS.keys()
+_WRITERS = frozenset(("echo", "printf", "cat", "tee"))
+_SSH_SETTINGS = re.compile(r"(?:\.ssh/config|ssh_config(?:\.d/\S+)?)\Z")
+PROGRAMS = _SSH | _WRITERS | _OPTIONS.keys() | _TEXTS.keys()
 _IN_CODE = re.compile(
     r"_create_unverified_context|verify\s*=\s*False|rejectUnauthorized['\"]?\s*:\s*false|CURLOPT_SSL_VERIFYPEER\s*,\s*(?:0|false)"
     r"|InsecureSkipVerify:\s*true|ServerCertificateValidationCallback\s*=\s*\{\s*\$true|TrustAllCertsPolicy|VERIFY_NONE"
@@ -68,6 +70,9 @@ _IN_CODE = re.compile(
 
 def find_tls_off(seen: Seen) -> Iterator[FoundEffect]:
     """Yield what tells a program not to verify who it talks to. Only talking to this machine is left out."""
+    if seen.program in _WRITERS:
+        yield from _written(seen)
+        return
     options = _OPTIONS.get(seen.program)
     if options is not None:
         for word in seen.args:
@@ -80,6 +85,17 @@ def find_tls_off(seen: Seen) -> Iterator[FoundEffect]:
         found = pattern.search(seen.command.text)
         if found:
             yield seen.found("tls-off", found[0], confidence="low" if seen.program in _SSH else "high")
+
+
+def _written(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield what tells ssh, by its file of settings, to take any host for the right one."""
+    text = f"{seen.command.text}\n{seen.command.stdin}"
+    if "StrictHostKeyChecking" not in text:
+        return
+    found = _TEXTS["ssh"].search(text)
+    files = [*seen.command.writes_to, *(word for other in seen.after() if other.fed_by == seen.program for word in other.argv)]
+    if found and any(_SSH_SETTINGS.search(file) for file in files):
+        yield seen.found("tls-off", found[0], confidence="low")
 
 
 def find_tls_off_in_code(seen: Seen) -> Iterator[FoundEffect]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal
 
-from policyd.models.facts import EffectKind
+from policyd.models.facts import EffectKind, VariableOrigin
 from policyd.pipeline.effects.credentials import find_format, looks_like_credential
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.hosts import URL, is_near
@@ -95,7 +94,7 @@ _INDEXES = words(
 def find_variable_effects(
     name: str,
     value: str,
-    origin: Literal["environment", "input", "credentials"] = "environment",
+    origin: VariableOrigin = "environment",
     *,
     literal: bool = True,
 ) -> Iterator[FoundEffect]:

@@ -13,9 +13,10 @@ from policyd.pipeline.front_end import FrontEndRead
 from policyd.pipeline.github.conditions import NONE
 from policyd.pipeline.github.contexts import ANY_EVENT
 from policyd.pipeline.github.reader import Mapped, Scope
-from policyd.pipeline.github.references import ParsedReference, parse_image
+from policyd.pipeline.github.references import parse_image
 from policyd.pipeline.github.steps import StepsReader
 from policyd.pipeline.links import Links
+from policyd.pipeline.references import ParsedReference
 from policyd.pipeline.source_map import Spot
 from policyd.pipeline.yaml_reader import YamlDocument
 
@@ -32,18 +33,18 @@ def read_action(document: YamlDocument) -> FrontEndRead:
 
 class _Action(StepsReader):
     def read(self) -> FrontEndRead:
-        root = self.mapping(self.value, (), "an action")
+        root = self.require_mapping(self.value, (), "an action")
         path: JsonPath = ("runs",)
-        runs = self.mapping(root.get("runs"), path, "`runs`")
-        using = self.text(runs.get("using"), (*path, "using"), "`using`").lower()
+        runs = self.require_mapping(root.get("runs"), path, "`runs`")
+        using = self.require_text(runs.get("using"), (*path, "using"), "`using`").lower()
         if not using:
             self.refuse("an action says with `runs.using` how it runs; this one does not", path)
         scope = Scope(stage=ACTION_STAGE, reach={ANY_EVENT: NONE})
         for name, value in root.items():
             if name not in ("runs", "description", "name", "author", "branding", "outputs"):
                 self.expressions(value, (name,), scope, "other")
-        self.mapping(root.get("inputs"), ("inputs",), "`inputs`")
-        outputs = self.mapping(root.get("outputs"), ("outputs",), "`outputs`")
+        self.require_mapping(root.get("inputs"), ("inputs",), "`inputs`")
+        outputs = self.require_mapping(root.get("outputs"), ("outputs",), "`outputs`")
         if using == "composite":
             scope = self.steps(runs.get("steps"), (*path, "steps"), scope)
         elif using == "docker":
@@ -64,7 +65,7 @@ class _Action(StepsReader):
         return FrontEndRead(self.value, facts, source_map, title if isinstance(title, str) else "", links=links)
 
     def _docker(self, runs: Mapped, path: JsonPath, scope: Scope) -> None:
-        image = self.text(runs.get("image"), (*path, "image"), "`image`")
+        image = self.require_text(runs.get("image"), (*path, "image"), "`image`")
         if image.startswith("docker://"):
             parsed = parse_image(image.removeprefix("docker://"))
         else:
@@ -79,7 +80,7 @@ class _Action(StepsReader):
         """Write down the files of the action that run."""
         for name in fields:
             if runs.get(name) is not None:
-                text = self.text(runs[name], (*path, name), f"`{name}`")
+                text = self.require_text(runs[name], (*path, name), f"`{name}`")
                 parsed = ParsedReference("action", "", text, "", local=True, pinned=False)
                 self.reference(text, parsed, (*path, name), scope)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from policyd.pipeline.github.components import FOREIGN_DOWNLOADS
-from policyd.pipeline.github.references import ParsedReference
+from policyd.pipeline.references import ParsedReference
 
 _THIS_RUN = re.compile(r"^\$\{\{\s*github\.run_id\s*\}\}$")
 _WORKSPACE = frozenset(

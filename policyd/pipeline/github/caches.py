@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from policyd.pipeline.github.references import ParsedReference
+from policyd.pipeline.references import ParsedReference
 
 
 class CacheStep(NamedTuple):

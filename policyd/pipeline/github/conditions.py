@@ -13,13 +13,14 @@ payloads", GraphQL "CommentAuthorAssociation".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from policyd.models.facts import Guard
 from policyd.pipeline.github.contexts import BASE_EVENTS, MERGE_EVENTS, can_carry, is_any
 from policyd.pipeline.github.expressions import Node, literal_list
 from policyd.pipeline.github.trust import EVENTS
+from policyd.pipeline.guards import all_of, any_of
 
 #: A guard; or "labeled", which goes with a label that is put on by the very event.
 Asked = Literal[Guard, "labeled"]
@@ -108,7 +109,7 @@ def required(node: Node, event: str, known: Known = NOTHING_KNOWN, *, holds: boo
         return required(below[0], event, known, holds=holds is (len(name) % 2 == 0))
     if kind == "operator" and name in ("&&", "||"):
         sides = (required(side, event, known, holds=holds) for side in below)
-        return _all(sides) if (name == "&&") is holds else _any(sides)
+        return all_of(sides) if (name == "&&") is holds else any_of(sides)
     if kind == "operator" and name in ("==", "!="):
         return _compared(below[0], below[1], event, known, holds=holds is (name == "=="))
     if kind == "call" and len(below) == 2 and name in ("contains", "startswith", "endswith"):
@@ -169,20 +170,6 @@ _INSIDE = frozenset(event for event, known in EVENTS.items() if known.trust in (
 def is_outsiders(event: str) -> bool:
     """Say whether an outsider can cause an event, or may be able to."""
     return event not in _INSIDE
-
-
-def _all(sides: Iterable[Guards | None]) -> Guards | None:
-    joined = NONE
-    for side in sides:
-        if side is None:
-            return None
-        joined |= side
-    return joined
-
-
-def _any(sides: Iterable[Guards | None]) -> Guards | None:
-    possible = [side for side in sides if side is not None]
-    return frozenset.intersection(*possible) if possible else None
 
 
 def _given(guard: Asked, *, holds: bool) -> Guards:
@@ -355,7 +342,7 @@ def _in_list(whole: Node, part: Node, event: str, known: Known, *, holds: bool) 
     texts = list(_texts(whole))
     if texts:
         sides = (_equals(part.name, Node("literal", "", text), event, known, holds=holds) for text in texts)
-        return _any(sides) if holds else _all(sides)
+        return any_of(sides) if holds else all_of(sides)
     name = whole.below[0].name if whole.kind == "call" and whole.name == "fromjson" and whole.below else whole.name
     kept = name.startswith(_KEPT_LISTS)
     return _given("actor", holds=holds and kept and part.name in _ACTORS)

@@ -24,17 +24,17 @@ def read_dependabot(document: YamlDocument) -> FrontEndRead:
 
 class _Dependabot(GithubReader):
     def read(self) -> FrontEndRead:
-        root = self.mapping(self.value, (), "`dependabot.yml`")
+        root = self.require_mapping(self.value, (), "`dependabot.yml`")
         if root.get("version") not in (2, "2"):
             self.refuse(f"`version` is {quoted(root.get('version'))}, not 2", ("version",))
-        updates = self.sequence(root.get("updates"), ("updates",), "`updates`")
+        updates = self.require_list(root.get("updates"), ("updates",), "`updates`")
         for index, item in enumerate(updates):
             self._update(item, ("updates", index))
-        for name, value in self.mapping(root.get("registries"), ("registries",), "`registries`").items():
+        for name, value in self.require_mapping(root.get("registries"), ("registries",), "`registries`").items():
             path: JsonPath = ("registries", name)
-            registry = self.mapping(value, path, f"the registry {quoted(name)}")
-            self.text(registry.get("type"), (*path, "type"), "`type`")
-            self.text(registry.get("url"), (*path, "url"), "`url`")
+            registry = self.require_mapping(value, path, f"the registry {quoted(name)}")
+            self.require_text(registry.get("type"), (*path, "type"), "`type`")
+            self.require_text(registry.get("url"), (*path, "url"), "`url`")
             given = {field: registry[field] for field in _CREDENTIALS if registry.get(field) is not None}
             self.credentials(given, path, Scope())
         facts, source_map = self.book.close(self.map)
@@ -42,13 +42,13 @@ class _Dependabot(GithubReader):
 
     def _update(self, value: object, path: JsonPath) -> None:
         if not isinstance(value, dict):
-            self.refuse(f"an update is {quoted(value)}, not a mapping", path)
+            self.refuse_shape(value, path, "an update", "mapping")
         for field in ("package-ecosystem", "directory", "insecure-external-code-execution", "target-branch"):
-            self.text(value.get(field), (*path, field), f"`{field}`")
+            self.require_text(value.get(field), (*path, field), f"`{field}`")
         self.names(value.get("directories"), (*path, "directories"))
         for field in ("schedule", "cooldown", "groups", "commit-message", "pull-request-branch-name"):
-            self.mapping(value.get(field), (*path, field), f"`{field}`")
+            self.require_mapping(value.get(field), (*path, field), f"`{field}`")
         for field in ("allow", "ignore", "labels", "assignees", "reviewers"):
-            self.sequence(value.get(field), (*path, field), f"`{field}`")
+            self.require_list(value.get(field), (*path, field), f"`{field}`")
         if value.get("registries") != "*":
             self.names(value.get("registries"), (*path, "registries"))

@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple, NoReturn, cast
+from typing import NamedTuple, cast
 
-from policyd.errors import DocumentError
 from policyd.models.base import JsonPath
-from policyd.models.facts import Condition, Container, Expression, Flow, Guard, Reference, SecretUse, Sink, Variable
+from policyd.models.facts import Container, Guard, Sink, VariableOrigin
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.fact_book import Around, FactBook
 from policyd.pipeline.github.components import CODE_INPUTS, OutputKind, find_output_kind
@@ -45,10 +44,12 @@ from policyd.pipeline.github.expressions import (
     parse_expression,
 )
 from policyd.pipeline.github.origins import NOTHING, Origin, join
-from policyd.pipeline.github.references import ParsedReference, parse_image
+from policyd.pipeline.github.references import parse_image
 from policyd.pipeline.links import Argument, Landing
+from policyd.pipeline.references import ParsedReference
+from policyd.pipeline.shapes import Shapes
 from policyd.pipeline.shell import Opaque
-from policyd.pipeline.source_map import Spot
+from policyd.pipeline.source_map import SourceMap, Spot
 from policyd.pipeline.yaml_reader import YamlDocument
 
 Mapped = Mapping[str, object]
@@ -102,8 +103,10 @@ class Found(NamedTuple):
         return Opaque(self.span.start, self.span.end, self.untrusted, secret)
 
 
-class GithubReader:
+class GithubReader(Shapes[JsonPath]):
     """What workflows and actions share: expressions, variables, references, containers."""
+
+    system = "GitHub"
 
     def __init__(self, document: YamlDocument) -> None:
         self.value = document.value
@@ -124,42 +127,16 @@ class GithubReader:
 
     # Shapes.
 
-    def refuse(self, cause: str, path: JsonPath) -> NoReturn:
-        """Raise `DocumentError` at `path`."""
-        raise DocumentError(cause, where=self.map.where(path), fix="correct the file; GitHub would refuse it too")
-
-    def mapping(self, value: object, path: JsonPath, what: str) -> Mapped:
-        """Return `value` as a mapping; nothing at all is an empty one."""
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            self.refuse(f"{what} is {quoted(value)}, not a mapping", path)
-        return value
-
-    def sequence(self, value: object, path: JsonPath, what: str) -> Sequence[object]:
-        """Return `value` as a list; nothing at all is an empty one."""
-        if value is None:
-            return []
-        if not isinstance(value, list):
-            self.refuse(f"{what} is {quoted(value)}, not a list", path)
-        return value
-
-    def text(self, value: object, path: JsonPath, what: str) -> str:
-        """Return a scalar as GitHub hands it on: its characters. Nothing at all is an empty text."""
-        if isinstance(value, str):
-            return value
-        if value is None:
-            return ""
-        if isinstance(value, dict | list):
-            self.refuse(f"{what} is {quoted(value)}, not a text", path)
-        return self.map.scalar_text(path) or ""
+    def locate(self, at: JsonPath) -> tuple[SourceMap, JsonPath]:
+        """Return a path with the map of the one file that is read."""
+        return self.map, at
 
     def names(self, value: object, path: JsonPath) -> list[str]:
         """Return a name, or a list of them, as a list."""
         if isinstance(value, str):
             return [value]
-        items = self.sequence(value, path, "a list")
-        return [self.text(item, (*path, index), "a name") for index, item in enumerate(items)]
+        items = self.require_list(value, path, "a list")
+        return [self.require_text(item, (*path, index), "a name") for index, item in enumerate(items)]
 
     # Expressions.
 
@@ -185,21 +162,18 @@ class GithubReader:
                 untrusted = True  # what can't be read is not known to be harmless
             found.append(Found(span, parsed, origin, untrusted))
             spot = Spot(path, span.start, span.end)
-            self.book.expressions.append(
-                Expression(
-                    at=self.book.at("expressions", spot),
-                    stage=scope.stage,
-                    text=text[span.start : span.end],
-                    contexts=list(parsed.contexts),
-                    functions=list(parsed.functions),
-                    untrusted=untrusted,
-                    sink=sink,
-                    always_true=False,
-                    ternary=parsed.ternary,
-                    constant=parsed.constant,
-                    computed=parsed.computed,
-                    open=not untrusted and (origin.open or not origin.parameters <= self.constrained_inputs),
-                )
+            self.book.expression(
+                text[span.start : span.end],
+                spot,
+                scope.stage,
+                sink,
+                contexts=parsed.contexts,
+                functions=parsed.functions,
+                untrusted=untrusted,
+                ternary=parsed.ternary,
+                constant=parsed.constant,
+                computed=parsed.computed,
+                is_open=not untrusted and (origin.open or not origin.parameters <= self.constrained_inputs),
             )
             self._secrets(parsed, spot, scope, sink)
             for parameter in origin.parameters if sink in ("script", "reference") else ():
@@ -214,19 +188,15 @@ class GithubReader:
             if context not in self.crossings:
                 continue
             begins, value = self.crossings[context]
-            place = self.map.place_inside(spot.path, spot.start, spot.end)
-            self.book.flows.append(
-                Flow(
-                    at=self.book.at("flows", begins),
-                    stage=context.split(".")[1],
-                    kind="output",
-                    value=value,
-                    name=context,
-                    into=scope.stage,
-                    sink=sink,
-                    place=f"{place.file}:{place.line}",
-                    lands=("expressions", len(self.book.expressions) - 1),
-                )
+            self.book.crossing(
+                begins,
+                "output",
+                context,
+                stage=context.split(".")[1],
+                into=scope.stage,
+                value=value,
+                sink=sink,
+                place=self.map.place_inside(spot.path, spot.start, spot.end),
             )
 
     def origin_of(self, parsed: ParsedExpression, scope: Scope) -> Origin:
@@ -323,18 +293,8 @@ class GithubReader:
     def _secrets(self, parsed: ParsedExpression, spot: Spot, scope: Scope, sink: Sink) -> None:
         for context in parsed.contexts:
             first, _, name = context.partition(".")
-            if first != "secrets":
-                continue
-            self.book.secrets.append(
-                SecretUse(
-                    at=self.book.at("secrets", spot),
-                    stage=scope.stage,
-                    name=name if name not in ("", "*") else "*",
-                    all=name in ("", "*"),
-                    inherited=False,
-                    sink=sink,
-                )
-            )
+            if first == "secrets":
+                self.book.secret(name or "*", spot, scope.stage, sink)
 
     # Conditions.
 
@@ -345,7 +305,7 @@ class GithubReader:
             return replace(scope, reach=self.with_passed(scope)) if scope.passed or scope.skipped else scope
         if isinstance(value, bool):
             return replace(scope, reach=self.with_passed(scope) if value else {})
-        text = self.text(value, path, "`if`")
+        text = self.require_text(value, path, "`if`")
         spans = find_expressions(text)
         whole = not spans or (len(spans) == 1 and spans[0].start == 0 and spans[0].end == len(text))
         inner = [span.inner for span in spans] or [text]
@@ -373,29 +333,25 @@ class GithubReader:
         self, text: str, parsed: Sequence[ParsedExpression], spot: Spot, scope: Scope, *, always: bool
     ) -> None:
         roots: list[Node] = [part.root for part in parsed if part.root is not None]
-        self.book.conditions.append(
-            Condition(
-                at=self.book.at("conditions", spot),
-                stage=scope.stage,
-                text=text,
-                always_true=always,
-                spoofable_actor=any(checks_spoofable_actor(root) for root in roots),
-                substring=any(part.substring for part in parsed),
-                ternary=any(part.ternary for part in parsed),
-            )
+        self.book.condition(
+            text,
+            spot,
+            scope.stage,
+            always_true=always,
+            spoofable_actor=any(checks_spoofable_actor(root) for root in roots),
+            substring=any(part.substring for part in parsed),
+            ternary=any(part.ternary for part in parsed),
         )
-        self.book.expressions.append(
-            Expression(
-                at=self.book.at("expressions", spot),
-                stage=scope.stage,
-                text=text,
-                contexts=list(dict.fromkeys(context for part in parsed for context in part.contexts)),
-                functions=list(dict.fromkeys(name for part in parsed for name in part.functions)),
-                untrusted=any(scope.meets(self.origin_of(part, scope).events) for part in parsed),
-                sink="condition",
-                always_true=always,
-                computed=any(part.computed for part in parsed),
-            )
+        self.book.expression(
+            text,
+            spot,
+            scope.stage,
+            "condition",
+            contexts=list(dict.fromkeys(context for part in parsed for context in part.contexts)),
+            functions=list(dict.fromkeys(name for part in parsed for name in part.functions)),
+            untrusted=any(scope.meets(self.origin_of(part, scope).events) for part in parsed),
+            always_true=always,
+            computed=any(part.computed for part in parsed),
         )
         for part in parsed:
             self._secrets(part, spot, scope, "condition")
@@ -410,9 +366,9 @@ class GithubReader:
             self.expressions(value, path, scope, "environment")
             return scope
         names = dict(scope.environment)
-        for name, item in self.mapping(value, path, "`env`").items():
+        for name, item in self.require_mapping(value, path, "`env`").items():
             at = (*path, name)
-            text = self.text(item, at, f"the variable {quoted(name)}")
+            text = self.require_text(item, at, f"the variable {quoted(name)}")
             found = self.expressions(text, at, scope, "environment")
             origin = join(one.origin for one in found) if found else NOTHING
             if "pull/" in text:
@@ -428,9 +384,9 @@ class GithubReader:
         """Write down a `with`; return the inputs as written. `slug` names the action: some run an input as code."""
         given: dict[str, str] = {}
         code = CODE_INPUTS.get(slug) if slug else None
-        for name, item in self.mapping(value, path, "`with`").items():
+        for name, item in self.require_mapping(value, path, "`with`").items():
             at = (*path, name)
-            text = given[name] = self.text(item, at, f"the input {quoted(name)}")
+            text = given[name] = self.require_text(item, at, f"the input {quoted(name)}")
             language = code.get(name.lower()) if code else None
             found = self.expressions(text, at, scope, "input" if language is None else "script")
             origin = join(one.origin for one in found) if found else NOTHING
@@ -458,20 +414,19 @@ class GithubReader:
         value: str,
         path: JsonPath,
         scope: Scope,
-        origin: Literal["environment", "input", "credentials"],
+        origin: VariableOrigin,
         of: Origin,
     ) -> None:
-        variable = Variable(
-            at=(),
-            stage=scope.stage,
-            name=name,
-            value=value,
-            literal="${{" not in value,
+        self.book.variable(
+            name,
+            value,
+            Spot(path),
+            Around(scope.stage, guards=scope.guards),
             origin=origin,
+            literal="${{" not in value,
             untrusted=scope.meets(of.events),
             secret=of.secret,
         )
-        self.book.variable(variable, Spot(path), Around(scope.stage, guards=scope.guards))
 
     # References and containers.
 
@@ -484,21 +439,9 @@ class GithubReader:
         inputs: Mapping[str, str] | None = None,
     ) -> None:
         """Write down what a `uses` or an image names, with the inputs it is given."""
-        reference = Reference(
-            at=(),
-            stage=scope.stage,
-            text=text,
-            kind=parsed.kind,
-            owner=parsed.owner,
-            name=parsed.name,
-            ref=parsed.ref,
-            local=parsed.local,
-            pinned=parsed.pinned,
-            computed="${{" in text,
-            comment=self.map.comment_after(path),
-            inputs=dict(inputs or {}),
-        )
-        self.book.reference(reference, Spot(path), Around(scope.stage, guards=scope.guards))
+        around = Around(scope.stage, guards=scope.guards)
+        parsed = parsed._replace(computed="${{" in text)
+        self.book.reference(text, parsed, Spot(path), around, comment=self.map.comment_after(path), inputs=inputs)
 
     def container(self, value: object, path: JsonPath, scope: Scope, matrix: Mapping[str, Sequence[str]]) -> None:
         """Write down the container a job runs in or beside."""
@@ -509,17 +452,17 @@ class GithubReader:
             self._image(value, path, scope, matrix)
             image, given = value, cast("Mapped", {})
         else:
-            given, image_path = self.mapping(value, path, "a container"), (*path, "image")
+            given, image_path = self.require_mapping(value, path, "a container"), (*path, "image")
             for name, item in given.items():
                 if name not in ("env", "credentials"):
                     self.expressions(item, (*path, name), scope, "reference" if name == "image" else "other")
-            image = self.text(given.get("image"), image_path, "an image")
+            image = self.require_text(given.get("image"), image_path, "an image")
             self._image(image, image_path, scope, matrix)
             self.environment(given.get("env"), (*path, "env"), scope)
             self.credentials(given.get("credentials"), (*path, "credentials"), scope)
-        options = self.text(given.get("options"), (*path, "options"), "`options`")
+        options = self.require_text(given.get("options"), (*path, "options"), "`options`")
         volumes = [
-            self.text(item, (*path, "volumes", index), "a volume")
+            self.require_text(item, (*path, "volumes", index), "a volume")
             for index, item in enumerate(self._texts(given.get("volumes"), (*path, "volumes"), "`volumes`"))
         ]
         self._texts(given.get("ports"), (*path, "ports"), "`ports`")
@@ -541,7 +484,7 @@ class GithubReader:
 
     def _texts(self, value: object, path: JsonPath, what: str) -> Sequence[object]:
         """Return a list; an expression that makes one counts as one item."""
-        return [value] if isinstance(value, str) and "${{" in value else self.sequence(value, path, what)
+        return [value] if isinstance(value, str) and "${{" in value else self.require_list(value, path, what)
 
     def _image(self, text: str, path: JsonPath, scope: Scope, matrix: Mapping[str, Sequence[str]]) -> None:
         for image in expand_matrix(text, matrix):
@@ -553,8 +496,8 @@ class GithubReader:
         if isinstance(value, str):
             self.expressions(value, path, scope, "other")
             return
-        for name, item in self.mapping(value, path, "`credentials`").items():
-            text = self.text(item, (*path, name), f"the credential {quoted(name)}")
+        for name, item in self.require_mapping(value, path, "`credentials`").items():
+            text = self.require_text(item, (*path, name), f"the credential {quoted(name)}")
             found = self.expressions(text, (*path, name), scope, "other")
             self._variable(name, text, (*path, name), scope, "credentials", join(one.origin for one in found))
 
@@ -579,11 +522,6 @@ def origin_of_kind(kind: OutputKind | None, action: str, scope: Scope) -> Origin
     code = outside if kind in ("ref", "sha") else NONE_EVENTS
     # Asked for while the job runs: it may have changed since the event.
     return Origin(text, outside if text else NONE_EVENTS, code, mutable=bool(code))
-
-
-def with_guard(reach: Reach, guard: Guard) -> Reach:
-    """Return `reach` where `guard` is asked for as well."""
-    return {event: guards | {guard} for event, guards in reach.items()}
 
 
 def expand_matrix(text: str, matrix: Mapping[str, Sequence[str]]) -> list[str]:

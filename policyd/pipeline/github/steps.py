@@ -14,7 +14,6 @@ from typing import cast
 
 from policyd.models.base import JsonPath
 from policyd.models.facts import ArtifactUse, Cache, Checkout, Guard
-from policyd.pipeline.characters import quoted
 from policyd.pipeline.github.artifacts import (
     ArtifactStep,
     find_artifact_step,
@@ -35,11 +34,12 @@ from policyd.pipeline.github.expressions import Node, find_expressions, parse_ex
 from policyd.pipeline.github.fetches import Fetch, find_fetch, keeps_credentials
 from policyd.pipeline.github.origins import NOTHING, Origin, join
 from policyd.pipeline.github.reader import Found, GithubReader, Mapped, Scope
-from policyd.pipeline.github.references import ParsedReference, parse_uses
+from policyd.pipeline.github.references import parse_uses
 from policyd.pipeline.github.trust import EVENTS
 from policyd.pipeline.github.values import origin_of_javascript, origin_of_shell
 from policyd.pipeline.github.written import Written, find_written, find_written_by_javascript
 from policyd.pipeline.links import Argument, Call, HandedFiles, Landing
+from policyd.pipeline.references import ParsedReference
 from policyd.pipeline.shell import ShellCommand, program_name
 from policyd.pipeline.source_map import Spot
 from policyd.pipeline.yaml_reader import YamlDocument
@@ -74,10 +74,10 @@ class StepsReader(GithubReader):
 
     def steps(self, value: object, path: JsonPath, scope: Scope) -> Scope:
         """Write down a list of steps; return the scope behind them."""
-        for index, item in enumerate(self.sequence(value, path, "`steps`")):
+        for index, item in enumerate(self.require_list(value, path, "`steps`")):
             at = (*path, index)
             if not isinstance(item, dict):
-                self.refuse(f"a step is {quoted(item)}, not a mapping", at)
+                self.refuse_shape(item, at, "a step", "mapping")
             scope = self._step(cast("Mapped", item), at, scope)
         self._settle_caches()
         return scope
@@ -139,11 +139,11 @@ class StepsReader(GithubReader):
         self, step: Mapped, path: JsonPath, scope: Scope
     ) -> tuple[dict[tuple[str, str], Origin], tuple[Guard, bool] | None]:
         at = (*path, "run")
-        script = self.text(step["run"], at, "`run`")
+        script = self.require_text(step["run"], at, "`run`")
         found = self.expressions(script, at, scope, "script")
         template = scope.shell
         if step.get("shell") is not None:
-            template = self.text(step["shell"], (*path, "shell"), "`shell`")
+            template = self.require_text(step["shell"], (*path, "shell"), "`shell`")
             self.expressions(template, (*path, "shell"), scope, "other")
         directory = step.get("working-directory")
         self.expressions(directory, (*path, "working-directory"), scope, "other")
@@ -253,14 +253,14 @@ class StepsReader(GithubReader):
         self, step: Mapped, path: JsonPath, scope: Scope
     ) -> tuple[dict[tuple[str, str], Origin], tuple[Guard, bool] | None]:
         at = (*path, "uses")
-        text = self.text(step["uses"], at, "`uses`")
+        text = self.require_text(step["uses"], at, "`uses`")
         if not text:
             self.refuse("`uses` is empty", at)
         self.expressions(text, at, scope, "reference")
         parsed = parse_uses(text)
         slug = parsed.slug
         with_path = (*path, "with")
-        given = self.mapping(step.get("with"), with_path, "`with`")
+        given = self.require_mapping(step.get("with"), with_path, "`with`")
         inputs = self.inputs(step.get("with"), with_path, scope, slug)
         self.reference(text, parsed, at, scope, inputs)
         if parsed.local:

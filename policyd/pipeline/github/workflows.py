@@ -19,19 +19,21 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from policyd.models.base import JsonPath
-from policyd.models.facts import Guard, Permission, SecretUse, StageFact, Trigger
+from policyd.models.facts import Guard, Permission, StageFact, Trigger
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.front_end import FrontEndRead
 from policyd.pipeline.github.conditions import LABELED, NONE, Guards, Known, Reach, is_outsiders
 from policyd.pipeline.github.contexts import ANY_EVENT, is_any
 from policyd.pipeline.github.expressions import find_expressions, parse_expression, possible_texts
 from policyd.pipeline.github.origins import NOTHING, Origin
-from policyd.pipeline.github.reader import Mapped, Scope, expand_matrix, with_guard
+from policyd.pipeline.github.reader import Mapped, Scope, expand_matrix
 from policyd.pipeline.github.references import parse_uses
 from policyd.pipeline.github.runners import is_self_hosted
 from policyd.pipeline.github.steps import StepsReader, repository_path
 from policyd.pipeline.github.trust import EVENTS, Access, expand_all, find_event
+from policyd.pipeline.guards import with_guard
 from policyd.pipeline.links import Call, Links
+from policyd.pipeline.needs import in_order
 from policyd.pipeline.source_map import Spot
 from policyd.pipeline.yaml_reader import YamlDocument
 
@@ -68,8 +70,8 @@ class _Workflow(StepsReader):
         self.first_secret = 0  # of the job being read
 
     def read(self) -> FrontEndRead:
-        root = self.mapping(self.value, (), "a workflow")
-        jobs = self.mapping(root.get("jobs"), ("jobs",), "`jobs`")
+        root = self.require_mapping(self.value, (), "a workflow")
+        jobs = self.require_mapping(root.get("jobs"), ("jobs",), "`jobs`")
         if not jobs:
             self.refuse("a workflow has jobs; this one has none", ("jobs",))
         self._triggers(root)
@@ -111,7 +113,7 @@ class _Workflow(StepsReader):
         reach: dict[str, Guards] = {}
         declared: dict[str, bool] = {}  # inputs by name: whether they can be any text
         for name, given, path in events:
-            event = self.text(name, path, "an event")
+            event = self.require_text(name, path, "an event")
             trigger = self._trigger(event, given, path)
             # All that is not known counts as one: it may be any.
             reach[event if event in EVENTS else ANY_EVENT] = LABELED if trigger.types == ["labeled"] else NONE
@@ -129,11 +131,13 @@ class _Workflow(StepsReader):
     def _trigger(self, event: str, given: object, path: JsonPath) -> Trigger:
         known = find_event(event)
         # `schedule` has a list of times.
-        options = {} if isinstance(given, list) and event == "schedule" else self.mapping(given, path, f"`{event}`")
+        options = (
+            {} if isinstance(given, list) and event == "schedule" else self.require_mapping(given, path, f"`{event}`")
+        )
         branches: list[str] = []
         for name, before in _FILTERS:
             branches += [before + one for one in self.names(options.get(name), (*path, name))]
-        parameters = list(self.mapping(options.get("inputs"), (*path, "inputs"), "`inputs`"))
+        parameters = list(self.require_mapping(options.get("inputs"), (*path, "inputs"), "`inputs`"))
         if event == "workflow_run":
             self.waits_for = tuple(self.names(options.get("workflows"), (*path, "workflows")))
         for name in ("paths", "paths-ignore"):
@@ -154,37 +158,21 @@ class _Workflow(StepsReader):
     # Jobs.
 
     def _in_order(self, jobs: Mapped) -> list[str]:
-        """Return the jobs so that each comes after those it needs; in the order of the file where that leaves a choice.
-
-        A job in a circle, which GitHub would not run, comes where it stands.
-        """
+        """Return the jobs so that each comes after those it needs."""
         needs: dict[str, list[str]] = {}
         for name, job in jobs.items():
             path: JsonPath = ("jobs", name)
             if not isinstance(job, dict):
-                self.refuse(f"the job {quoted(name)} is {quoted(job)}, not a mapping", path)
+                self.refuse_shape(job, path, f"the job {quoted(name)}", "mapping")
             needs[name] = [one for one in self.names(job.get("needs"), (*path, "needs")) if one in jobs]
-        ordered: dict[str, None] = {}
-        entered: set[str] = set()
-        for start in needs:
-            pending = [start]
-            while pending:
-                name = pending[-1]
-                if name in ordered:
-                    pending.pop()
-                elif name in entered:
-                    ordered[pending.pop()] = None
-                else:
-                    entered.add(name)
-                    pending.extend(one for one in reversed(needs[name]) if one not in entered)
-        return list(ordered)
+        return in_order(needs)
 
     def _job(self, name: str, job: Mapped, path: JsonPath, scope: Scope, granted: list[_Grant] | None) -> None:
         self.start_stage()
         self.first_secret = len(self.book.secrets)
         needs = self.names(job.get("needs"), (*path, "needs"))
         scope = self._defaults(job, path, self._scope_of_job(name, needs, scope))
-        strategy = self.mapping(job.get("strategy"), (*path, "strategy"), "`strategy`")
+        strategy = self.require_mapping(job.get("strategy"), (*path, "strategy"), "`strategy`")
         matrix = _matrix_of(strategy)
         scope = replace(scope, matrix=self._matrix_origins(strategy, scope))
         first_call = len(self.calls)
@@ -200,7 +188,7 @@ class _Workflow(StepsReader):
                 self.expressions(value, (*path, field_name), scope, "other")
         writes = self._permissions(job, path, scope, granted)
         self.container(job.get("container"), (*path, "container"), scope, matrix)
-        services = self.mapping(job.get("services"), (*path, "services"), "`services`")
+        services = self.require_mapping(job.get("services"), (*path, "services"), "`services`")
         for service, value in services.items():
             self.container(value, (*path, "services", service), scope, matrix)
         calls = "uses" in job
@@ -242,10 +230,10 @@ class _Workflow(StepsReader):
         """Keep what later jobs may know of this one."""
         ends_on_failure = job.get("continue-on-error") in (None, False)
         self.ends[name] = self.with_passed(scope) if ends_on_failure else scope.reach
-        outputs = self.mapping(job.get("outputs"), (*path, "outputs"), "`outputs`")
+        outputs = self.require_mapping(job.get("outputs"), (*path, "outputs"), "`outputs`")
         for output, value in outputs.items():
             at: JsonPath = (*path, "outputs", output)
-            text = self.text(value, at, f"the output {quoted(output)}")
+            text = self.require_text(value, at, f"the output {quoted(output)}")
             context = f"needs.{name}.outputs.{output}".lower()
             origin = self.origin_of_text(text, scope)
             self.outputs_of_stages[context] = origin
@@ -290,7 +278,7 @@ class _Workflow(StepsReader):
         environment = job.get("environment")
         if isinstance(environment, dict):
             environment = environment.get("name")
-        outputs = self.mapping(job.get("outputs"), (*path, "outputs"), "`outputs`")
+        outputs = self.require_mapping(job.get("outputs"), (*path, "outputs"), "`outputs`")
         has_secrets = self.workflow_has_secrets or self._has_secrets(self.first_secret)
         outside = [event for event in scope.outsiders if not is_any(event)]
         guards = scope.guards
@@ -341,11 +329,11 @@ class _Workflow(StepsReader):
     def _defaults(self, given: Mapped, path: JsonPath, scope: Scope) -> Scope:
         if given.get("defaults") is None:
             return scope
-        defaults = self.mapping(given.get("defaults"), (*path, "defaults"), "`defaults`")
-        run = self.mapping(defaults.get("run"), (*path, "defaults", "run"), "`defaults.run`")
+        defaults = self.require_mapping(given.get("defaults"), (*path, "defaults"), "`defaults`")
+        run = self.require_mapping(defaults.get("run"), (*path, "defaults", "run"), "`defaults.run`")
         if run.get("shell") is None:
             return scope
-        return replace(scope, shell=self.text(run["shell"], (*path, "defaults", "run", "shell"), "`shell`"))
+        return replace(scope, shell=self.require_text(run["shell"], (*path, "defaults", "run", "shell"), "`shell`"))
 
     def _grants(self, given: Mapped, path: JsonPath) -> list[_Grant] | None:
         """Return the permissions written at `path`; `None` where there are none written."""
@@ -360,7 +348,7 @@ class _Workflow(StepsReader):
                 _Grant(scope, access, at) for scope, access in expand_all("read" if value == "read-all" else "write")
             ]
         grants = []
-        for scope, access in self.mapping(value, at, "`permissions`").items():
+        for scope, access in self.require_mapping(value, at, "`permissions`").items():
             if access not in ("read", "write", "none"):
                 self.refuse(
                     f"the permission {quoted(scope)} is {quoted(access)}, not read, write or none", (*at, scope)
@@ -397,7 +385,7 @@ class _Workflow(StepsReader):
 
     def _use_workflow(self, job: Mapped, path: JsonPath, scope: Scope) -> None:
         at: JsonPath = (*path, "uses")
-        text = self.text(job["uses"], at, "`uses`")
+        text = self.require_text(job["uses"], at, "`uses`")
         if not text:
             self.refuse("`uses` is empty", at)
         self.expressions(text, at, scope, "reference")
@@ -410,18 +398,9 @@ class _Workflow(StepsReader):
             self.calls.append(Call(callee, scope.stage, inside=False, secrets=secrets is not None))
             self.give(callee, inputs, (*path, "with"), scope)
         if inherits:
-            self.book.secrets.append(
-                SecretUse(
-                    at=self.book.at("secrets", Spot((*path, "secrets"))),
-                    stage=scope.stage,
-                    name="*",
-                    all=True,
-                    inherited=True,
-                    sink="input",
-                )
-            )
+            self.book.secret("*", Spot((*path, "secrets")), scope.stage, "input", inherited=True)
             return
-        for name, value in self.mapping(secrets, (*path, "secrets"), "`secrets`").items():
+        for name, value in self.require_mapping(secrets, (*path, "secrets"), "`secrets`").items():
             self.expressions(value, (*path, "secrets", name), scope, "input")
 
 

@@ -12,13 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NoReturn
 
 from policyd.errors import DocumentError, InputTooLarge
+from policyd.models.base import JsonPath
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.front_end import Included
 from policyd.pipeline.gitlab.inputs import given_input, interpolate, is_constrained, whole_input
 from policyd.pipeline.gitlab.parts import UNKNOWN, Input, Part, SourceFile, entries_of, items_of, merge
+from policyd.pipeline.shapes import Shapes
+from policyd.pipeline.source_map import SourceMap
 from policyd.pipeline.yaml_reader import TaggedList, YamlDialect, YamlDocument, read_yaml_documents_with_places
 
 DIALECT = YamlDialect(merge_keys=True, list_tags=frozenset(("!reference",)))
@@ -60,7 +62,7 @@ class Include:
 
 
 @dataclass(slots=True)
-class Configuration:
+class Configuration(Shapes[Part]):
     """What GitLab makes of a file: `root` by name, jobs extended. Read with `read_configuration`."""
 
     path: str
@@ -83,9 +85,11 @@ class Configuration:
 
     # Shapes. Each takes a part as it is written and returns what stands for it.
 
-    def refuse(self, cause: str, part: Part, fix: str = "correct the file; GitLab would refuse it too") -> NoReturn:
-        """Raise `DocumentError` where `part` is written."""
-        raise DocumentError(cause, where=part.where(), fix=fix)
+    system = "GitLab"
+
+    def locate(self, at: Part) -> tuple[SourceMap, JsonPath]:
+        """Return where a part is written."""
+        return at.file.map, at.path
 
     def resolve(self, part: Part) -> Part:
         """Return what a `!reference` or a whole input stands for; other parts are themselves."""
@@ -134,7 +138,7 @@ class Configuration:
             return entries_of(part)
         if part.value is None or self._is_open(part):
             return {}
-        self.refuse(f"{what} is {quoted(part.value)}, not a mapping", part)
+        self.refuse_shape(part.value, part, what, "mapping")
 
     def sequence(self, part: Part | None, what: str) -> list[Part]:
         """Return the items of a list, those of lists inside it included: `!reference` puts lists into lists."""
@@ -153,7 +157,7 @@ class Configuration:
                 elif item.value is not UNKNOWN:
                     yield item
         elif part.value is not None and not self._is_open(part):
-            self.refuse(f"{what} is {quoted(part.value)}, not a list", part)
+            self.refuse_shape(part.value, part, what, "list")
 
     def items(self, part: Part | None, what: str) -> list[Part]:
         """Return the items of a list, or the one scalar or mapping that may stand in its place."""
@@ -185,7 +189,7 @@ class Configuration:
         if (value is None and part.entries is None) or value is UNKNOWN:
             return ""
         if part.is_mapping or isinstance(value, list):
-            self.refuse(f"{what} is {quoted(value)}, not a text", part)
+            self.refuse_shape(value, part, what, "text")
         return part.file.map.scalar_text(part.path) or ""
 
     @staticmethod
@@ -262,7 +266,7 @@ class Configuration:
         if judged:
             self.main, self.document = file, body.value
         if not isinstance(body.value, dict):
-            self.refuse(f"a configuration is {quoted(body.value)}, not a mapping", root)
+            self.refuse_shape(body.value, root, "a configuration", "mapping")
         whole: Part | None = None
         for part in self._include(entries_of(root).get("include"), path):
             whole = part if whole is None else self._merge(whole, part)

@@ -3,26 +3,26 @@
 A job runs `before_script` and `script` in one shell, `after_script` in another. Its working tree is the project at the
 commit of the pipeline, in a merge request pipeline the merge request's.
 
-Sources: docs.gitlab.com "CI/CD YAML syntax reference", "Caching in GitLab CI/CD" (protected and unprotected caches),
-"Job artifacts", "Configure runners" (`GIT_STRATEGY`), "Hosted runners" (tags), "External secrets".
+Sources: docs.gitlab.com "CI/CD YAML syntax reference", "Configure runners" (`GIT_STRATEGY`), "Hosted runners"
+(tags), "External secrets".
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import replace
 
-from policyd.models.facts import ArtifactUse, Cache, Checkout, EffectKind, Permission, StageFact
+from policyd.models.facts import Checkout, Permission, StageFact
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.effects import FoundEffect
 from policyd.pipeline.gitlab.events import Admission
+from policyd.pipeline.gitlab.files import FilesReader
 from policyd.pipeline.gitlab.inputs import is_constrained
+from policyd.pipeline.gitlab.job import Handed, Job
 from policyd.pipeline.gitlab.parts import Input, Part, entries_of
 from policyd.pipeline.gitlab.reader import GitlabReader, Scope
 from policyd.pipeline.gitlab.references import (
-    ParsedReference,
     parse_component,
     parse_downstream,
     parse_project,
@@ -31,64 +31,15 @@ from policyd.pipeline.gitlab.references import (
 )
 from policyd.pipeline.gitlab.trust import JOB_TOKENS, find_variables, names_outsiders_code, variables_in
 from policyd.pipeline.links import Call
+from policyd.pipeline.references import ParsedReference
 from policyd.pipeline.shell import ShellCommand
 from policyd.pipeline.source_map import Spot
 
 #: GitLab ends a job after this long where neither file nor project settings say.
 DEFAULT_TIMEOUT_SECONDS = 3600
-#: Keywords that `default` and the top of the file give to jobs that do not have them.
-DEFAULTS = (
-    "after_script",
-    "artifacts",
-    "before_script",
-    "cache",
-    "hooks",
-    "id_tokens",
-    "identity",
-    "image",
-    "interruptible",
-    "retry",
-    "services",
-    "tags",
-    "timeout",
-)
 
 
-class Handed(NamedTuple):
-    """A variable that a job hands on: which job, what it begins as, and where it is written."""
-
-    job: str
-    value: str
-    spot: Spot
-
-
-@dataclass(slots=True)
-class Job:
-    """One job with all it inherits, and what is known before its scripts are read."""
-
-    name: str
-    part: Part
-    entries: dict[str, Part]
-    group: str = "test"
-    needs: list[str] = field(default_factory=list)
-    admission: Admission = field(default_factory=Admission)
-    scope: Scope = field(default_factory=Scope)
-    untrusted: bool = False
-    privileged: bool = False
-    dotenv: tuple[str, ...] = ()  # files whose lines become variables of later jobs
-    receives: dict[str, Handed] = field(default_factory=dict)  # such variables of earlier jobs
-    commands: list[tuple[ShellCommand, Spot]] = field(default_factory=list)
-
-    @property
-    def blocks(self) -> bool:
-        """Whether later stages wait for a person to start it."""
-        allowed = self.entries.get("allow_failure")
-        if allowed is not None:
-            return allowed.value is False
-        return self.admission.rules is not None  # `when: manual` of the job itself may be passed over
-
-
-class JobReader(GitlabReader):
+class JobReader(FilesReader):
     """Reads one job after the other."""
 
     calls: list[Call]
@@ -133,7 +84,7 @@ class JobReader(GitlabReader):
         around = scope.around(frozenset(secrets))
         has_source = self._has_source(job)
         self._containers(entries, scope)
-        self._downloads(job)  # before its scripts run
+        self.downloads(job)  # before its scripts run
         for pieces in (first, main, after):
             if not pieces:
                 continue
@@ -142,8 +93,8 @@ class JobReader(GitlabReader):
                 has_source |= self._git(command, spot, job)
             job.commands += found
         has_source |= self._run_steps(job)
-        self._caches(job)
-        self._artifacts(job)
+        self.caches(job)
+        self.artifacts(job)
         self._settings(job)
         self._trigger(job)
         self._stage(job, environment, has_source=has_source, has_secrets=has_secrets, writes=writes)
@@ -205,7 +156,7 @@ class JobReader(GitlabReader):
         for keyword in ("secrets", "id_tokens"):
             for name, part in self.configuration.mapping(entries.get(keyword), f"`{keyword}`").items():
                 found.add(name)
-                self.secret(name, part.spot(), scope, "environment")
+                self.book.secret_once(name, part.spot(), scope.stage, "environment")
                 if keyword == "id_tokens":
                     self.book.permissions.append(
                         Permission(
@@ -331,117 +282,6 @@ class JobReader(GitlabReader):
         if text.startswith(("./", "../", "/")):
             parsed = ParsedReference("component", "", text, "", local=True, pinned=False)
         self.reference(text, parsed, part, scope, self._inputs(step.get("inputs")))
-
-    # Files.
-
-    def _caches(self, job: Job) -> None:
-        for item in self.configuration.items(job.entries.get("cache"), "`cache`"):
-            fields = self.configuration.mapping(item, "a cache")
-            paths = self._texts(fields.get("paths"), "`paths`")
-            if not paths and "untracked" not in fields:
-                continue
-            policy = self.configuration.text(fields.get("policy"), "`policy`") or "pull-push"
-            key = fields.get("key")
-            if key is not None:
-                self.all_marks(key, job.scope)
-            text = "default" if key is None else self._key(self.configuration.resolve(key))
-            if key is not None and not key.is_mapping:
-                self.expansions(text, key, job.scope, "other")
-            unprotect = fields.get("unprotect")
-            self.book.caches.append(
-                Cache(
-                    at=self.book.at("caches", (key or item).spot()),
-                    stage=job.name,
-                    text=", ".join(paths) or "untracked files",
-                    key=text,
-                    paths=paths,
-                    restores=policy != "push",
-                    saves=policy != "pull",
-                    # Otherwise GitLab keeps caches of protected branches and of all others apart.
-                    untrusted=unprotect is not None and unprotect.value is True,
-                    publishes=False,
-                )
-            )
-
-    def _key(self, part: Part) -> str:
-        if not part.is_mapping:
-            return self.configuration.text(part, "`key`")
-        fields = entries_of(part)
-        prefix = self.configuration.text(fields.get("prefix"), "`prefix`")
-        files = [name for key in ("files", "files_commits") for name in self._texts(fields.get(key), f"`{key}`")]
-        return " ".join((*([prefix] if prefix else []), *files))
-
-    def _artifacts(self, job: Job) -> None:
-        part = job.entries.get("artifacts")
-        fields = self.configuration.mapping(part, "`artifacts`")
-        if part is None or not fields:
-            return
-        self.all_marks(part, job.scope)
-        paths = self._texts(fields.get("paths"), "`paths`")
-        excluded = self._texts(fields.get("exclude"), "`exclude`")
-        untracked = "untracked" in fields and fields["untracked"].value is True
-        if paths or untracked:
-            self.book.artifacts.append(
-                ArtifactUse(
-                    at=self.book.at("artifacts", fields.get("paths", part).spot()),
-                    stage=job.name,
-                    text=", ".join(paths) or "untracked files",
-                    name=self.configuration.text(fields.get("name"), "`name`") or job.name,
-                    paths=paths,
-                    direction="upload",
-                    untrusted=job.untrusted,
-                    foreign=False,
-                    into_workspace=False,
-                    whole_workspace=takes_git(paths, excluded),
-                )
-            )
-        reports = self.configuration.mapping(fields.get("reports"), "`reports`")
-        for name, below in reports.items():
-            if name in _REPORTS:
-                self.effects([FoundEffect(_REPORTS[name], f"reports: {name}")], below, job.scope)
-
-    def _downloads(self, job: Job) -> None:
-        """Write down artifacts that a job asks for by name; those of earlier stages come without."""
-        for item in self.configuration.items(job.entries.get("needs"), "`needs`"):
-            if not item.is_mapping:
-                continue
-            fields = entries_of(item)
-            taken = fields.get("artifacts")
-            if taken is not None and taken.value is False:
-                continue
-            project = self.configuration.text(fields.get("project"), "`project`")
-            pipeline = self.configuration.text(fields.get("pipeline"), "`pipeline`")
-            name = self.configuration.text(fields.get("job"), "`job`")
-            if name and (project or pipeline or taken is not None):
-                self._download(job, item, name, foreign=bool(project or pipeline), project=project, fields=fields)
-        for item in self.configuration.items(job.entries.get("dependencies"), "`dependencies`"):
-            self._download(job, item, self.configuration.text(item, "a job"), foreign=False)
-
-    def _download(
-        self,
-        job: Job,
-        item: Part,
-        name: str,
-        *,
-        foreign: bool,
-        project: str = "",
-        fields: Mapping[str, Part] | None = None,
-    ) -> None:
-        ref = self.configuration.text((fields or {}).get("ref"), "`ref`")
-        self.book.artifacts.append(
-            ArtifactUse(
-                at=self.book.at("artifacts", item.spot()),
-                stage=job.name,
-                text=f"{project}:{name}@{ref}" if project else name,
-                name=name,
-                paths=[],
-                direction="download",
-                untrusted=foreign and any(used in job.scope.tainted for used in variables_in(ref)),
-                foreign=foreign,
-                into_workspace=True,
-                whole_workspace=False,
-            )
-        )
 
     # What else a job does.
 
@@ -601,37 +441,6 @@ _SCANS = re.compile(
 )
 #: What gives a job a token that writes, or lets it log in to a cloud.
 _WRITING = frozenset(("id_tokens", "identity", "release"))
-#: What a report says that a job does.
-_REPORTS: dict[str, EffectKind] = {
-    "api_fuzzing": "scan",
-    "container_scanning": "scan",
-    "coverage_fuzzing": "scan",
-    "coverage_report": "test",
-    "cyclonedx": "sbom",
-    "dast": "scan",
-    "dependency_scanning": "scan",
-    "junit": "test",
-    "sast": "scan",
-    "secret_detection": "scan",
-}
-_WHOLE = frozenset(("", "*", "**", "**/*", "*/**"))
-_GIT_FOLDER = re.compile(r"(?:^|/)\.git(?:/.*)?$")
-
-
-def takes_git(paths: Sequence[str], excluded: Sequence[str]) -> bool:
-    """Say whether artifact paths take the folder `.git` along, which holds the token that fetched the source."""
-    if any(_GIT_FOLDER.search(path) for path in excluded):
-        return False
-    for path in paths:
-        plain = path.replace("${CI_PROJECT_DIR}", ".").replace("$CI_PROJECT_DIR", ".")
-        while plain.startswith("./"):
-            plain = plain[2:]
-        plain = plain.rstrip("/")
-        if plain in _WHOLE or plain == "." or _GIT_FOLDER.search(plain):
-            return True
-    return False
-
-
 _HOSTED = re.compile(r"^(?:saas-.*|gitlab-org(?:-docker)?|shared-windows|gitlab\.com)$", re.I)
 
 
@@ -666,7 +475,10 @@ def read_duration(text: str) -> int | None:
 
 
 def _keeps_credentials(command: ShellCommand) -> bool:
-    return any("://" in word and "@" in word and "$" in word.partition("@")[0] for word in command.argv)
+    return any(
+        "://" in word and "@" in word and "$" in (used := word.partition("@")[0]) and "CI_JOB_TOKEN" not in used
+        for word in command.argv
+    )
 
 
 def writes_dotenv(job: Job) -> dict[str, Handed]:

@@ -14,11 +14,13 @@ from policyd.pipeline.characters import quoted
 from policyd.pipeline.gitlab.configuration import KEYWORDS, Configuration, project_folder
 from policyd.pipeline.gitlab.events import EXTERNAL_PULL_REQUEST, NEVER, SCENARIOS
 from policyd.pipeline.gitlab.inputs import interpolate
-from policyd.pipeline.gitlab.jobs import DEFAULTS, Handed, Job, JobReader, runs_outside, writes_dotenv
+from policyd.pipeline.gitlab.job import DEFAULTS, Handed, Job
+from policyd.pipeline.gitlab.jobs import JobReader, runs_outside, writes_dotenv
 from policyd.pipeline.gitlab.parts import UNKNOWN, Part, entries_of
 from policyd.pipeline.gitlab.reader import Scope
 from policyd.pipeline.gitlab.trust import UNTRUSTED
 from policyd.pipeline.links import Call, Links
+from policyd.pipeline.needs import in_order
 from policyd.pipeline.source_map import SourceMap, Spot
 
 DEFAULT_STAGES = ("build", "test", "deploy")
@@ -105,7 +107,7 @@ class _Pipeline(JobReader):
         if not part.is_mapping:
             if part.value is UNKNOWN or not self.configuration.strict:
                 return None
-            self.configuration.refuse(f"the job {quoted(name)} is {quoted(part.value)}, not a mapping", part)
+            self.configuration.refuse_shape(part.value, part, f"the job {quoted(name)}", "mapping")
         own = entries_of(part)
         if _RUNS.isdisjoint(own):
             if self.configuration.strict and not self.configuration.open and "needs" not in own:
@@ -188,23 +190,10 @@ class _Pipeline(JobReader):
                 yield self.configuration.text(fields.get("job"), "`job`")
 
     @staticmethod
-    def _in_order(jobs: Mapping[str, Job]) -> Iterator[Job]:
-        """Yield each job after those it needs. Circles, which GitLab refuses, end where they began."""
-        done: set[str] = set()
-        entered: set[str] = set()
-        for start in jobs:
-            pending = [start]
-            while pending:
-                name = pending[-1]
-                if name in done or name not in jobs:
-                    pending.pop()
-                elif name not in entered:
-                    entered.add(name)
-                    pending += [other for other in reversed(jobs[name].needs) if other not in entered]
-                else:
-                    pending.pop()
-                    done.add(name)
-                    yield jobs[name]
+    def _in_order(jobs: Mapping[str, Job]) -> list[Job]:
+        """Return the jobs, each after those it needs."""
+        needs = {name: [one for one in job.needs if one in jobs] for name, job in jobs.items()}
+        return [jobs[name] for name in in_order(needs)]
 
     # Who starts it.
 

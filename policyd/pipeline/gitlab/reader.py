@@ -5,12 +5,13 @@ A text is looked at with its scope: a variable made of an outsider's text is one
 
 from __future__ import annotations
 
+import re
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import product
 
-from policyd.models.facts import Condition, Container, Expression, Guard, Reference, SecretUse, Sink, Variable
+from policyd.models.facts import Container, Guard, Sink
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.effects import FoundEffect
 from policyd.pipeline.fact_book import Around, FactBook, Script
@@ -19,7 +20,7 @@ from policyd.pipeline.gitlab.configuration import Configuration
 from policyd.pipeline.gitlab.events import EVENT_OF_WORD, EVENTS, NEVER, Policy, Rule, Weigher
 from policyd.pipeline.gitlab.inputs import Mark, find_marks
 from policyd.pipeline.gitlab.parts import Input, Part, entries_of, items_of
-from policyd.pipeline.gitlab.references import ParsedReference, parse_image
+from policyd.pipeline.gitlab.references import parse_image
 from policyd.pipeline.gitlab.trust import (
     UNTRUSTED,
     find_variables,
@@ -27,6 +28,7 @@ from policyd.pipeline.gitlab.trust import (
     names_outsiders_code,
     variables_in,
 )
+from policyd.pipeline.references import ParsedReference
 from policyd.pipeline.shell import Opaque
 from policyd.pipeline.source_map import Spot
 
@@ -113,7 +115,6 @@ class GitlabReader:
         self.book = FactBook(configuration.path)
         self.weigher = Weigher()
         self.named_events: dict[str, Spot] = {}  # by what the file says of them
-        self._used_secrets: set[tuple[str, str, Sink]] = set()
 
     # Marks that GitLab replaces.
 
@@ -123,10 +124,10 @@ class GitlabReader:
             return []
         found = find_marks(text, part.file.inputs, scope.job_inputs)
         for mark in found:
-            self._expression(
+            self.book.expression(
                 text[mark.start : mark.end],
                 part.spot(mark.start, mark.end),
-                scope,
+                scope.stage,
                 sink,
                 contexts=[mark.context],
                 functions=list(mark.functions),
@@ -152,36 +153,9 @@ class GitlabReader:
         for name, start, end in find_variables(text):
             untrusted = name in scope.tainted
             if untrusted or sink == "reference":
-                self._expression(
-                    text[start:end], part.spot(start, end), scope, sink, contexts=[name], untrusted=untrusted
+                self.book.expression(
+                    text[start:end], part.spot(start, end), scope.stage, sink, contexts=[name], untrusted=untrusted
                 )
-
-    def _expression(
-        self,
-        text: str,
-        spot: Spot,
-        scope: Scope,
-        sink: Sink,
-        *,
-        contexts: list[str],
-        functions: list[str] | None = None,
-        untrusted: bool,
-        always_true: bool = False,
-        is_open: bool = False,
-    ) -> None:
-        self.book.expressions.append(
-            Expression(
-                at=self.book.at("expressions", spot),
-                stage=scope.stage,
-                text=text,
-                contexts=contexts,
-                functions=functions or [],
-                untrusted=untrusted,
-                sink=sink,
-                always_true=always_true,
-                open=is_open,
-            )
-        )
 
     # Secrets.
 
@@ -191,19 +165,8 @@ class GitlabReader:
         for name, start, end in find_variables(text):
             if scope.is_secret(name):
                 found.add(name)
-                self.secret(name, part.spot(start, end), scope, sink)
+                self.book.secret_once(name, part.spot(start, end), scope.stage, sink)
         return found
-
-    def secret(self, name: str, spot: Spot, scope: Scope, sink: Sink) -> None:
-        """Write down that a secret reaches something."""
-        if (scope.stage, name, sink) in self._used_secrets:
-            return
-        self._used_secrets.add((scope.stage, name, sink))
-        self.book.secrets.append(
-            SecretUse(
-                at=self.book.at("secrets", spot), stage=scope.stage, name=name, all=False, inherited=False, sink=sink
-            )
-        )
 
     # Variables.
 
@@ -236,18 +199,13 @@ class GitlabReader:
             self.expansions(text, part, scope, "environment")
             self.secrets_in(text, part, scope, "environment")
         self.book.variable(
-            Variable(
-                at=(),
-                stage=scope.stage,
-                name=name,
-                value=known,
-                literal=not names and "$[[" not in known,
-                origin="environment",
-                untrusted=tainted,
-                secret=secret,
-            ),
+            name,
+            known,
             part.spot(),
             Around(scope.stage, guards=scope.guards),
+            literal=not names and "$[[" not in known,
+            untrusted=tainted,
+            secret=secret,
         )
         scope.put(name, known, tainted=tainted, secret=secret)
 
@@ -298,24 +256,8 @@ class GitlabReader:
         self, text: str, parsed: ParsedReference, part: Part, scope: Scope, inputs: Mapping[str, str] | None = None
     ) -> None:
         """Write down what a name stands for; a text from `http:` can be changed on the way."""
-        self.book.reference(
-            Reference(
-                at=(),
-                stage=scope.stage,
-                text=text,
-                kind=parsed.kind,
-                owner=parsed.owner,
-                name=parsed.name,
-                ref=parsed.ref,
-                local=parsed.local,
-                pinned=parsed.pinned,
-                computed=parsed.computed,
-                comment=part.file.map.comment_after(part.path),
-                inputs=dict(inputs or {}),
-            ),
-            part.spot(),
-            scope.around(),
-        )
+        comment = part.file.map.comment_after(part.path)
+        self.book.reference(text, parsed, part.spot(), scope.around(), comment=comment, inputs=inputs)
         if text.startswith("http://"):
             self.book.effect(FoundEffect("insecure-url", text, text=text), part.spot(), scope.around())
 
@@ -346,10 +288,19 @@ class GitlabReader:
         if part.is_mapping:
             fields = entries_of(part)
             self.variables(fields.get("variables"), scope, f"`variables` of {what}")
+            if images and inner:
+                self._engine_options(fields.get("command"), inner, scope)
             for key, below in fields.items():
                 if key not in ("name", "variables"):
                     self.all_marks(below, scope)
         return images
+
+    def _engine_options(self, part: Part | None, engine: str, scope: Scope) -> None:
+        """Write down what the command of a container engine says of its connections."""
+        for item in self.configuration.items(part, "`command`"):
+            option = _WITHOUT_TLS.search(self.configuration.text(item, "a word of `command`"))
+            if option is not None:
+                self.effects([FoundEffect("tls-off", option[0], program=engine, text=option[0])], item, scope)
 
     # Conditions.
 
@@ -360,7 +311,7 @@ class GitlabReader:
         resolved = self.configuration.resolve(part)
         if isinstance(resolved.value, str) or (resolved.value is not None and not isinstance(resolved.value, list)):
             if "$[[" not in str(resolved.value) and isinstance(resolved.value, str | int | float | dict):
-                self.configuration.refuse(f"{what} is {quoted(resolved.value)}, not a list", resolved)
+                self.configuration.refuse_shape(resolved.value, resolved, what, "list")
             return (Rule("", depends=True, when=""),)  # not known here: may be anything
         found = []
         for item in self.configuration.sequence(resolved, what):
@@ -418,20 +369,13 @@ class GitlabReader:
                 substring = any(_is_substring(*one) for one in compared)
         else:
             names = list(dict.fromkeys(variables_in(text)))
-        self.book.conditions.append(
-            Condition(
-                at=self.book.at("conditions", part.spot()),
-                stage=scope.stage,
-                text=text,
-                always_true=always,
-                spoofable_actor=spoofable,
-                substring=substring,
-            )
+        self.book.condition(
+            text, part.spot(), scope.stage, always_true=always, spoofable_actor=spoofable, substring=substring
         )
-        self._expression(
+        self.book.expression(
             text,
             part.spot(),
-            scope,
+            scope.stage,
             "condition",
             contexts=names,
             untrusted=any(name in scope.tainted for name in names),
@@ -446,6 +390,9 @@ class GitlabReader:
         """Write down what a setting does."""
         for one in found:
             self.book.effect(one, part.spot(), scope.around())
+
+
+_WITHOUT_TLS = re.compile(r"--tls=(?:false|0)\b|--tlsverify=(?:false|0)\b|--insecure-registry(?:=\S+|\b)")
 
 
 def is_docker_in_docker(image: str) -> bool:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
 
 from policyd.pipeline.addresses import split_address
+from policyd.pipeline.references import ParsedReference, is_commit, split_image
 
-_DIGEST_LENGTHS = {"sha256": 64, "sha512": 128}
-_HEX = frozenset("0123456789abcdefABCDEF")
 #: Beginnings of image names that name a registry and no image, so that what follows is known all the same.
 _REGISTRIES = re.compile(
     r"^\$\{?(?:CI_DEPENDENCY_PROXY_(?:DIRECT_)?GROUP_IMAGE_PREFIX|CI_REGISTRY|CI_TEMPLATE_REGISTRY_HOST|CI_SERVER_FQDN"
@@ -20,20 +18,6 @@ _OWN_TAG = re.compile(r"\$\{?(?:CI_COMMIT_SHA|CI_COMMIT_SHORT_SHA|CI_PIPELINE_ID
 _OWN_PROJECT = re.compile(r"^\$\{?(?:CI_SERVER_FQDN|CI_SERVER_HOST)\}?/\$\{?CI_PROJECT_PATH\}?/")
 _COMMIT_IN_URL = re.compile(r"(?:^|/)([0-9a-f]{40}|[0-9a-f]{64})(?:/|$)")
 
-ReferenceKind = Literal["image", "include", "template", "component", "repository"]
-
-
-class ParsedReference(NamedTuple):
-    """A reference taken apart, as `models.facts.Reference` wants it."""
-
-    kind: ReferenceKind
-    owner: str
-    name: str
-    ref: str
-    local: bool
-    pinned: bool
-    computed: bool = False
-
 
 def parse_image(text: str) -> ParsedReference:
     """Return what an image names; pinned means by digest.
@@ -42,14 +26,10 @@ def parse_image(text: str) -> ParsedReference:
     """
     known = _REGISTRIES.sub("", text)
     own = _OWN_IMAGE.match(text) is not None
-    path, _, digest = known.partition("@")
-    head, slash, last = path.rpartition("/")
-    name, _, tag = last.partition(":")
-    algorithm, _, hexadecimal = digest.partition(":")
-    pinned = len(hexadecimal) == _DIGEST_LENGTHS.get(algorithm) and _HEX.issuperset(hexadecimal)
-    local = own and _OWN_TAG.fullmatch(tag) is not None
-    computed = not local and not pinned and _is_computed(_OWN_IMAGE.sub("", known))
-    return ParsedReference("image", head if slash else "", name, digest or tag, local, pinned, computed)
+    image = split_image(known)
+    local = own and _OWN_TAG.fullmatch(image.tag) is not None
+    computed = not local and not image.pinned and _is_computed(_OWN_IMAGE.sub("", known))
+    return ParsedReference("image", image.owner, image.name, image.ref, local, image.pinned, computed)
 
 
 def parse_remote(url: str, integrity: str) -> ParsedReference:
@@ -94,11 +74,6 @@ def parse_downstream(project: str, branch: str) -> ParsedReference:
     """Return the project whose pipeline a job starts. It runs there, from a branch."""
     owner, name = _split(project)
     return ParsedReference("repository", owner, name, branch, local=False, pinned=False, computed=_is_computed(project))
-
-
-def is_commit(ref: str) -> bool:
-    """Say whether a ref is a whole commit id."""
-    return len(ref) in (40, 64) and _HEX.issuperset(ref)
 
 
 def _split(path: str) -> tuple[str, str]:

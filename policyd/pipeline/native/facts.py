@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policyd.models.base import JsonPath
-from policyd.models.facts import Facts, Reference, StageFact, Variable
+from policyd.models.facts import Facts, Reference, StageFact
 from policyd.models.pipeline import PipelineFile, Stage, duration_seconds
 from policyd.pipeline.fact_book import Around, FactBook
 from policyd.pipeline.source_map import SourceMap, Spot
@@ -38,8 +38,7 @@ def find_native_facts(pipeline: PipelineFile, source_map: SourceMap) -> tuple[Fa
         _add_commands(book, stage, path)
         _add_tools(book, stage, path)
         for name, value in stage.env.items():
-            variable = Variable(at=(), stage=stage.name, name=name, value=value, literal=True, origin="environment")
-            book.variable(variable, Spot((*path, "env", name)), Around(stage.name))
+            book.variable(name, value, Spot((*path, "env", name)), Around(stage.name), literal=True)
     return book.close(source_map)
 
 

@@ -27,6 +27,7 @@ SMALL = 512  # what is parsed without counting, which costs more than it saves h
 #: The parser reports after some hundred operations each: real scripts need 10 to 20 reports for a KiB.
 MAX_REPORTS_PER_KIB = 40
 MAX_SPOILED = 4  # windows with errors; a script with more is hostile or no shell script
+MAX_JOINED_LINES = 32  # that the grammar took for one command; each costs another parse
 MAX_NESTING = 64  # of statements and substitutions; people write some ten
 
 
@@ -124,6 +125,14 @@ class _MisreadError(Exception):
     """The grammar takes a statement for something else than the shell does, or it is nested too deep."""
 
 
+class _JoinedLinesError(_MisreadError):
+    """The grammar takes two lines for one command, as it does with some that follow a pipeline."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at  # the end of the first line
+
+
 class _Reader:
     """Walks a tree, statement by statement."""
 
@@ -140,6 +149,8 @@ class _Reader:
         self.computed = False
         self.captured: list[tuple[str, list[ShellCommand]]] = []  # by substitutions among them
         self.body_at: tuple[int, int] | None = None  # of the here-document of the command being read
+        self.body_pasted = False  # its variables are filled in
+        self.joined = 0  # lines that the grammar took for one command
 
     def read(self, root: Node, start: int, stop: int, end: int) -> int:
         """Read the statements of the window that ends at `stop`; return where the next one begins."""
@@ -155,10 +166,14 @@ class _Reader:
                 known = len(self.commands), len(self.reading.inner)
                 try:
                     self.statement(child)
-                except _MisreadError:
+                except _MisreadError as misread:
                     del self.commands[known[0] :]
                     del self.reading.inner[known[1] :]
                     self.depth, self.function = 0, ""
+                    if isinstance(misread, _JoinedLinesError) and self.joined < MAX_JOINED_LINES:
+                        self.joined += 1
+                        self.reading.end_line(misread.at)
+                        return start + child.start_byte
                 else:
                     continue
             begin = start + child.start_byte
@@ -300,6 +315,13 @@ class _Reader:
         else:
             first = len(self.commands)
             self.statement(body)
+            # The grammar puts what stands behind the last command of `a && b > file` behind all of them.
+            last = body
+            while last.type in ("list", "pipeline"):
+                last = [child for child in last.children if child.is_named and child.type != "comment"][-1]
+            begin = self.base + last.start_byte
+            while first < len(self.commands) and self.commands[first].start < begin:
+                first += 1
             self._redirect_all(redirects, first)
 
     def _redirect_all(self, redirects: Sequence[Node], first: int) -> None:
@@ -310,10 +332,16 @@ class _Reader:
         before = self._begin_words()
         whole = ShellCommand(0, 0, "", "", [], [], untrusted=False)
         pipes: list[Node] = []
+        self.body_at = None
         for redirect in redirects:
             self._redirect(redirect, whole, pipes)
         expands, computed = frozenset(self.expands), self.computed
         self._end_words(before)
+        if whole.stdin and len(inner) == 1:
+            inner[0].stdin, inner[0].stdin_at = whole.stdin, whole.stdin_at
+            inner[0].untrusted |= whole.untrusted
+            inner[0].reads |= expands
+            self._find_document(next(i for i in range(first, len(self.commands)) if self.commands[i] is inner[0]), inner[0])
         for command in inner:
             if not command.saved:
                 command.writes_to = [*command.writes_to, *whole.writes_to]
@@ -336,6 +364,8 @@ class _Reader:
         nodes: list[Node] = []
         pipes: list[Node] = []
         end = node.end_byte
+        if node.end_point.row > node.start_point.row:
+            self._require_one_line(node)
         for child in node.children:
             kind = child.type
             if kind == "command_name":
@@ -366,6 +396,17 @@ class _Reader:
         self._find_inner(index, command, nodes[skipped:])
         if pipes:
             self._behind_heredoc(pipes, index, [command])
+
+    def _require_one_line(self, node: Node) -> None:
+        """Require that the words of a command stand on one line, as far as none of them goes over its end."""
+        masked = self.reading.masked()
+        behind = None
+        for child in node.children:
+            if behind is not None and child.start_point.row > behind.end_point.row and "heredoc" not in behind.type:
+                gap = _LINE_END.search(masked, self.base + behind.end_byte, self.base + child.start_byte)
+                if gap is not None:
+                    raise _JoinedLinesError(gap.end() - 1)
+            behind = child
 
     def _behind_heredoc(self, pipes: Sequence[Node], first: int, inner: list[ShellCommand]) -> None:
         """Read what goes on behind `<<EOF` on its line: `| b`, `&& b`."""
@@ -403,10 +444,14 @@ class _Reader:
                 node = nodes[script]
                 start, end = self.base + node.start_byte + 1, self.base + node.end_byte - 1
                 as_it_is = node.type == "raw_string"
-                inner = Inner(index, argv[script], start, end) if as_it_is else Inner(index, argv[script])
+                inner = Inner(index, argv[script], start, end) if as_it_is else Inner(index, argv[script], pasted=True)
                 self.reading.inner.append(inner)
-        if self.body_at and (command.program == "ssh" or runs_stdin(argv)):
-            self.reading.inner.append(Inner(index, command.stdin, *self.body_at))
+        self._find_document(index, command)
+
+    def _find_document(self, index: int, command: ShellCommand) -> None:
+        """Note the here-document of the command that was read as a script, if a shell reads it."""
+        if self.body_at and (command.program == "ssh" or runs_stdin(command.argv)):
+            self.reading.inner.append(Inner(index, command.stdin, *self.body_at, pasted=self.body_pasted))
 
     def _declaration(self, node: Node) -> None:
         command = self._begin_command(node)
@@ -491,11 +536,11 @@ class _Reader:
         if body is None:
             return words
         start, end = self.base + body.start_byte, self.base + body.end_byte
-        command.stdin = self.script[start:end]
+        command.stdin, command.stdin_at = self.script[start:end], start
         command.untrusted |= self.reading.is_untrusted(start, end)
         if not quoted:
             self._look_inside(body)
-        self.body_at = start, end
+        self.body_at, self.body_pasted = (start, end), not quoted
         return words
 
     # Assignments and words.

@@ -54,6 +54,8 @@ class ShellCommand:
     #: Variables set since the command before: in front of it, by `export` and the like, by a loop.
     sets: list[Assignment] = field(default_factory=list)
     stdin: str = ""  # the text of a here-document or here-string
+    stdin_at: int = -1  # where a here-document begins
+    pasted: bool = False  # another shell filled in its variables before this one read it
     saved: bool = False  # its output goes to a file
     fed_by: str = ""  # the program whose output it reads
     receives: frozenset[str] = NO_NAMES  # variables expanded by the commands that feed it

@@ -17,12 +17,16 @@ TAKES_CODE = frozenset(("eval", "source", ".", "iex", "Invoke-Expression"))
 
 @dataclass(frozen=True, slots=True)
 class Inner:
-    """A script that a command hands to a shell: its text, and where it stands if it stands there as it is."""
+    """A script that a command hands to a shell: its text, and where it stands if it stands there as it is.
+
+    `pasted` says that the shell which hands it on fills in its variables.
+    """
 
     command: int
     text: str
     start: int = -1
     end: int = -1
+    pasted: bool = False
 
 
 @dataclass(slots=True)
@@ -50,6 +54,11 @@ class Reading:
             return False
         index = bisect_right(self._untrusted, (start, len(self.script)))
         return index < len(self._untrusted) and self._untrusted[index][1] < end
+
+    def end_line(self, at: int) -> None:
+        """Let the masked script say plainly that a command ends with the line that ends at `at`."""
+        masked = self.masked()
+        self._masked = f"{masked[:at]};{masked[at + 1 :]}"
 
     def masked(self) -> str:
         """Return the script with every character a grammar needs not know replaced, one by one, by a letter or dot.

@@ -63,10 +63,13 @@ def _with_inner(reading: Reading, shell: str) -> list[ShellCommand]:
             if inner.start >= 0:  # stands in the script as it is: a here-document, single quotes
                 _read(reading, "bash", inner.start, inner.end)
                 for command in reading.commands[first:]:
+                    command.pasted = inner.pasted
                     command.pipes_to = command.pipes_to or reading.commands[inner.command].pipes_to
                 continue
             part = Reading(inner.text, (), reading.max_commands - first)
             _read(part, "bash", 0, len(inner.text))
+            for command in part.commands:
+                command.pasted = inner.pasted
             reading.commands += [_as_part_of(reading.commands[inner.command], command) for command in part.commands]
             reading.inner += [
                 replace(deeper, command=first + deeper.command, start=-1)

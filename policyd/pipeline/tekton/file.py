@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from policyd.models.facts import Permission, Variable
+from policyd.models.facts import Permission
 from policyd.models.input import PipelineKind
 from policyd.pipeline.effects import FoundEffect
 from policyd.pipeline.front_end import FrontEndRead
@@ -202,10 +202,10 @@ class _File(PipelineReader):
             shared = fields.get(key)
             if shared is not None and shared.value is True:
                 self.effects([FoundEffect("privileged-container", key, text=f"{key}: true")], shared, scope)
-        powers, _ = self._powers(fields.get("securityContext"), set())
+        powers, _ = self.powers(fields.get("securityContext"), set())
         for effect, spot in powers:
             self.book.effect(effect, spot, scope.around())
-        self._volumes(fields.get("volumes"), scope)
+        self.volumes(fields.get("volumes"), scope)
         mounted = fields.get("automountServiceAccountToken")
         return mounted is None or mounted.value is not False
 
@@ -375,10 +375,10 @@ class _File(PipelineReader):
                 if not isinstance(part.value, str):
                     continue
                 literal = "$(" not in part.value and "{{" not in part.value
-                variable = Variable(
-                    at=(), stage="", name=name, value=part.value, literal=literal, origin="credentials", secret=True
+                around = Scope().around()
+                self.book.variable(
+                    name, part.value, Spot(part.path), around, origin="credentials", literal=literal, secret=True
                 )
-                self.book.variable(variable, Spot(part.path), Scope().around())
 
 
 _ALMIGHTY = frozenset(("cluster-admin", "admin", "edit"))

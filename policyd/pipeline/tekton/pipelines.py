@@ -18,6 +18,7 @@ from policyd.errors import InputTooLarge
 from policyd.models.facts import Guard, Purpose, StageFact
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.effects import FoundEffect
+from policyd.pipeline.needs import in_order
 from policyd.pipeline.source_map import Spot
 from policyd.pipeline.tekton.catalog import find_known_task
 from policyd.pipeline.tekton.marks import find_marks
@@ -181,7 +182,8 @@ class PipelineReader(TriggerReader):
         self._order(tasks)
         results: dict[str, Origin] = {}
         trees: dict[str, _Tree] = {}
-        for task in _in_order(tasks):
+        for task_name in in_order({name: one.needs for name, one in tasks.items()}):
+            task = tasks[task_name]
             self._pipeline_task(task, tasks, trees, replace(scope, results=results), run, name)
             results |= {f"tasks.{task.name}.results.{key}": origin for key, origin in task.stage.results.items()}
         for value in self.items(fields.get("results"), "`results`"):
@@ -341,7 +343,7 @@ class PipelineReader(TriggerReader):
             if "cel" in fields:
                 text = self.text(fields["cel"], "`cel`")
                 self.expressions(fields["cel"], scope, "condition")
-                self.condition(text, Spot(fields["cel"].path), scope)
+                self.book.condition(text, Spot(fields["cel"].path), scope.stage)
                 continue
             subject = self.text(fields.get("input"), "`input`")
             operator = self.text(fields.get("operator"), "`operator`")
@@ -353,7 +355,9 @@ class PipelineReader(TriggerReader):
             constant = not find_marks(subject, templates=self.templates) and "$(" not in "".join(listed)
             always = constant and bool(listed) and (inside if operator == "in" else not inside)
             shown = f"{subject} {operator} {', '.join(listed)}"
-            self.condition(shown, Spot(fields["input"].path if "input" in fields else item.path), scope, always=always)
+            self.book.condition(
+                shown, Spot(fields["input"].path if "input" in fields else item.path), scope.stage, always_true=always
+            )
             guard = _guard_of(self.source_of(subject, scope), operator, listed)
             if guard:
                 guards.add(guard)
@@ -565,21 +569,3 @@ def _strings(value: object) -> Iterator[str]:
             pending.extend(one.values())
         elif isinstance(one, list):
             pending.extend(one)
-
-
-def _in_order(tasks: Mapping[str, _Task]) -> list[_Task]:
-    """Return tasks so that each comes after those it needs; one in a circle, which Tekton refuses, where it stands."""
-    ordered: dict[str, None] = {}
-    entered: set[str] = set()
-    for start in tasks:
-        pending = [start]
-        while pending:
-            name = pending[-1]
-            if name in ordered:
-                pending.pop()
-            elif name in entered:
-                ordered[pending.pop()] = None
-            else:
-                entered.add(name)
-                pending.extend(one for one in reversed(tasks[name].needs) if one not in entered)
-    return [tasks[name] for name in ordered]

@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
-from policyd.errors import DocumentError
-from policyd.models.facts import Condition, Expression, Flow, Guard, Reference, SecretUse, Sink, Variable
-from policyd.pipeline.characters import quoted
+from policyd.models.base import JsonPath
+from policyd.models.facts import Guard, Sink
 from policyd.pipeline.effects import FoundEffect
 from policyd.pipeline.fact_book import Around, FactBook
 from policyd.pipeline.links import Argument, Call, Landing
+from policyd.pipeline.references import ParsedReference
+from policyd.pipeline.shapes import Shapes
 from policyd.pipeline.source_map import SourceMap, Spot
 from policyd.pipeline.tekton.marks import Mark, find_marks, parameter_of
 from policyd.pipeline.tekton.objects import Part
 from policyd.pipeline.tekton.origins import NOTHING, OPEN, Origin, join
-from policyd.pipeline.tekton.references import ParsedReference
 from policyd.pipeline.tekton.trust import origin_in_body, origin_of_template
 
 Origins = Mapping[str, Origin]
@@ -61,8 +61,10 @@ class Found(NamedTuple):
     untrusted: bool
 
 
-class TektonReader:
+class TektonReader(Shapes[Part]):
     """What all parts of a file share."""
+
+    system = "Tekton"
 
     def __init__(self, path: str, source_map: SourceMap, *, templates: bool) -> None:
         self.map = source_map
@@ -77,39 +79,32 @@ class TektonReader:
         self.crossings: dict[str, tuple[Spot, str]] = {}
         self._crossed: set[tuple[str, str, Sink]] = set()
         self.with_secrets: set[str] = set()  # stages that secrets reach
-        self._secrets: set[tuple[str, str, Sink]] = set()
 
     # Shapes.
 
-    def refuse(self, cause: str, part: Part) -> NoReturn:
-        """Raise `DocumentError` at a part."""
-        raise DocumentError(cause, where=self.map.where(part.path), fix="correct the file; Tekton would refuse it too")
+    def locate(self, at: Part) -> tuple[SourceMap, JsonPath]:
+        """Return where a part of the one file stands."""
+        return self.map, at.path
 
     def entries(self, part: Part | None, what: str) -> dict[str, Part]:
         """Return the parts of a mapping by name; nothing at all is an empty one."""
-        if part is None or part.value is None:
+        if part is None:
             return {}
-        if not isinstance(part.value, dict):
-            self.refuse(f"{what} is {quoted(part.value)}, not a mapping", part)
-        return {name: Part(value, (*part.path, name)) for name, value in part.value.items()}
+        return {
+            name: Part(value, (*part.path, name))
+            for name, value in self.require_mapping(part.value, part, what).items()
+        }
 
     def items(self, part: Part | None, what: str) -> list[Part]:
         """Return the parts of a list; nothing at all is an empty one."""
-        if part is None or part.value is None:
+        if part is None:
             return []
-        if not isinstance(part.value, list):
-            self.refuse(f"{what} is {quoted(part.value)}, not a list", part)
-        return [Part(value, (*part.path, index)) for index, value in enumerate(part.value)]
+        given = self.require_list(part.value, part, what)
+        return [Part(value, (*part.path, index)) for index, value in enumerate(given)]
 
     def text(self, part: Part | None, what: str) -> str:
         """Return a scalar as its characters. Nothing at all is an empty text."""
-        if part is None or part.value is None:
-            return ""
-        if isinstance(part.value, str):
-            return part.value
-        if isinstance(part.value, dict | list):
-            self.refuse(f"{what} is {quoted(part.value)}, not a text", part)
-        return self.map.scalar_text(part.path) or ""
+        return self.require_text(part.value, part, what) if part is not None else ""
 
     def below(self, part: Part | None, what: str, *names: str) -> Part | None:
         """Return the part that lies below under `names`, `None` where there is none."""
@@ -156,17 +151,14 @@ class TektonReader:
     ) -> None:
         spot = Spot(part.path, mark.start, mark.end)
         begins = [one for one in (origin.text, origin.via) if one and one != mark.context]
-        self.book.expressions.append(
-            Expression(
-                at=self.book.at("expressions", spot),
-                stage=scope.stage,
-                text=text[mark.start : mark.end],
-                contexts=[mark.context, *begins],
-                untrusted=untrusted,
-                sink=sink,
-                always_true=False,
-                open=origin.open and not untrusted,
-            )
+        self.book.expression(
+            text[mark.start : mark.end],
+            spot,
+            scope.stage,
+            sink,
+            contexts=[mark.context, *begins],
+            untrusted=untrusted,
+            is_open=origin.open and not untrusted,
         )
         if sink != "environment":
             for parameter in origin.parameters:
@@ -183,19 +175,15 @@ class TektonReader:
             return
         self._crossed.add((via, scope.stage, sink))
         begins, value = self.crossings[via]
-        place = self.map.place_inside(spot.path, spot.start, spot.end)
-        self.book.flows.append(
-            Flow(
-                at=self.book.at("flows", begins),
-                stage=via.split(".")[1],
-                kind="output",
-                value=value,
-                name=via,
-                into=scope.stage,
-                sink=sink,
-                place=f"{place.file}:{place.line}",
-                lands=("expressions", len(self.book.expressions) - 1),
-            )
+        self.book.crossing(
+            begins,
+            "output",
+            via,
+            stage=via.split(".")[1],
+            into=scope.stage,
+            value=value,
+            sink=sink,
+            place=self.map.place_inside(spot.path, spot.start, spot.end),
         )
 
     def origin_of_mark(self, mark: Mark, scope: Scope) -> Origin:
@@ -313,18 +301,9 @@ class TektonReader:
         return found
 
     def _variable(self, name: str, value: str, part: Part, scope: Scope, origin: Origin, *, literal: bool) -> None:
+        untrusted = bool(origin.text)
         self.book.variable(
-            Variable(
-                at=(),
-                stage=scope.stage,
-                name=name,
-                value=value,
-                literal=literal,
-                origin="input",
-                untrusted=bool(origin.text),
-            ),
-            Spot(part.path),
-            scope.around(),
+            name, value, Spot(part.path), scope.around(), origin="input", literal=literal, untrusted=untrusted
         )
 
     def texts_of(self, part: Part | None, scope: Scope, what: str) -> tuple[dict[str, str], dict[str, Part]]:
@@ -341,54 +320,19 @@ class TektonReader:
                 parts[name] = value
         return texts, parts
 
-    # Secrets, conditions, references.
+    # Secrets and references.
 
     def secret(self, name: str, spot: Spot, scope: Scope, sink: Sink) -> None:
         """Write down that a secret reaches something, each once a stage and sink."""
-        if (scope.stage, name, sink) in self._secrets:
-            return
-        self._secrets.add((scope.stage, name, sink))
         self.with_secrets.add(scope.stage)
-        self.book.secrets.append(
-            SecretUse(
-                at=self.book.at("secrets", spot), stage=scope.stage, name=name, all=False, inherited=False, sink=sink
-            )
-        )
-
-    def condition(self, text: str, spot: Spot, scope: Scope, *, always: bool = False, spoofable: bool = False) -> None:
-        """Write down a condition."""
-        self.book.conditions.append(
-            Condition(
-                at=self.book.at("conditions", spot),
-                stage=scope.stage,
-                text=text,
-                always_true=always,
-                spoofable_actor=spoofable,
-            )
-        )
+        self.book.secret_once(name, spot, scope.stage, sink)
 
     def reference(
         self, parsed: ParsedReference, part: Part, scope: Scope, inputs: Mapping[str, str] | None = None
     ) -> None:
         """Write down what a name stands for; what comes without encryption can be changed on the way."""
-        self.book.reference(
-            Reference(
-                at=(),
-                stage=scope.stage,
-                text=parsed.text,
-                kind=parsed.kind,
-                owner=parsed.owner,
-                name=parsed.name,
-                ref=parsed.ref,
-                local=parsed.local,
-                pinned=parsed.pinned,
-                computed=parsed.computed,
-                comment=self.map.comment_after(part.path),
-                inputs=dict(inputs or {}),
-            ),
-            Spot(part.path),
-            scope.around(),
-        )
+        comment = self.map.comment_after(part.path)
+        self.book.reference(parsed.text, parsed, Spot(part.path), scope.around(), comment=comment, inputs=inputs)
         if parsed.insecure:
             self.effects([FoundEffect("insecure-url", parsed.text, text=parsed.text)], part, scope)
 

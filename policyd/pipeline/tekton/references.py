@@ -8,42 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from policyd.pipeline.addresses import split_address
+from policyd.pipeline.references import ParsedReference, is_commit, split_image
 
 ReferenceKind = Literal["image", "task", "workflow"]
 
-_DIGEST_LENGTHS = {"sha256": 64, "sha512": 128}
-_HEX = frozenset("0123456789abcdefABCDEF")
 _COMMIT_IN_PATH = re.compile(r"(?:^|/)([0-9a-f]{40}|[0-9a-f]{64})(?:/|$)")
 _OWN_REPOSITORY = re.compile(r"\{\{\s*(?:repo_url|source_url)\s*\}\}")
 _OWN_COMMIT = re.compile(r"\{\{\s*revision\s*\}\}")
 
 
-class ParsedReference(NamedTuple):
-    """A reference taken apart, as `models.facts.Reference` wants it. `insecure`: fetched without encryption."""
-
-    kind: ReferenceKind
-    text: str
-    owner: str
-    name: str
-    ref: str
-    local: bool
-    pinned: bool
-    computed: bool = False
-    insecure: bool = False
-
-
 def parse_image(text: str, kind: ReferenceKind = "image") -> ParsedReference:
     """Return what an image, or a bundle of tasks, names; pinned means by digest."""
-    path, _, digest = text.partition("@")
-    head, slash, last = path.rpartition("/")
-    name, _, tag = last.partition(":")
-    algorithm, _, hexadecimal = digest.partition(":")
-    pinned = len(hexadecimal) == _DIGEST_LENGTHS.get(algorithm) and _HEX.issuperset(hexadecimal)
-    computed = not pinned and _is_computed(text)
-    return ParsedReference(kind, text, head if slash else "", name, digest or tag, False, pinned, computed)
+    image = split_image(text)
+    computed = not image.pinned and _is_computed(text)
+    return ParsedReference(kind, image.owner, image.name, image.ref, False, image.pinned, computed, text=text)
 
 
 def parse_resolved(resolver: str, given: Mapping[str, str], kind: ReferenceKind) -> ParsedReference:
@@ -59,16 +40,16 @@ def parse_resolved(resolver: str, given: Mapping[str, str], kind: ReferenceKind)
         name, version = given.get("name", ""), given.get("version", "")
         text = f"{resolver}:{name}@{version}" if version else f"{resolver}:{name}"
         owner = given.get("catalog") or resolver
-        return ParsedReference(kind, text, owner, name, version, False, False, _is_computed(name + version))
+        return ParsedReference(kind, owner, name, version, False, False, _is_computed(name + version), text=text)
     if resolver == "http":
         return parse_url(given.get("url", ""), kind)
     name = given.get("name", "")
     if resolver == "cluster":
         # An object of the cluster itself, which whoever runs the cluster put there.
-        return ParsedReference(kind, f"cluster:{name}", given.get("namespace", ""), name, "", True, False)
+        return ParsedReference(kind, given.get("namespace", ""), name, "", True, False, text=f"cluster:{name}")
     text = f"{resolver}:{name}" if name else resolver
     pinned = any(is_commit(one) or parse_image(one).pinned for one in given.values())
-    return ParsedReference(kind, text, resolver, name, given.get("revision", ""), False, pinned)
+    return ParsedReference(kind, resolver, name, given.get("revision", ""), False, pinned, text=text)
 
 
 def parse_url(url: str, kind: ReferenceKind) -> ParsedReference:
@@ -77,13 +58,13 @@ def parse_url(url: str, kind: ReferenceKind) -> ParsedReference:
     commit = _COMMIT_IN_PATH.search(path)
     return ParsedReference(
         kind,
-        url,
         host,
         path,
         commit[1] if commit else "",
         local=False,
         pinned=commit is not None,
         computed=commit is None and _is_computed(url),
+        text=url,
         insecure=url.startswith("http://"),
     )
 
@@ -93,15 +74,15 @@ def parse_remote_annotation(text: str, kind: ReferenceKind) -> ParsedReference:
     if text.startswith(("http://", "https://")):
         return parse_url(text, kind)
     if "/" in text and text.endswith((".yaml", ".yml")) and "://" not in text:
-        return ParsedReference(kind, text, "", text, "", local=True, pinned=False)
+        return ParsedReference(kind, "", text, "", local=True, pinned=False, text=text)
     catalog, _, rest = text.rpartition("://")
     name, _, version = rest.partition(":")
-    return ParsedReference(kind, text, catalog or "hub", name, version, False, False, _is_computed(text))
+    return ParsedReference(kind, catalog or "hub", name, version, False, False, _is_computed(text), text=text)
 
 
 def parse_local(name: str, kind: ReferenceKind) -> ParsedReference:
     """Return what a bare name stands for: an object of the same namespace."""
-    return ParsedReference(kind, name, "", name, "", local=True, pinned=False, computed=_is_computed(name))
+    return ParsedReference(kind, "", name, "", local=True, pinned=False, computed=_is_computed(name), text=name)
 
 
 def _parse_git(given: Mapping[str, str], kind: ReferenceKind) -> ParsedReference:
@@ -119,13 +100,13 @@ def _parse_git(given: Mapping[str, str], kind: ReferenceKind) -> ParsedReference
     text = f"{text}@{revision}" if revision else text
     return ParsedReference(
         kind,
-        _with_name(text, path),
         owner,
         f"{name}:{path}" if path else name,
         revision,
         local=local,
         pinned=pinned,
         computed=not local and _is_computed(url + path + ("" if pinned else revision)),
+        text=_with_name(text, path),
         insecure=url.startswith(("http://", "git://")),
     )
 
@@ -139,11 +120,6 @@ def _host_and_path(url: str) -> tuple[str, str]:
 
 def _with_name(text: str, name: str) -> str:
     return f"{text} {name}" if name else text
-
-
-def is_commit(ref: str) -> bool:
-    """Say whether a ref is a whole commit id."""
-    return len(ref) in (40, 64) and _HEX.issuperset(ref)
 
 
 def _is_computed(text: str) -> bool:

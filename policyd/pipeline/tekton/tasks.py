@@ -1,9 +1,9 @@
-"""What a task does: its steps, sidecars and volumes.
+"""What a task does: its steps and sidecars, and what each of them runs.
 
 All steps of a task run in one pod, one after the other, each in its own container; sidecars run beside them. A script
 is put into a file and run by what its first line names, `/bin/sh` where it names nothing. Its marks are replaced first.
 
-Sources: tekton.dev "Tasks", "StepActions", "Workspaces", "Pod templates"; kubernetes.io "Pod Security Standards".
+Source: tekton.dev "Tasks", "StepActions", "Workspaces", "Pod templates".
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from policyd.models.base import JsonPath
-from policyd.models.facts import Checkout, Container, Variable
+from policyd.models.facts import Checkout, Container
 from policyd.pipeline.effects import FoundEffect
 from policyd.pipeline.github.fetches import find_fetch, keeps_credentials
 from policyd.pipeline.links import Landing
 from policyd.pipeline.shell import INTERPRETERS, Opaque, ShellCommand, program_name, strip_prefixes
 from policyd.pipeline.shell.words import find_script_word
 from policyd.pipeline.source_map import Spot
+from policyd.pipeline.tekton.containers import NO_PARTS, ContainerReader, Environment
 from policyd.pipeline.tekton.marks import find_marks
 from policyd.pipeline.tekton.objects import Part, TektonObject
 from policyd.pipeline.tekton.origins import NOTHING, Origin, join
-from policyd.pipeline.tekton.reader import Found, Origins, Scope, TektonReader
+from policyd.pipeline.tekton.reader import Found, Origins, Scope
 from policyd.pipeline.tekton.references import ReferenceKind, parse_image, parse_local, parse_resolved
 from policyd.pipeline.tekton.trust import names_pull_request
 
 #: Workspaces that hold source by custom.
 SOURCE_NAMES = re.compile(r"source|src|repo|code|git|workspace|shared", re.IGNORECASE)
-NO_PARTS: Mapping[str, Part] = {}
 
 
 class Bound(NamedTuple):
@@ -63,18 +63,7 @@ class Stage:
     explicit_timeout: bool = False
 
 
-class _Environment(NamedTuple):
-    """Variables of a container that matter: what each holds of an outsider, and which hold secrets."""
-
-    origins: Mapping[str, Origin]
-    secrets: frozenset[str]
-
-    @property
-    def tainted(self) -> frozenset[str]:
-        return frozenset(name for name, origin in self.origins.items() if origin.text)
-
-
-class TaskReader(TektonReader):
+class TaskReader(ContainerReader):
     """Reads the body of one task after the other."""
 
     step_actions: Mapping[str, TektonObject]
@@ -88,7 +77,7 @@ class TaskReader(TektonReader):
         scope = replace(scope, params=self.declared(params, given, scope, embedded=embedded, owner=owner))
         for name, _, _ in self.named(fields.get("workspaces"), "`workspaces`"):
             stage.has_source |= SOURCE_NAMES.search(name) is not None
-        volumes = self._volumes(fields.get("volumes"), scope)
+        volumes = self.volumes(fields.get("volumes"), scope)
         template = self.entries(fields.get("stepTemplate"), "`stepTemplate`")
         seen: set[JsonPath] = set()
         if "steps" not in fields:
@@ -155,10 +144,10 @@ class TaskReader(TektonReader):
         seen: set[JsonPath],
     ) -> None:
         given = self.given(own.get("params"), scope)
-        self._environment(self._both("env", own), self._both("envFrom", own), scope, seen)
+        self.environment(self.both("env", own), self.both("envFrom", own), scope, seen)
         ref = own["ref"]
         name = self.resolve(ref, scope, "task", given)
-        powers, _ = self._powers(own.get("securityContext"), seen)
+        powers, _ = self.powers(own.get("securityContext"), seen)
         for effect, spot in powers:
             self.book.effect(effect, spot, scope.around())
         found = self.step_actions.get(name)
@@ -220,10 +209,10 @@ class TaskReader(TektonReader):
     ) -> None:
         fields = {**template, **own}
         image_part = fields.get("image")
-        image = self._image(image_part, scope) if image_part is not None else ""
-        powers, options = self._powers(fields.get("securityContext"), seen)
+        image = self.image(image_part, scope) if image_part is not None else ""
+        powers, options = self.powers(fields.get("securityContext"), seen)
         mounts = []
-        for item in self._both("volumeMounts", own, template):
+        for item in self.both("volumeMounts", own, template):
             mount = self.entries(item, "a volume mount")
             folder = volumes.get(self.text(mount.get("name"), "`name`"))
             if folder:
@@ -244,146 +233,17 @@ class TaskReader(TektonReader):
         )
         if "workingDir" in fields:
             self.expressions(fields["workingDir"], scope, "other")
-        variables, sources = self._both("env", own, template), self._both("envFrom", own, template)
-        environment = self._environment(variables, sources, scope, seen)
+        variables, sources = self.both("env", own, template), self.both("envFrom", own, template)
+        environment = self.environment(variables, sources, scope, seen)
         script = fields.get("script")
         if script is not None and script.value not in (None, ""):
             self._script(script, environment, scope, stage, name)
         elif "command" in fields or "args" in fields:
             self._command(fields, image, environment, scope, stage, name)
 
-    def _both(self, key: str, own: Mapping[str, Part], template: Mapping[str, Part] = NO_PARTS) -> list[Part]:
-        """Return the parts of a list that a step has together with `stepTemplate`."""
-        return [*self.items(template.get(key), f"`{key}`"), *self.items(own.get(key), f"`{key}`")]
-
-    def _image(self, part: Part, scope: Scope) -> str:
-        text = self.text(part, "`image`")
-        self.expressions(part, scope, "reference")
-        known = self.origin_of_text(text, scope).value
-        image = text if known is None else known
-        if image:
-            self.reference(parse_image(image), part, scope)
-        return image
-
-    def _powers(self, part: Part | None, seen: set[JsonPath]) -> tuple[list[tuple[FoundEffect, Spot]], str]:
-        """Return what a security context grants beyond a container's own, each with its place, and it as options.
-
-        What stands in a template counts once, however many steps use it.
-        """
-        if part is None:
-            return [], ""
-        fields = self.entries(part, "`securityContext`")
-        found: list[tuple[FoundEffect, Part]] = []
-        options = []
-        privileged = fields.get("privileged")
-        if privileged is not None and privileged.value is True:
-            found.append((FoundEffect("privileged-container", "privileged", text="privileged: true"), privileged))
-            options.append("--privileged")
-        capabilities = fields.get("capabilities")
-        for item in self.items(self.below(capabilities, "`capabilities`", "add"), "`add`"):
-            capability = self.text(item, "a capability").upper().removeprefix("CAP_")
-            options.append(f"--cap-add={capability}")
-            if capability in _POWERFUL:
-                found.append(
-                    (FoundEffect("privileged-container", capability, text=f"capabilities: {capability}"), item)
-                )
-        for kind, value in (("seccompProfile", "Unconfined"), ("appArmorProfile", "Unconfined")):
-            profile = self.below(fields.get(kind), f"`{kind}`", "type")
-            if profile is not None and profile.value == value:
-                text = f"{kind}: {value}"
-                found.append((FoundEffect("privileged-container", kind, text=text, confidence="medium"), profile))
-                options.append(f"--security-opt={'seccomp' if kind == 'seccompProfile' else 'apparmor'}=unconfined")
-        user = fields.get("runAsUser")
-        if user is not None and user.value in (0, "0"):
-            options.append("--user=0")
-        new = [(effect, Spot(place.path)) for effect, place in found if place.path not in seen]
-        seen.update(place.path for _, place in found)
-        return new, " ".join(options)
-
-    def _volumes(self, part: Part | None, scope: Scope) -> dict[str, str]:
-        """Write down volumes; return for each, by name, the folder of the host that it is, "" if it is none."""
-        volumes = {}
-        for name, fields, item in self.named(part, "`volumes`"):
-            self.all_expressions(item, scope, "other")
-            host = self.below(fields.get("hostPath"), "`hostPath`", "path")
-            path = self.text(host, "`path`")
-            if host is not None and path:
-                known = self.origin_of_text(path, scope).value or path
-                self.effects([_host_effect(known)], host, scope)
-                path = known
-            self._secret_volume(fields, scope)
-            volumes[name] = path
-        return volumes
-
-    def _secret_volume(self, fields: Mapping[str, Part], scope: Scope) -> None:
-        named = self.below(fields.get("secret"), "`secret`", "secretName")
-        if named is not None:
-            self.secret(self.text(named, "`secretName`"), Spot(named.path), scope, "other")
-        projected = self.below(fields.get("projected"), "`projected`", "sources")
-        for source in self.items(projected, "`sources`"):
-            name = self.below(source, "a source", "secret", "name")
-            if name is not None:
-                self.secret(self.text(name, "`name`"), Spot(name.path), scope, "other")
-        csi = fields.get("csi")
-        driver = self.below(csi, "`csi`", "driver")
-        if csi is not None and driver is not None and "secrets-store" in self.text(driver, "`driver`"):
-            provider = self.below(csi, "`csi`", "volumeAttributes", "secretProviderClass")
-            self.secret(self.text(provider, "a name") or "secrets-store", Spot((provider or csi).path), scope, "other")
-
-    def _environment(
-        self, variables: Sequence[Part], sources: Sequence[Part], scope: Scope, seen: set[JsonPath]
-    ) -> _Environment:
-        """Write down the variables of a container: `env` one by one, and what `envFrom` takes as a whole.
-
-        What stands in a template is written down once, however many steps use it.
-        """
-        origins: dict[str, Origin] = {}
-        secrets: set[str] = set()
-        for item in variables:
-            entry = self.entries(item, "a variable")
-            name = self.text(entry.get("name"), "`name`")
-            if not name:
-                self.refuse("a variable has no `name`", item)
-            value, source = entry.get("value"), entry.get("valueFrom")
-            secret_ref = self.below(source, "`valueFrom`", "secretKeyRef")
-            text = self.text(value, "`value`")
-            origin = self.origin_of_text(text, scope)
-            origins[name] = origin
-            if secret_ref is not None:
-                secrets.add(name)
-            if item.path in seen:
-                continue
-            seen.add(item.path)
-            if value is not None:
-                self.expressions(value, scope, "environment")
-            if source is not None:
-                self.all_expressions(source, scope, "environment")
-            if secret_ref is not None:
-                named = self.below(secret_ref, "`secretKeyRef`", "name")
-                self.secret(self.text(named, "`name`") or name, Spot((named or secret_ref).path), scope, "environment")
-            self.book.variable(
-                Variable(
-                    at=(),
-                    stage=scope.stage,
-                    name=name,
-                    value=text,
-                    literal=source is None and not find_marks(text, templates=self.templates),
-                    origin="environment",
-                    untrusted=bool(origin.text),
-                    secret=secret_ref is not None,
-                ),
-                Spot((value or item).path),
-                scope.around(),
-            )
-        for item in sources:
-            named = self.below(item, "`envFrom`", "secretRef", "name")
-            if named is not None:
-                self.secret(self.text(named, "`name`"), Spot(named.path), scope, "environment")
-        return _Environment(origins, frozenset(secrets))
-
     # What runs.
 
-    def _script(self, part: Part, environment: _Environment, scope: Scope, stage: Stage, name: str) -> None:
+    def _script(self, part: Part, environment: Environment, scope: Scope, stage: Stage, name: str) -> None:
         text = self.text(part, "`script`")
         found = self.expressions(part, scope, "script")
         opaque = [Opaque(one.mark.start, one.mark.end, one.untrusted) for one in found]
@@ -397,7 +257,7 @@ class TaskReader(TektonReader):
         self,
         fields: Mapping[str, Part],
         image: str,
-        environment: _Environment,
+        environment: Environment,
         scope: Scope,
         stage: Stage,
         name: str,
@@ -439,7 +299,7 @@ class TaskReader(TektonReader):
         commands: Sequence[ShellCommand],
         spots: Sequence[Spot],
         found: Sequence[Found],
-        environment: _Environment,
+        environment: Environment,
         scope: Scope,
         stage: Stage,
         step: str,
@@ -526,24 +386,6 @@ class TaskReader(TektonReader):
             self.landings.append(Landing(parameter, "reference", scope.stage, spot, index))
 
 
-#: Capabilities that give the host away, or nearly.
-_POWERFUL = frozenset(
-    (
-        "ALL",
-        "SYS_ADMIN",
-        "SYS_MODULE",
-        "SYS_PTRACE",
-        "SYS_RAWIO",
-        "SYS_BOOT",
-        "DAC_READ_SEARCH",
-        "NET_ADMIN",
-        "BPF",
-        "PERFMON",
-        "MKNOD",
-    )
-)
-_SOCKET = re.compile(r"(?:docker|containerd|podman|crio|cri-dockerd)[a-z-]*\.sock|/var/run/?$|^/run/?$")
-_PLAIN_FOLDER = re.compile(r"^/(?:tmp|mnt|data|cache|srv)(?:/|$)")
 _CODE_OPTIONS = frozenset(("-c", "-ec", "-lc", "-xc", "-exc", "-cx", "-ce", "-euxc", "-euc"))
 _CODE_WORDS = frozenset(("-c", "-e", "--eval", "-Command", "-command"))
 _RESULT_PATH = re.compile(r"\$\((step\.)?results(?:\.|\[[\"'])([\w.-]+?)(?:[\"']\])?\.path\)")
@@ -571,13 +413,6 @@ _PROGRAMS = {
     "python": "python",
     "node": "node",
 }
-
-
-def _host_effect(path: str) -> FoundEffect:
-    if _SOCKET.search(path):
-        return FoundEffect("host-socket", path, text=f"hostPath: {path}")
-    confidence = "medium" if _PLAIN_FOLDER.match(path) else "high"
-    return FoundEffect("host-mount", path, text=f"hostPath: {path}", confidence=confidence)  # type: ignore[arg-type]  # one of both
 
 
 def _program_of_image(image: str) -> str:

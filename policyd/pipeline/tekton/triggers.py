@@ -191,7 +191,7 @@ class TriggerReader(TaskReader):
                         checks.filters.append(text)
                         checks.proved |= checks_secret(text)
                         spot = Spot(options["filter"].path)
-                        self.condition(text, spot, scope, spoofable=is_spoofable(text))
+                        self.book.condition(text, spot, scope.stage, spoofable_actor=is_spoofable(text))
                     for overlay in self.items(options.get("overlays"), "`overlays`"):
                         fields = self.entries(overlay, "an overlay")
                         expression = self.text(fields.get("expression"), "`expression`")
@@ -280,7 +280,7 @@ class TriggerReader(TaskReader):
         guards: Guards = NONE
         filter_text = self.text(filter_part, "an annotation")
         if filter_part is not None and filter_text:
-            self.condition(filter_text, Spot(filter_part.path), Scope(), spoofable=is_spoofable(filter_text))
+            self.book.condition(filter_text, Spot(filter_part.path), "", spoofable_actor=is_spoofable(filter_text))
             events |= dict.fromkeys(("pull_request", "push", "incoming"), filter_part)
         elif "on-event" in annotations:
             part = annotations["on-event"]

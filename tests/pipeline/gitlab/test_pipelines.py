@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from policyd.errors import DocumentError
 from policyd.models.facts import Facts, StageFact
-from policyd.pipeline.gitlab.jobs import is_hosted_runner, read_duration, takes_git
+from policyd.pipeline.gitlab.files import takes_git
+from policyd.pipeline.gitlab.jobs import is_hosted_runner, read_duration
 from policyd.pipeline.gitlab.trust import is_secret_name, variables_in
 from policyd.pipeline.reading import ReadPipeline, read_pipeline
 
