@@ -16,10 +16,11 @@ command -v bwrap >/dev/null 2>&1 || missing="$missing bubblewrap"
 command -v git >/dev/null 2>&1 || missing="$missing git"
 # `ensurepip` is what Debian leaves out of python3 without python3-venv.
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
-# Tests with a browser or an HSM are skipped without one, except where nothing may be skipped.
+# Tests with a browser, an HSM or a registry are skipped without one, except where nothing may be skipped.
 if [ "${POLICYD_REQUIRE_REAL:-}" = 1 ]; then
     command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
     command -v softhsm2-util >/dev/null 2>&1 || missing="$missing softhsm2"
+    command -v docker-registry >/dev/null 2>&1 || missing="$missing docker-registry"
 fi
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

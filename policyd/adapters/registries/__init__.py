@@ -1,0 +1,1 @@
+"""OCI registries: images by digest, and the bundles that refer to them."""
