@@ -5,8 +5,9 @@ The suite calls a program with the arguments of its protocol and looks at the ex
 
     pytest --entrypoint /path/to/policyd/tools/conformance.py …
 
-Where no trusted root is named, the suite means an instance's own; the file that the installed sigstore carries stands
-for it. Nothing is fetched while verifying.
+Where no trusted root and signing config are named, the suite means an instance's own; the files that the installed
+sigstore carries stand for them. Nothing is fetched while verifying, and signing asks the services of the signing config
+alone.
 
 Source: sigstore/sigstore-conformance, docs/cli_protocol.md.
 """
@@ -20,16 +21,26 @@ from pathlib import Path
 from urllib.parse import quote
 
 from policyd.adapters import clock
-from policyd.app.verify_direct import read_identity_trust, read_key_trust, verify_directly
+from policyd.adapters.output import read_input
+from policyd.adapters.signers.keyless import sign_statement
+from policyd.adapters.signers.new_file import write_new
+from policyd.app.keyless import Keyless, sign_file_keyless, verify_made
+from policyd.app.verify_direct import Evidence, read_identity_trust, read_key_trust, verify_directly
 from policyd.attestation.bundle import read_bundle
-from policyd.attestation.direct import Asked, IdentityTrust, KeyTrust
-from policyd.attestation.dsse import Envelope
+from policyd.attestation.direct import ArtifactFile, Asked, IdentityTrust, KeyTrust
+from policyd.attestation.dsse import MAX_ENVELOPE_BYTES, Envelope
+from policyd.attestation.keyless.client_config import join_client_config, read_client_config
 from policyd.attestation.keyless.identity import AskedIdentity
+from policyd.attestation.keyless.token import read_identity_token
+from policyd.attestation.keyless.trusted_root import MAX_TRUSTED_ROOT_BYTES, MAX_TRUSTED_ROOT_DEPTH
 from policyd.attestation.material import BundleVersion
-from policyd.errors import PolicydError, UsageError
+from policyd.attestation.subjects import read_statement
+from policyd.errors import DocumentError, PolicydError, UsageError
+from policyd.models.strict_json import read_json
 
 PRODUCTION = "https://tuf-repo-cdn.sigstore.dev"
 STAGING = "https://tuf-repo-cdn.sigstage.dev"
+MAX_STATEMENT_BYTES = MAX_ENVELOPE_BYTES // 2
 
 
 def main(arguments: list[str]) -> int:
@@ -64,11 +75,35 @@ def main(arguments: list[str]) -> int:
 
 
 def _sign(asked: argparse.Namespace) -> int:
-    raise UsageError(
-        "policyd does not sign with an identity token here",
-        where="sign-bundle",
-        fix="run the suite with its signing tests left out",
-    )
+    # 1. The instance: the files that were named, else those that the installed sigstore carries.
+    root = asked.trusted_root or carried(staging=asked.staging, name="trusted_root.json")
+    signing = asked.signing_config or carried(staging=asked.staging, name="signing_config.v0.2.json")
+    content = join_client_config(_read_json(root), _read_json(signing))
+    config = read_client_config(content, where=f"{root} and {signing}")
+
+    # 2. The signer. That the token is an argument here is the protocol's choice; `policyd sign` takes none.
+    token = read_identity_token(asked.identity_token, now=clock.now(), where="--identity-token")
+    keyless = Keyless(config, token)
+    if not asked.in_toto:
+        sign_file_keyless(asked.file, keyless=keyless, bundle=asked.bundle, now=clock.now)
+        return 0
+
+    # 3. A statement that is there already: of whatever it names first.
+    statement = read_input(asked.file, max_bytes=MAX_STATEMENT_BYTES)
+    found, subjects = read_statement(statement, where=str(asked.file))
+    made = sign_statement(statement, token, config)
+    file = ArtifactFile(subjects[0].name, subjects[0].digests)
+    verify_made(made, keyless, file, statement=statement, predicate_type=found.predicate_type, now=clock.now())
+    write_new(asked.bundle, made.bundle + b"\n", mode=0o644, what="a bundle")
+    return 0
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    content = read_input(path, max_bytes=MAX_TRUSTED_ROOT_BYTES)
+    value = read_json(content, where=str(path), max_bytes=MAX_TRUSTED_ROOT_BYTES, max_depth=MAX_TRUSTED_ROOT_DEPTH)
+    if not isinstance(value, dict):
+        raise DocumentError("this is no JSON object", where=str(path), fix="name the file as the instance gives it")
+    return value
 
 
 def _verify(asked: argparse.Namespace) -> int:
@@ -80,9 +115,11 @@ def _verify(asked: argparse.Namespace) -> int:
         trust = read_key_trust(asked.key, asked.trusted_root)
     else:
         identity = AskedIdentity(issuer=asked.certificate_oidc_issuer or "", exact=asked.certificate_identity or "")
-        trust = read_identity_trust(identity, asked.trusted_root or carried_root(staging=asked.staging))
+        trust = read_identity_trust(
+            identity, asked.trusted_root or carried(staging=asked.staging, name="trusted_root.json")
+        )
     what = Asked(trust, _type(asked.bundle))
-    answer = verify_directly(asked.file_or_digest, bundles=[asked.bundle], asked=what, now=clock.now)
+    answer = verify_directly(asked.file_or_digest, evidence=Evidence(bundles=[asked.bundle]), asked=what, now=clock.now)
     for bundle in answer.bundles:
         for check in bundle.found.checks:
             print(f"{check.state.value} {check.number} {check.name}: {check.detail}", file=sys.stderr)
@@ -95,13 +132,13 @@ def _type(path: Path) -> str | None:
     return "" if isinstance(bundle.content, Envelope) else None
 
 
-def carried_root(*, staging: bool) -> Path:
-    """Return the trusted root that the installed sigstore carries; sigstore itself is not imported."""
+def carried(*, staging: bool, name: str) -> Path:
+    """Return a file that the installed sigstore carries for an instance; sigstore itself is not imported."""
     found = importlib.util.find_spec("sigstore")
     if found is None or found.origin is None:
-        raise UsageError("sigstore is not installed", where="trusted root", fix="name one with --trusted-root")
+        raise UsageError("sigstore is not installed", where=name, fix="name the files of the instance")
     folder = Path(found.origin).parent / "_store" / quote(STAGING if staging else PRODUCTION, safe="")
-    return folder / "trusted_root.json"
+    return folder / name
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write the documentation that is made from the code; with --check, fail where it is not current."""
+"""Write what is made from the code and the rules, documents above all; with --check, fail where it is not current."""
 
 from __future__ import annotations
 
@@ -49,9 +49,11 @@ RULES = ROOT / "docs" / "rules"
 
 def make_all() -> dict[Path, str]:
     """Return every file that is made, with its text."""
+    from policyd.adapters.engines.checked_modules import CHECKED, render_checked
     from policyd.app.policy_docs import make_pages
 
     made = {ROOT / "docs" / "cli.md": render_cli(), ROOT / "docs" / "pipeline.schema.json": render_schema()}
+    made[ROOT / "policies" / CHECKED] = render_checked()
     return made | {RULES / name: text for name, text in make_pages().items()}
 
 

@@ -12,11 +12,11 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import policyd.errors
 from policyd.adapters import clock
+from policyd.adapters.closing import Closing
 from policyd.adapters.signers import signing_requests as requests
 from policyd.adapters.signers.spawn import Worker, spawn_worker
 from policyd.adapters.signers.uri import environment_for
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from policyd.adapters.settings import Authority
 
 
-class SigningProcess:
+class SigningProcess(Closing):
     """The runner's keys, at a distance. A context manager; usable from several threads. Made by `start_signing`."""
 
     def __init__(self, worker: Worker, authority: Authority) -> None:
@@ -113,14 +113,6 @@ class SigningProcess:
     def close(self) -> None:
         """End the process; its keys go with it."""
         self._worker.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def open(self, password: Callable[[], str]) -> None:
         """Have the keys loaded; `password` is asked where one is encrypted and no command is set for that.

@@ -14,11 +14,11 @@ from policyd.adapters.signers import signing_requests as requests
 from policyd.adapters.signers.loading import load_signer
 from policyd.adapters.signers.passphrase import run_password_command
 from policyd.adapters.signers.uri import is_key_uri
-from policyd.attestation.run_signing import RunKeys, RunSigning
+from policyd.attestation.run_signing import SIGNED_BY_RUNS, RunKeys, RunSigning
 from policyd.attestation.signing import Signer
 from policyd.attestation.stage import Sbom
 from policyd.attestation.statements import Named
-from policyd.attestation.trust import find_listed, why_not_in_force
+from policyd.attestation.trust import find_listed, require_may_sign, why_not_in_force
 from policyd.errors import KeyUnusable, PolicydError, SigningRefused
 from policyd.models.trust import Role
 from policyd.record.checkpoint import log_key
@@ -89,6 +89,8 @@ def _load(role: Role, key: str, request: requests.Open, password: Callable[[], s
     problem = why_not_in_force(found[1], request.now)
     if problem is not None:
         raise KeyUnusable(problem, where=key, fix=f"name a {role} key that is in force: policyd key rotate {role}")
+    for predicate_type in SIGNED_BY_RUNS[role]:
+        require_may_sign(role, request.trust.roles[role], predicate_type, where=key)
     return signer
 
 

@@ -13,9 +13,8 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from policyd.adapters.closing import Closing
 from policyd.errors import SigningFailed
 
 #: How long an answer may take: a person may have to touch a device, a service may be far away.
@@ -26,7 +25,7 @@ _WORKER = Path(__file__).with_name("signing_worker.py")
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class Worker(Closing):
     """A signing process without keys, and our end of the socket to it. A context manager."""
 
     channel: socket.socket
@@ -43,29 +42,14 @@ class Worker:
             self.process.kill()
             self.process.wait()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
 
 def spawn_worker() -> Worker:
     """Start a signing process; `SigningFailed` where that can't be done."""
     ours, theirs = socket.socketpair()
     ours.settimeout(TIMEOUT_SECONDS)
-    # Isolated and without site: it gets modules from where this process has them, and nothing else has a say.
-    options = ["-I", "-S", *(["-B"] if sys.dont_write_bytecode else [])]
-    if sys.pycache_prefix:
-        options += ["-X", f"pycache_prefix={sys.pycache_prefix}"]
-    # The working directory may be the repository that is judged; `python -m policyd` has it among its folders.
-    here, home = os.getcwd(), str(Path(__file__).parents[3])
-    folders = [home, *(folder for folder in sys.path if os.path.isabs(folder) and folder != here)]
     try:
         process = subprocess.Popen(
-            [sys.executable, *options, str(_WORKER), str(theirs.fileno()), json.dumps(folders)],
+            [*python_command(_WORKER), str(theirs.fileno()), module_folders()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env={
@@ -86,3 +70,18 @@ def spawn_worker() -> Worker:
     finally:
         theirs.close()
     return Worker(ours, process)
+
+
+def python_command(script: Path) -> list[str]:
+    """Return the command that runs `script` isolated and without site: nothing outside policyd has a say in it."""
+    options = ["-I", "-S", *(["-B"] if sys.dont_write_bytecode else [])]
+    if sys.pycache_prefix:
+        options += ["-X", f"pycache_prefix={sys.pycache_prefix}"]
+    return [sys.executable, *options, str(script)]
+
+
+def module_folders() -> str:
+    """Return, as JSON, the folders that such a script gets modules from: those of this process."""
+    # The working directory may be the repository that is judged; `python -m policyd` has it among its folders.
+    here, home = os.getcwd(), str(Path(__file__).parents[3])
+    return json.dumps([home, *(folder for folder in sys.path if os.path.isabs(folder) and folder != here)])

@@ -38,7 +38,7 @@ _MEDIA_TYPES = (
     "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
     "application/vnd.dev.sigstore.trustedroot+json;version=0.2",
 )
-_CLIENT_TRUST_CONFIG = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json"
+CLIENT_TRUST_CONFIG = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json"
 #: What the algorithm registry calls the keys that policyd verifies with.
 _KEY_DETAILS = {
     "PKIX_ECDSA_P256_SHA_256": KeyKind.P256,
@@ -100,6 +100,11 @@ class TrustedRoot:
     timestamp_authorities: tuple[PinnedAuthority, ...]
     unusable: tuple[str, ...] = ()
 
+    @property
+    def lists_no_log(self) -> bool:
+        """True for an instance that runs no log of any kind: none is listed, not even one that can't be used."""
+        return not (self.logs or self.certificate_logs or self.unusable)
+
     def find_log(self, log_id: bytes) -> Log | None:
         """Return the log of signatures that has this id."""
         return next((log for log in self.logs if log.log_id == log_id), None)
@@ -123,7 +128,7 @@ def read_trusted_root(content: bytes, *, where: str) -> TrustedRoot:
 
     # 1. The version, before anything that it gives a meaning to.
     media_type = value.get("mediaType")
-    if media_type == _CLIENT_TRUST_CONFIG:
+    if media_type == CLIENT_TRUST_CONFIG:
         value = _object(value.get("trustedRoot"), "trustedRoot", where)
         media_type = value.get("mediaType")
     if media_type not in _MEDIA_TYPES:

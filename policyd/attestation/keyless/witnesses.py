@@ -36,7 +36,11 @@ def verify_log_entries(bundle: Bundle, root: TrustedRoot, found: Findings, *, re
     entries = bundle.material.entries
     if not entries:
         if required:
-            raise refused("the bundle has no log entry", where)
+            raise VerificationFailed(
+                "the bundle has no log entry",
+                where=where,
+                fix="get the bundle with its log entry; or get the entry from the log, and add --log-entry FILE",
+            )
         found.note("the trusted root lists no log", State.SKIPPED)
         return
     if len({(entry.log_id, entry.log_index) for entry in entries}) != len(entries):

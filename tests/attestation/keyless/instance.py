@@ -299,6 +299,8 @@ class Clock:
     """A timestamp authority, for any time."""
 
     name: str = "tsa"
+    start: datetime = BEGINNING
+    end: datetime = END
     root: x509.Certificate = field(init=False)
     leaf: x509.Certificate = field(init=False)
 
@@ -312,8 +314,8 @@ class Clock:
                 .issuer_name(_name(f"{self.name} root"))
                 .public_key(public.public_key())
                 .serial_number(x509.random_serial_number())
-                .not_valid_before(BEGINNING)
-                .not_valid_after(END)
+                .not_valid_before(self.start)
+                .not_valid_after(self.end)
             )
 
         self.root = (
@@ -338,13 +340,17 @@ class Clock:
         return private_key("p256", self.name)
 
     def stamp(self, signature: bytes, at: datetime) -> bytes:
-        """Return an RFC 3161 response over `signature` (RFC 3161 section 2.4, RFC 5652 section 5)."""
+        """Return an RFC 3161 response over `signature`."""
+        return self.stamp_digest(hashlib.sha256(signature).digest(), at)
+
+    def stamp_digest(self, digest: bytes, at: datetime) -> bytes:
+        """Return an RFC 3161 response over what has this SHA-256 (RFC 3161 section 2.4, RFC 5652 section 5)."""
         sha256 = der(0x30, oid("2.16.840.1.101.3.4.2.1"))
         info = der(
             0x30,
             der(0x02, b"\x01"),
             oid("1.3.6.1.4.1.57264.2"),
-            der(0x30, sha256, der(0x04, hashlib.sha256(signature).digest())),
+            der(0x30, sha256, der(0x04, digest)),
             der(0x02, b"\x2a"),
             der(0x18, at.astimezone(UTC).strftime("%Y%m%d%H%M%SZ").encode()),
         )

@@ -231,7 +231,7 @@ def test_statement_v01_and_stronger_digests_are_read() -> None:
     sha512 = file().digests["sha512"].hex()
     for payload in (
         statement(_type="https://in-toto.io/Statement/v0.1"),
-        statement(subject=[{"name": "pkg:npm/x", "digest": {"sha512": sha512}}]),
+        statement(subject=[{"name": "x", "digest": {"sha512": sha512}}]),
     ):
         assert failed(verify(INSTANCE.bundle(payload=payload), TRUST)) == 0
 
@@ -636,6 +636,40 @@ def test_a_body_of_another_form(body: Value) -> None:
 
 def test_a_kind_of_entry_that_is_not_known() -> None:
     assert failed(verify(INSTANCE.bundle(entry=("rfc3161", "0.0.1")), TRUST)) == 6
+
+
+# --- an instance without logs, as GitHub's for private repositories
+
+
+def _without_logs(**changes: object) -> Value:
+    options = LeafOptions(timestamps=0)
+    bundle = INSTANCE.bundle(payload=statement(), leaf=options, **{"stamps": [SIGNED_AT], **changes})  # type: ignore[arg-type]
+    bundle["verificationMaterial"]["tlogEntries"] = []
+    return bundle
+
+
+def test_an_instance_without_any_log_has_its_authority_and_a_timestamp() -> None:
+    trust = identity_trust(ROOT | {"tlogs": [], "ctlogs": []})
+
+    found = verify(_without_logs(), trust)
+
+    assert failed(found) == 0
+    assert {check.number for check in found.checks if check.state is State.SKIPPED} == {5, 9}
+    assert found.times[0][0] == SIGNED_AT
+    assert failed(verify(_without_logs(stamps=[]), trust)) == 7
+    assert failed(verify(_without_logs(stamps=[SIGNED_AT + 20 * MINUTE]), trust)) == 8
+    assert failed(verify(INSTANCE.bundle(payload=statement()), trust)) == 5
+
+
+def test_an_instance_with_a_log_of_any_kind_needs_it() -> None:
+    """Also one whose log has a key that policyd can't use: that there is one counts."""
+    unusable = copy.deepcopy(ROOT["tlogs"][0])
+    unusable["publicKey"]["keyDetails"] = "PKIX_RSA_PSS_2048_SHA256"
+
+    assert failed(verify(_without_logs(), TRUST)) == 5
+    assert failed(verify(_without_logs(), identity_trust(ROOT | {"ctlogs": []}))) == 5
+    assert failed(verify(_without_logs(), identity_trust(ROOT | {"tlogs": []}))) == 5
+    assert failed(verify(_without_logs(), identity_trust(ROOT | {"tlogs": [unusable], "ctlogs": []}))) == 5
 
 
 # --- the time
