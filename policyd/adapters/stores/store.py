@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from policyd.adapters.closing import Closing
 from policyd.adapters.stores.content import ContentStore
 from policyd.adapters.stores.run_locks import RunLock, RunLocks
 from policyd.adapters.stores.sqlite_record import Receipt, SqliteRecord, create_record, open_record
@@ -23,7 +22,7 @@ from policyd.record.runs import RUNNING, RunSummary
 UNFINISHED = "unfinished"  # how a run reads that started, did not end, and whose process is gone
 
 
-class Store:
+class Store(Closing):
     """An open store. Made by `open_store`."""
 
     def __init__(self, root: Path, content: ContentStore, record: SqliteRecord, state: RecordState) -> None:
@@ -34,14 +33,6 @@ class Store:
         self.tools_folder = root / "tools"
         self.logs = StageLogs(root / "logs")
         self._locks = RunLocks(root / "runs")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the record's database."""
