@@ -127,8 +127,56 @@ class DecisionSummary(Model):
     weakened: list[str]
 
 
+class AttestationSubject(Model):
+    """What an attestation says it speaks of. `sha256` is "" where it names a stronger digest only."""
+
+    name: str
+    sha256: str
+
+
+class AttestationSigner(Model):
+    """Somebody of the trust policy who signed. A key has no `identity` and `issuer`: both are "" then."""
+
+    person: str
+    role: str
+    kind: Literal["key", "certificate"]
+    key_sha256: str
+    identity: str = ""
+    issuer: str = ""
+
+
+class AttestationFact(Model):
+    """An attestation of the artifact or of its run, verified or not.
+
+    One that failed says `verified: false`, the number of the check (docs/verifying.md) and why, and of what it claims
+    only its type: nothing else in it was signed by anybody who counts.
+    """
+
+    sha256: Sha256  # of the bundle
+    predicate_type: str  # "" where even that can't be read
+    verified: bool
+    check: int = 0  # the check that failed; 0 where it is verified
+    reason: str = ""
+    listed: bool = False  # by the signed manifest of the run
+    origin: Literal["run", "given"]
+    about_artifact: bool = False
+    subjects: list[AttestationSubject] = []  # the first 64
+    signers: list[AttestationSigner] = []
+    fields: dict[str, str] = {}  # JSON pointer into the predicate → text, or JSON of what is no text
+    fields_complete: bool = False
+    run_id: str = ""  # the run that it names; "" for none
+    commit: str = ""  # the commit that it names
+    time: str = ""  # when it was signed; "" where nobody says so
+    time_source: Literal["timestamp", "log", "claimed", "none"] = "none"
+    age_seconds: int | None = None  # from `time` until now
+
+
 class ReleaseInput(Model):
-    """Gate `release`: may this artifact leave for this target?"""
+    """Gate `release`: may this artifact leave for this target?
+
+    An artifact that no run of policyd made has the `run_id` "". Stage, output and type of `artifact` are "" too, as is
+    the requester; digests in `plan` are all zeros. It is judged only where operator settings name a collection for it.
+    """
 
     gate: Literal[Gate.RELEASE] = Gate.RELEASE
     evaluated_at: str
@@ -140,6 +188,7 @@ class ReleaseInput(Model):
     requester: Requester
     evidence: list[StageEvidence]
     decisions: list[DecisionSummary]
+    attestations: list[AttestationFact]
 
 
 #: The model that the input of each gate has to fit.

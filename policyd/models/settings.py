@@ -16,10 +16,10 @@ RuleSettings = dict[RuleId, dict[str, JsonValue]]
 
 
 class PinnedFile(Model):
-    """A file by absolute path and the digest it must have."""
+    """A file by absolute path, and the digest it must have; without one nobody has pinned it, and nothing uses it."""
 
     path: str
-    sha256: Sha256
+    sha256: Sha256 | None = None
 
 
 class RoleKeys(Model):
@@ -36,6 +36,8 @@ class Target(Model):
 
     uri: Annotated[str, Field(min_length=1)]
     folder: str | None = None
+    #: The collection whose release rules judge artifacts that no run made; without one they are refused.
+    foreign: Name | None = None
 
 
 class Timestamping(Model):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 STATEMENT_V1 = "https://in-toto.io/Statement/v1"
 STATEMENT_V01 = "https://in-toto.io/Statement/v0.1"
@@ -20,6 +20,8 @@ TEST_RESULT_V01 = "https://in-toto.io/attestation/test-result/v0.1"
 LINK_V03 = "https://in-toto.io/attestation/link/v0.3"
 CYCLONEDX = "https://cyclonedx.org/bom"
 SPDX = "https://spdx.dev/Document"
+#: The signature of an image, as cosign 3 writes it: the predicate is empty, the subject is all that is said.
+COSIGN_SIGN_V1 = "https://sigstore.dev/cosign/sign/v1"
 #: policyd's own, each documented in docs/attestations.md under this URI's last two segments.
 DECISION_V1 = "https://policyd.dev/attestation/decision/v1"
 MANIFEST_V1 = "https://policyd.dev/attestation/manifest/v1"
@@ -48,4 +50,10 @@ class Statement(BaseModel):
     type_: str = Field(alias="_type")
     subject: tuple[ResourceDescriptor, ...]
     predicate_type: str = Field(alias="predicateType")
-    predicate: dict[str, Any]
+    predicate: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("predicate", mode="before")
+    @classmethod
+    def _read_unset_as_empty(cls, value: object) -> object:
+        """Unset and empty are one (statement.md); PyPI's publish attestations have `null`."""
+        return {} if value is None else value

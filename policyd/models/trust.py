@@ -5,9 +5,16 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from policyd.models.base import Model, Name, Sha256
+
+#: What a signed trust policy is: the payload type of its envelope, and what the role `trust-author` may sign.
+TRUST_POLICY_TYPE = "application/vnd.policyd.trust+yaml"
+
+#: The kinds of keys policyd knows; the key alone says which it is.
+Algorithm = Literal["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519", "rsa"]
+Algorithms = Annotated[tuple[Algorithm, ...], Field(min_length=1)]
 
 
 class Role(StrEnum):
@@ -22,6 +29,11 @@ class Role(StrEnum):
     WAIVER_APPROVER = "waiver-approver"
     POLICY_AUTHOR = "policy-author"
     SCANNER = "scanner"
+    TRUST_AUTHOR = "trust-author"
+
+
+#: Roles whose words stand in formats without certificates: checkpoints, and envelopes that several persons sign.
+KEYS_ONLY = frozenset({Role.LOG, Role.REQUESTER, Role.WAIVER_APPROVER, Role.POLICY_AUTHOR, Role.TRUST_AUTHOR})
 
 
 class TrustedKey(Model):
@@ -34,12 +46,42 @@ class TrustedKey(Model):
     revoked_at: AwareDatetime | None = None
 
 
-class RolePolicy(Model):
-    """The keys of a role, how many distinct persons must sign, and the predicate types they may sign."""
+class TrustedIdentity(Model):
+    """A keyless identity, the person or service that has it, and for signatures of which time it counts."""
 
-    keys: Annotated[tuple[TrustedKey, ...], Field(min_length=1)]
+    person: Annotated[str, Field(min_length=1)]
+    issuer: Annotated[str, Field(min_length=1)]  # of the certificate: the identity provider, compared exactly
+    identity: Annotated[str, Field(min_length=1)] | None = None  # exactly
+    pattern: Annotated[str, Field(min_length=1)] | None = None  # or a regular expression for the whole of it
+    instance: Name  # one of `instances`
+    valid_from: AwareDatetime | None = None
+    valid_until: AwareDatetime | None = None
+    revoked_at: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _is_named_in_one_way(self) -> TrustedIdentity:
+        if (self.identity is None) == (self.pattern is None):
+            raise ValueError("an identity is named by `identity` or by `pattern`, one of the two")
+        return self
+
+
+class RolePolicy(Model):
+    """Whose signature is the role's word, how many distinct persons must sign, and the predicate types they may sign.
+
+    Somebody has to be listed: by a key, or by a keyless identity.
+    """
+
+    keys: tuple[TrustedKey, ...] = ()
+    identities: tuple[TrustedIdentity, ...] = ()
     threshold: Annotated[int, Field(ge=1)] = 1
     predicate_types: Annotated[tuple[str, ...], Field(min_length=1)]
+    algorithms: Algorithms | None = None  # those of the trust policy where None; never more than those
+
+    @model_validator(mode="after")
+    def _lists_somebody(self) -> RolePolicy:
+        if not self.keys and not self.identities:
+            raise ValueError("a role lists at least one key or identity")
+        return self
 
 
 class TrustedBuilder(Model):
@@ -66,6 +108,13 @@ class TimestampAuthority(Model):
     valid_until: AwareDatetime | None = None
 
 
+class Instance(Model):
+    """A Sigstore instance: its `trusted_root.json`, whole, which is so pinned with the trust policy."""
+
+    name: Name
+    trusted_root: str  # JSON
+
+
 class TrustPolicy(Model):
     """Roles, builders, verifiers and the policy sets whose decisions count. An empty list of anything means refuse."""
 
@@ -78,3 +127,6 @@ class TrustPolicy(Model):
     verifiers: tuple[TrustedVerifier, ...] = ()
     policy_sets: tuple[Sha256, ...]
     timestamp_authorities: tuple[TimestampAuthority, ...] = ()
+    instances: tuple[Instance, ...] = ()
+    algorithms: Algorithms | None = None  # all that policyd knows where None
+    min_bundle_version: Literal["v0.1", "v0.2", "v0.3"] = "v0.3"  # of attestations by the roles
