@@ -22,15 +22,16 @@ from policyd.adapters.library import library_files
 from policyd.app.judging import make_pipeline_input, make_repository
 from policyd.models.decision import Decision, Gate
 from policyd.pipeline.reading import ReadPipeline, read_pipeline
-from policyd.policy.asking import ask, read_input
+from policyd.policy.asking import ask
 from policyd.policy.catalogue import RuleMeta
 from policyd.policy.engine import PolicyEngine
+from policyd.policy.judged_input import write_input
 from policyd.policy.policy_set import PolicySet, read_policy_set
 from policyd.policy.selecting import select_rules
 
 JOBS = 10
 STEPS = 20
-_TIMES = 20
+_TIMES = 60
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -50,7 +51,7 @@ def measure() -> Iterator[Figure]:
         if len({(decision.verdict, decision.violations) for decision in decisions}) != 1 or decisions[0].problems:
             raise SystemExit(f"the engines do not agree: {[decision.verdict for decision in decisions]}")
         document = make_pipeline_input(pipeline, make_repository([pipeline]), governance="self", now=_NOW)
-        content, _ = read_input(document, where="benchmark")
+        content = write_input(document, where="benchmark").content
         entrypoints = [rule.entrypoint for rule in rules]
         took = fastest(
             *(lambda engine=engine: _decide(engine, policy_set, rules, pipeline) for engine in engines),

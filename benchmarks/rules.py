@@ -16,7 +16,7 @@ from policyd.adapters.library import library_files
 from policyd.app.judging import make_pipeline_input, make_repository
 from policyd.models.decision import Gate
 from policyd.pipeline.reading import read_pipeline
-from policyd.policy.asking import read_input
+from policyd.policy.judged_input import write_input
 from policyd.policy.policy_set import read_policy_set
 from policyd.policy.selecting import select_rules
 
@@ -30,7 +30,7 @@ def measure() -> Iterator[str]:
     pipeline = read_pipeline(".github/workflows/many.yml", render_workflow().encode())
     rules = select_rules(policy_set, Gate.PIPELINE, dialect=pipeline.ref.dialect)
     document = make_pipeline_input(pipeline, make_repository([pipeline]), governance="self", now=_NOW)
-    content, _ = read_input(document, where="benchmark")
+    content = write_input(document, where="benchmark").content
     entrypoints = [rule.entrypoint for rule in rules]
     with EmbeddedEngine(policy_set) as engine:
         together, *alone = fastest(

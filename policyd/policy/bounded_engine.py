@@ -5,7 +5,7 @@ A rule that finds a million things costs the one who asks it memory and time for
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from policyd.models.decision import EngineRef
 from policyd.policy.engine import Answer, PolicyEngine
@@ -25,9 +25,12 @@ class BoundedEngine:
         """Name and version of the engine that is asked."""
         return self._engine.ref
 
-    def query(self, entrypoints: Sequence[str], document: bytes) -> Mapping[str, Answer]:
+    def query(
+        self, entrypoints: Sequence[str], document: bytes, *, meanwhile: Callable[[], object] | None = None
+    ) -> Mapping[str, Answer]:
         """Answer as the engine does, with an error in the place of what is too much."""
-        return {name: _bound(answer) for name, answer in self._engine.query(entrypoints, document).items()}
+        answers = self._engine.query(entrypoints, document, meanwhile=meanwhile)
+        return {name: _bound(answer) for name, answer in answers.items()}
 
 
 def _bound(answer: Answer) -> Answer:

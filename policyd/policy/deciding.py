@@ -105,8 +105,11 @@ def decide(
         except PolicydError as error:
             found_problems.append(Problem(rule=rule.id, message=error.cause, where=error.where, fix=error.fix))
             continue
+        if not findings:
+            continue
         # 2. A finding denies or warns.
-        effect, blocks_from = _weigh(rule, raised.level(rule), now)
+        level = raised.level(rule)
+        effect, blocks_from = _weigh(rule, level, now)
         violations.extend(
             Violation(
                 rule=rule.id,
@@ -114,7 +117,7 @@ def decide(
                 at=finding.at,
                 place=locate(finding.at),
                 effect=effect,
-                level=raised.level(rule),
+                level=level,
                 severity=rule.severity,
                 confidence=finding.confidence,
                 fix=finding.fix,
@@ -164,10 +167,15 @@ def decide_again(
 
     Every violation is of a rule asked (`KeyError` else), and every rule asked had answered.
     """
-    weighed = {rule.id: (raised.level(rule), rule.severity, _weigh(rule, raised.level(rule), now)) for rule in asked}
+    rules = {rule.id: rule for rule in asked}
+    weighed: dict[str, tuple[Level, Severity, Effect, str | None]] = {}
     found: list[Violation] = []
     for violation in violations:
-        level, severity, (effect, blocks_from) = weighed[violation.rule]
+        if violation.rule not in weighed:
+            rule = rules[violation.rule]
+            level = raised.level(rule)
+            weighed[rule.id] = (level, rule.severity, *_weigh(rule, level, now))
+        level, severity, effect, blocks_from = weighed[violation.rule]
         said = (violation.level, violation.severity, violation.effect, violation.blocks_from, violation.waiver)
         if said != (level, severity, effect, blocks_from, None):
             violation = violation.model_copy(

@@ -32,6 +32,12 @@ def find_input_fields(text: str) -> frozenset[str]:
 
 def can_read(modules: Iterable[str], field: str) -> bool:
     """Say whether any of the modules (their texts) can read `field` of the input."""
+    return _can_read(tuple(modules), field)
+
+
+@functools.lru_cache(maxsize=256)
+def _can_read(modules: tuple[str, ...], field: str) -> bool:
+    # Remembered: every file that is judged asks it of the same modules.
     return any(not find_input_fields(text).isdisjoint(("", field)) for text in modules)
 
 

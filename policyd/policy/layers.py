@@ -73,6 +73,9 @@ class Layer:
     place: str
     collection: str | None = None  # None asks all its rules
     extra: tuple[str, ...] = ()  # of its rules, those that layers below ask beyond the collection
+    _selected: dict[tuple[Gate, str | None], tuple[RuleMeta, ...]] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def ref(self) -> LayerRef:
@@ -87,7 +90,11 @@ class Layer:
 
     def rules(self, gate: Gate, dialect: str | None = None) -> tuple[RuleMeta, ...]:
         """Return those of its rules that `gate` asks."""
-        return select_rules(self.policy_set, gate=gate, collection=self.collection, extra=self.extra, dialect=dialect)
+        if (gate, dialect) not in self._selected:
+            self._selected[gate, dialect] = select_rules(
+                self.policy_set, gate=gate, collection=self.collection, extra=self.extra, dialect=dialect
+            )
+        return self._selected[gate, dialect]
 
 
 @dataclass(frozen=True, slots=True)

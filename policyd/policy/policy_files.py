@@ -21,7 +21,7 @@ _TABLE = re.compile(r".*_test\.yaml")
 #: Pipelines that break or keep a rule, for tests and documents.
 _EXAMPLE = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*/examples/[^/]+\.(json|yaml|yml)")
 #: Beside the rules, and for others: the library's lists of builtins, and frameworks for audits.
-_BESIDE = re.compile(r"capabilities\.json|embedded\.json|frameworks/.*|.*\.(md|txt)|LICENSE|\.gitignore")
+_BESIDE = re.compile(r"capabilities\.json|embedded\.json|checked\.json|frameworks/.*|.*\.(md|txt)|LICENSE|\.gitignore")
 
 
 class FileKind(Enum):

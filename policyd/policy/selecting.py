@@ -25,19 +25,25 @@ def select_rules(
     or an id that is not there.
     """
     extra = tuple(extra)
+    if collection is not None:
+        require_collection(policy_set, collection)
     require_known(extra, policy_set.catalogue, where="rules asked for in addition")
     if collection is None or not policy_set.collections:
         wanted = set(policy_set.catalogue)
-    elif collection in policy_set.collections:
-        wanted = {*policy_set.collections[collection], *extra}
     else:
-        raise PolicyError(
-            f"the policy set has no collection {collection!r}",
-            where=policy_set.name,
-            fix=f"use one of {', '.join(sorted(policy_set.collections))}",
-        )
+        wanted = {*policy_set.collections[collection], *extra}
     return tuple(
         rule
         for rule_id, rule in policy_set.catalogue.items()
         if rule_id in wanted and rule.gate is gate and (dialect is None or dialect in rule.applies_to)
     )
+
+
+def require_collection(policy_set: PolicySet, collection: str) -> None:
+    """Raise `PolicyError` where the set has collections, and not that one."""
+    if policy_set.collections and collection not in policy_set.collections:
+        raise PolicyError(
+            f"the policy set has no collection {collection!r}",
+            where=policy_set.name,
+            fix=f"use one of {', '.join(sorted(policy_set.collections))}",
+        )

@@ -32,7 +32,9 @@ class FakeEngine:
     def ref(self) -> EngineRef:
         return EngineRef(name="fake", version="1")
 
-    def query(self, entrypoints: Sequence[str], document: bytes) -> Mapping[str, Answer]:
+    def query(
+        self, entrypoints: Sequence[str], document: bytes, *, meanwhile: Callable[[], object] | None = None
+    ) -> Mapping[str, Answer]:
         self.asked.append((tuple(entrypoints), document))
         if isinstance(self.answers, Exception):
             raise self.answers
@@ -109,3 +111,51 @@ def test_a_finding_names_the_digest_of_the_part(policy_set: PolicySet) -> None:
 
     assert decision.verdict is Verdict.DENY
     assert decision.violations[0].part_sha256 == sha256_hex(b'{"name":"door"}')
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [{"policyd.colours.red.deny": Answer(value=[])}, EngineError("m", where="w", fix="f")],
+    ids=["an answer", "an error"],
+)
+def test_no_answer_about_an_input_that_does_not_fit_counts(policy_set: PolicySet, answers: Any) -> None:
+    """The engine may have been asked already while the input was looked at."""
+    broken: dict[str, Any] = {"things": "none"}
+    decision = ask(
+        FakeEngine(answers),
+        policy_set,
+        [policy_set.catalogue["colours.red"]],
+        Document.model_construct(**broken),
+        gate=Gate.PIPELINE,
+        subject="pipeline.yaml",
+        now=datetime(2026, 12, 1, tzinfo=UTC),
+        locate=lambda at: None,
+        governance="self",
+    )
+
+    assert decision.verdict is Verdict.UNDECIDED
+    assert [problem.message for problem in decision.problems] == [
+        "the input does not fit its model: things: Input should be a valid array"
+    ]
+    assert decision.violations == ()
+    assert decision.rules == ("colours.red",)
+
+
+def test_an_input_that_can_not_be_written_is_asked_of_no_engine(policy_set: PolicySet) -> None:
+    engine = FakeEngine({"policyd.colours.red.deny": Answer(value=[])})
+    broken: dict[str, Any] = {"things": [object()]}
+
+    decision = ask(
+        engine,
+        policy_set,
+        [policy_set.catalogue["colours.red"]],
+        Document.model_construct(**broken),
+        gate=Gate.PIPELINE,
+        subject="pipeline.yaml",
+        now=datetime(2026, 12, 1, tzinfo=UTC),
+        locate=lambda at: None,
+        governance="self",
+    )
+
+    assert engine.asked == []
+    assert decision.verdict is Verdict.UNDECIDED

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from policyd.models.decision import EngineRef
 from policyd.policy.bounded_engine import MAX_FINDINGS, BoundedEngine
@@ -15,7 +15,9 @@ class Finding:
     def __init__(self, things: int) -> None:
         self.things = things
 
-    def query(self, entrypoints: Sequence[str], document: bytes) -> dict[str, Answer]:
+    def query(
+        self, entrypoints: Sequence[str], document: bytes, *, meanwhile: Callable[[], object] | None = None
+    ) -> dict[str, Answer]:
         return {name: Answer(value=[{}] * self.things) for name in entrypoints}
 
 

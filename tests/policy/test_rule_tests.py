@@ -22,7 +22,9 @@ class FakeEngine:
     def ref(self) -> EngineRef:
         return EngineRef(name="fake", version="1")
 
-    def query(self, entrypoints: Sequence[str], document: bytes) -> Mapping[str, Answer]:
+    def query(
+        self, entrypoints: Sequence[str], document: bytes, *, meanwhile: Callable[[], object] | None = None
+    ) -> Mapping[str, Answer]:
         return {entrypoint: self.answers[entrypoint.rpartition(".")[2]] for entrypoint in entrypoints}
 
 

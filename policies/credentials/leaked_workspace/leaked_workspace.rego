@@ -3,8 +3,9 @@
 # description: >-
 #   Who may read a run may download its artifacts, on public projects anyone. An artifact of the whole workspace takes
 #   along `.git` with the token that the checkout left there, and files such as `.npmrc`. Seen are uploads of the working
-#   folder or of `.git` where a credential was left in the stage; GitLab's runner can leave the job's token by itself.
-#   Not seen: archives packed by scripts, and single files that hold a credential.
+#   folder or of `.git` where a credential was left in the stage; GitLab's runner can leave the job's token by itself;
+#   and of files that are there to hold a credential (`.netrc`, `kubeconfig`) or that a command wrote one to.
+#   Not seen: archives packed by scripts.
 # custom:
 #   id: credentials.leaked_workspace
 #   severity: high
@@ -37,6 +38,19 @@ deny contains violation if {
 	not stage in _leaving
 	violation := {
 		"message": sprintf("%s takes along `.git`, where the runner may have left the job's token", [artifact.text]),
+		"at": artifact.at,
+		"confidence": "medium",
+	}
+}
+
+deny contains violation if {
+	some artifact in input.artifacts
+	artifact.direction == "upload"
+	not artifact.whole_workspace
+	file := object.get(artifact, "credentials", "")
+	file != ""
+	violation := {
+		"message": sprintf("%v, a file of credentials, is taken along", [file]),
 		"at": artifact.at,
 		"confidence": "medium",
 	}

@@ -16,6 +16,8 @@
 #     write`; GitLab: `id_tokens`), and remove the token.
 package policyd.credentials.long_lived_publish_token
 
+import data.policyd.lib.reference as references
+
 # Token and registry, as the publishers call them.
 _INPUTS := {
 	"pypa/gh-action-pypi-publish": ["password", "repository-url"],
@@ -30,8 +32,10 @@ _VARIABLES := {
 }
 
 deny contains violation if {
+	some slug in references.slugs
+	[token, registry] := _INPUTS[slug]
 	some reference in input.references
-	[token, registry] := _INPUTS[reference.slug]
+	reference.slug == slug
 	object.get(reference.inputs, token, "") != ""
 	_is_public(object.get(reference.inputs, registry, ""))
 	violation := {

@@ -3,7 +3,7 @@
 # description: >-
 #   Logs are read by more people than secrets are meant for, and masking fails as soon as a value is split, encoded or
 #   part of a structure; Tekton masks nothing. Seen are commands that print a secret, as it is or encoded, and a listing
-#   of the whole environment, with less confidence where no secret is seen in it. Not seen: what programs print by themselves.
+#   of the whole environment where a secret is in it, as in every job of GitLab's. Not seen: what programs print by themselves.
 # custom:
 #   id: credentials.secret_in_log
 #   severity: high
@@ -29,6 +29,19 @@ deny contains violation if {
 	effect.secret
 	violation := {
 		"message": sprintf("%s writes the environment, which holds secrets, to the log", [effect.program]),
+		"at": effect.at,
+		"confidence": "medium",
+	}
+}
+
+# All variables of a GitLab project, and the job's token, are in the environment of every job.
+deny contains violation if {
+	input.pipeline.dialect == "gitlab"
+	some effect in input.effects
+	effect.kind == "environment-dump"
+	not effect.secret
+	violation := {
+		"message": sprintf("%s writes the environment to the log, where all variables of the project are", [effect.program]),
 		"at": effect.at,
 		"confidence": "medium",
 	}

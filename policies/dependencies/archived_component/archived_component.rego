@@ -13,11 +13,16 @@
 #   remediation: Use what took its place, or run the tool it wraps yourself.
 package policyd.dependencies.archived_component
 
+import data.policyd.lib.reference as references
+
 deny contains violation if {
+	some kind, of_kind in _archived
+	some slug in references.slugs
+	instead := of_kind[slug]
 	some reference in input.references
+	reference.slug == slug
+	reference.kind == kind
 	not reference.local
-	of_kind := _archived[reference.kind]
-	instead := of_kind[reference.slug]
 	violation := {
 		"message": _message(reference.text, instead),
 		"at": reference.at,

@@ -25,6 +25,8 @@
 #   remediation: Use a component that is allowed, or ask whoever keeps the list.
 package policyd.dependencies.forbidden_component
 
+import data.policyd.lib.reference as references
+
 deny contains violation if {
 	# What allows everything asks nothing of any reference.
 	allowed := _allowed
@@ -41,10 +43,12 @@ deny contains violation if {
 }
 
 deny contains violation if {
-	some reference in input.references
-	not reference.local
 	some pattern in _denied
-	_fits(reference.slug, pattern)
+	some slug in references.slugs
+	_fits(slug, pattern)
+	some reference in input.references
+	reference.slug == slug
+	not reference.local
 	violation := {
 		"message": sprintf("%v is forbidden (%v)", [reference.text, pattern]),
 		"at": reference.at,

@@ -22,11 +22,10 @@
 package policyd.dependencies.lookalike_component
 
 deny contains violation if {
-	some reference in input.references
-	not reference.local
-	parts := split(reference.slug, "/")
+	some [kind, slug] in _components
+	parts := split(slug, "/")
 	name := parts[count(parts) - 1]
-	list := _list[reference.kind]
+	list := _list[kind]
 	of_kind := _popular[list]
 	owners := of_kind[name]
 	owner := concat("/", array.slice(parts, 0, count(parts) - 1))
@@ -34,11 +33,18 @@ deny contains violation if {
 	not _is_known(owner)
 	some known in owners
 	_resembles(owner, known)
+	some reference in input.references
+	reference.slug == slug
+	reference.kind == kind
+	not reference.local
 	violation := {
 		"message": sprintf("%v is not of %v, whose name looks like it", [reference.text, known]),
 		"at": reference.at,
 	}
 }
+
+# Once each: there are far fewer than references.
+_components := {[reference.kind, reference.slug] | some reference in input.references}
 
 _list := {"action": "action", "workflow": "action", "image": "image"}
 

@@ -14,13 +14,17 @@
 package policyd.dependencies.obfuscated_reference
 
 deny contains violation if {
-	some reference in input.references
-	reference.kind in {"action", "workflow"}
-	text := reference.text
+	some text in _texts
 	regex.match(`.[/\\](\.{0,2})[/\\]|[/\\](\.{0,2})(@|$)`, text)
 	text != "./"
+	some reference in input.references
+	reference.text == text
+	reference.kind in {"action", "workflow"}
 	violation := {
 		"message": sprintf("%v is written so that it is not found under its name", [text]),
 		"at": reference.at,
 	}
 }
+
+# Once each: there are far fewer than references.
+_texts := {reference.text | some reference in input.references}

@@ -14,16 +14,23 @@
 package policyd.dependencies.pin_without_version
 
 deny contains violation if {
+	some comment in _comments
+	not regex.match(`[0-9]|(^|[ /])(main|master|stable|nightly|HEAD|latest)($|[ ,;])`, comment)
 	some reference in input.references
+	reference.comment == comment
 	reference.pinned
 	reference.kind in {"action", "workflow", "image", "component", "task", "repository"}
-	comment := reference.comment
-	not regex.match(`[0-9]|(^|[ /])(main|master|stable|nightly|HEAD|latest)($|[ ,;])`, comment)
 	_is_commit(reference)
 	violation := {
 		"message": sprintf("nothing says which version %s is", [reference.text]),
 		"at": reference.at,
 	}
+}
+
+# Once each: there are far fewer than references.
+_comments := {reference.comment |
+	some reference in input.references
+	reference.pinned
 }
 
 _is_commit(reference) if {

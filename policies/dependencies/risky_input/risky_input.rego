@@ -13,9 +13,13 @@
 #   remediation: Leave the input out, or take the safe value that the message names.
 package policyd.dependencies.risky_input
 
+import data.policyd.lib.reference as references
+
 deny contains violation if {
+	some slug in references.slugs
+	some risk in _risks[slug]
 	some reference in input.references
-	some risk in _risks[reference.slug]
+	reference.slug == slug
 	value := reference.inputs[risk.input]
 	_is_risky(risk, value)
 	violation := {

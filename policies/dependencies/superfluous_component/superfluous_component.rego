@@ -13,10 +13,14 @@
 #   remediation: Use the program in a script in place of the action.
 package policyd.dependencies.superfluous_component
 
+import data.policyd.lib.reference as references
+
 deny contains violation if {
+	some slug in references.slugs
+	instead := _superfluous[slug]
 	some reference in input.references
+	reference.slug == slug
 	reference.kind == "action"
-	instead := _superfluous[reference.slug]
 	violation := {
 		"message": sprintf("the runner can do what %v does: %v", [reference.text, instead]),
 		"at": reference.at,

@@ -55,5 +55,8 @@ _is_of_the_system(reference) if {
 }
 
 _is_trusted(reference) if {
-	reference.owner in data.policyd.settings.dependencies.unpinned_component.trusted_owners
+	reference.owner in _trusted_owners
 }
+
+# A rule of its own: looked up once, and not for every reference.
+_trusted_owners := data.policyd.settings.dependencies.unpinned_component.trusted_owners

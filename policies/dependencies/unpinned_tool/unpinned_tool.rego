@@ -14,10 +14,10 @@
 #   remediation: Give the component the version of the tool, and let an update tool raise it.
 package policyd.dependencies.unpinned_tool
 
+import data.policyd.lib.reference as references
+
 deny contains violation if {
-	some reference in input.references
-	of_kind := _tools[reference.kind]
-	known := of_kind[reference.slug]
+	some [reference, known] in _installing
 	some name in known.inputs
 	value := reference.inputs[name]
 	value in {"latest", "latest-stable", "*", "newest", "node", "nightly", "edge", "canary", "main", "master"}
@@ -28,9 +28,7 @@ deny contains violation if {
 }
 
 deny contains violation if {
-	some reference in input.references
-	of_kind := _tools[reference.kind]
-	known := of_kind[reference.slug]
+	some [reference, known] in _installing
 	known.newest_by_default
 	inputs := reference.inputs
 	names := known.inputs
@@ -40,6 +38,15 @@ deny contains violation if {
 		"at": reference.at,
 	}
 }
+
+_installing := [[reference, known] |
+	some kind, of_kind in _tools
+	some slug in references.slugs
+	known := of_kind[slug]
+	some reference in input.references
+	reference.slug == slug
+	reference.kind == kind
+]
 
 _is_told(inputs, names) if {
 	some name in names

@@ -20,6 +20,8 @@
 #   remediation: Look at who stands behind the action; then name the owner in settings, copy the action, or do without.
 package policyd.dependencies.unverified_owner
 
+import data.policyd.lib.reference as references
+
 deny contains violation if {
 	some owner in _strangers
 	some reference in input.references
@@ -43,7 +45,7 @@ _strangers := {owner |
 }
 
 _owners := {owner |
-	some reference in input.references
-	parts := split(reference.slug, "/")
+	some slug in references.slugs
+	parts := split(slug, "/")
 	owner := parts[0]
 }

@@ -16,14 +16,11 @@
 #     stage could reach while it ran.
 package policyd.dependencies.vulnerable_component
 
+import data.policyd.lib.reference as references
 import data.policyd.lib.version
 
 deny contains violation if {
-	some reference in input.references
-	not reference.local
-	of_kind := _vulnerable[reference.kind]
-	advisories := of_kind[reference.slug]
-	some advisory in advisories
+	some [reference, advisory] in _listed
 	written := _written(reference)
 	_is_affected(advisory, written)
 	violation := {
@@ -34,11 +31,7 @@ deny contains violation if {
 }
 
 deny contains violation if {
-	some reference in input.references
-	not reference.local
-	of_kind := _vulnerable[reference.kind]
-	advisories := of_kind[reference.slug]
-	some advisory in advisories
+	some [reference, advisory] in _listed
 	reference.ref in advisory.commits
 	violation := {
 		"message": sprintf("%v: %v (%v)", [reference.text, advisory.summary, advisory.id]),
@@ -53,6 +46,17 @@ deny contains violation if {
 }
 
 _has_list if is_object(_vulnerable)
+
+_listed := [[reference, advisory] |
+	some kind, of_kind in _vulnerable
+	some slug in references.slugs
+	advisories := of_kind[slug]
+	some reference in input.references
+	reference.slug == slug
+	reference.kind == kind
+	not reference.local
+	some advisory in advisories
+]
 
 _is_affected(advisory, written) if {
 	found := version.newest(written)

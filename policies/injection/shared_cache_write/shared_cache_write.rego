@@ -32,6 +32,7 @@ deny contains violation if {
 
 # Without a step that saves a cache too: whoever runs code in the scope of the default branch can save one.
 deny contains violation if {
+	_in_default_scope
 	some checkout in input.checkouts
 	checkout.untrusted
 	checkout.runs != ""
@@ -41,7 +42,6 @@ deny contains violation if {
 	stage.name == checkout.stage
 	stage.untrusted
 	not stage.privileged
-	_in_default_scope
 	violation := {
 		"message": sprintf("a stranger's code runs in %s (%s), where it can write the default branch's caches", [stage.name, checkout.runs]),
 		"at": checkout.at,

@@ -21,14 +21,14 @@ package policyd.injection.untrusted_checkout
 import data.policyd.lib.trust
 
 deny contains violation if {
+	some stage in input.stages
+	stage.privileged
 	some checkout in input.checkouts
+	checkout.stage == stage.name
 	checkout.untrusted
 	_counts(checkout, input.pipeline.dialect)
 	guards := checkout.guards
 	not trust.is_guarded(guards)
-	some stage in input.stages
-	stage.name == checkout.stage
-	stage.privileged
 	violation := {
 		"message": sprintf("%s has secrets or a token that writes, and checks out a stranger's code%v", [stage.name, _and_runs(checkout)]),
 		"at": checkout.at,

@@ -1,6 +1,9 @@
 # What references to components have in common.
 package policyd.lib.reference
 
+# The slug of every reference, once: there are far fewer than references to look up.
+slugs := {reference.slug | some reference in input.references}
+
 # Others can change what it names. Where a value makes a part of the name, only a version that is written out tells.
 is_mutable(reference) if {
 	not reference.local

@@ -4,7 +4,7 @@
 #   Code of a pull request can read every variable and file of its stage, whatever the script does with them. Seen are
 #   secrets, job tokens and service accounts in stages that pull or merge requests of outsiders start. The confidence
 #   is low where a person lets each run pass, and on GitLab, where a fork's pipeline has the fork's own secrets until a
-#   member starts it here. Not seen: settings of the project that keep secrets from forks, and GitHub, which does so by
+#   member starts it here; there only stages that deploy, publish or sign count. Not seen: settings of the project that keep secrets from forks, and GitHub, which does so by
 #   itself (injection.untrusted_checkout and flow.dangerous_trigger speak of what lifts that).
 # custom:
 #   id: permissions.token_in_untrusted
@@ -51,6 +51,16 @@ _is_open(stage) if {
 	stage.privileged
 	guards := stage.guards
 	not trust.is_ours(guards)
+	_has_something_to_lose(stage)
+}
+
+# A token for a report or a scan is what merge requests of members need.
+_has_something_to_lose(_) if input.pipeline.dialect != "gitlab"
+
+_has_something_to_lose(stage) if {
+	input.pipeline.dialect == "gitlab"
+	some purpose in stage.purposes
+	purpose in {"deploy", "publish", "sign"}
 }
 
 _with_secrets contains secret.stage if some secret in input.secrets

@@ -7,7 +7,7 @@ a rule that they answer differently is an error of that rule, so the decision is
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from policyd.models.decision import EngineRef
 from policyd.policy.engine import Answer, PolicyEngine
@@ -30,12 +30,14 @@ class BothEngines:
             name="both", version=f"{embedded.name} {embedded.version}, {opa.name} {opa.version}", sha256=opa.sha256
         )
 
-    def query(self, entrypoints: Sequence[str], document: bytes) -> Mapping[str, Answer]:
+    def query(
+        self, entrypoints: Sequence[str], document: bytes, *, meanwhile: Callable[[], object] | None = None
+    ) -> Mapping[str, Answer]:
         """Answer every entry point that both answer alike; for any other the answer is an error that names it.
 
         Raises what either engine raises: with one of them gone, nothing is compared and nothing is answered.
         """
-        ours = self._embedded.query(entrypoints, document)
+        ours = self._embedded.query(entrypoints, document, meanwhile=meanwhile)
         theirs = self._opa.query(entrypoints, document)
         return {name: self._compare(name, ours.get(name), theirs.get(name)) for name in entrypoints}
 

@@ -20,13 +20,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
+from policyd.adapters.closing import Closing
+from policyd.adapters.engines.checked_modules import Checked, find_checked
 from policyd.adapters.library import library_builtins
 from policyd.errors import EngineError, PolicyError
 from policyd.models.decision import EngineRef
@@ -46,7 +47,7 @@ _PIPE_BYTES = 1 << 20  # what Linux lets everybody have
 _WORKER = Path(__file__).with_name("embedded_worker.py")
 
 
-class EmbeddedEngine:
+class EmbeddedEngine(Closing):
     """A `PolicyEngine` on regorus, holding one policy set. A context manager; usable from several threads."""
 
     def __init__(
@@ -69,6 +70,7 @@ class EmbeddedEngine:
         self._max_frame_bytes = max_frame_bytes
         self._lock = threading.Lock()
         self._process: RuleProcess | None = None
+        self._begun: _Begun | None = None
         self._loaded: dict[tuple[str, ...], str] = {}  # entry points asked before → key of their modules
         self._uses: dict[str, ValueUse] = {}  # module → what it does with numbers
         self._united: dict[str, ValueUse] = {}  # key → what its modules do together
@@ -78,28 +80,60 @@ class EmbeddedEngine:
     @property
     def ref(self) -> EngineRef:
         """Name and version of the engine."""
-        return EngineRef(name="regorus", version=_regorus_version())
+        return EngineRef(name="regorus", version=regorus_version())
 
-    def query(self, entrypoints: Sequence[str], document: bytes) -> Mapping[str, Answer]:
+    def query(
+        self, entrypoints: Sequence[str], document: bytes, *, meanwhile: Callable[[], object] | None = None
+    ) -> Mapping[str, Answer]:
         """Answer every entry point for the input `document` (JSON bytes); see `PolicyEngine`.
 
         Raises `PolicyError` where a module that would have a say may not be used, and `EngineError` where the process
         died or took too long.
         """
-        require_entrypoints(entrypoints, self._policy_set)
+        if tuple(entrypoints) not in self._loaded:
+            require_entrypoints(entrypoints, self._policy_set)
+        if not entrypoints:
+            return {}
         with self._lock:
             deadline = time.monotonic() + self._timeout_seconds
             try:
                 process = self._require_process()
                 key = self._load(process, entrypoints, deadline)
-                unsure = self._find_unsure(key, entrypoints, document)
-                sure = [entrypoint for entrypoint in entrypoints if entrypoint not in unsure]
-                if not sure:
-                    return unsure
-                return {**unsure, **process.ask(key, sure, document, deadline, split=self._split[key])}
+                unsure: dict[str, Answer] = {}
+
+                def look() -> None:
+                    unsure.update(self._find_unsure(key, entrypoints, document))
+                    if meanwhile is not None:
+                        meanwhile()
+
+                answers = process.ask(key, entrypoints, document, deadline, split=self._split[key], meanwhile=look)
+                # What OPA might answer otherwise is no answer.
+                return {**answers, **unsure}
             except EngineError:
                 self._stop()
                 raise
+
+    def begin(self, entrypoints: Sequence[str]) -> None:
+        """Start the process and have it parse the modules of `entrypoints` while the caller does something else.
+
+        Whatever is wrong is said by the first question.
+        """
+        require_entrypoints(entrypoints, self._policy_set)
+        with self._lock:
+            if self._process is not None:
+                return
+            try:
+                deadline = time.monotonic() + self._timeout_seconds
+                self._begun = self._begin(self._require_process(), tuple(entrypoints), deadline)
+            except (EngineError, PolicyError):
+                self._stop()
+
+    def forget(self) -> None:
+        """Let go of a process that another one started, before a fork: asking starts one of its own."""
+        if self._process is not None:
+            self._process.leave()
+            self._process = None
+        self._stop()
 
     def compile(self, entrypoints: Sequence[str]) -> None:
         """Parse and check the modules that have a say in `entrypoints`, without asking; raises as `query` does."""
@@ -126,20 +160,15 @@ class EmbeddedEngine:
         with self._lock:
             self._stop()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     @property
     def process_id(self) -> int | None:
         """The rule process, where one is running."""
         return self._process.pid if self._process else None
 
     def _require_process(self) -> RuleProcess:
+        if self._process is not None and self._process.owes_answer and self._begun is None:
+            # What was asked before was broken off: its answer would be taken for the next question's.
+            self._stop()
         if self._process is None:
             self._process = RuleProcess(self._memory_bytes, self._timeout_seconds, self._max_frame_bytes)
             self._loaded.clear()
@@ -152,17 +181,35 @@ class EmbeddedEngine:
             return self._loaded[asked]
         modules = self._policy_set.modules_for(asked)
         key = "\n".join(modules)
+        begun, self._begun = self._begun, None
+        if begun is not None and begun.key != key:
+            # What was begun answers first. Whoever asks for it is told what is wrong with it.
+            with suppress(PolicyError):
+                self._finish(process, begun, deadline)
+            begun = None
         if key not in self._loaded.values():
-            require_plain_data(self._policy_set.data)
-            asts = process.load(key, modules, self._policy_set.data, deadline, coverage=self._coverage)
-            self._check(asts, modules)
-            self._split[key] = find_split_rules(asts)
+            self._finish(process, begun or self._begin(process, asked, deadline), deadline)
         self._loaded[asked] = key
         return key
 
-    def _check(self, asts: list[Mapping[str, object]], modules: Mapping[str, str]) -> None:
-        require_held(asts, modules)
-        self._uses |= require_subset(asts, self._policy_set.packages, library_builtins())
+    def _begin(self, process: RuleProcess, asked: tuple[str, ...], deadline: float) -> _Begun:
+        """Give the process the modules that `asked` need."""
+        modules, data = self._policy_set.modules_for(asked), self._policy_set.data
+        require_plain_data(data)
+        known = find_checked(modules, self._policy_set.packages, engine=regorus_version())
+        begun = _Begun(asked, modules, known)
+        process.begin_load(begun.key, modules, data, deadline, coverage=self._coverage, trees=begun.unknown)
+        return begun
+
+    def _finish(self, process: RuleProcess, begun: _Begun, deadline: float) -> None:
+        """Take what the process says of the modules it was given, and raise where they may not be used."""
+        trees = process.finish_load(begun.modules, deadline)
+        require_held(trees, begun.unknown)
+        self._uses |= require_subset(trees, self._policy_set.packages, library_builtins())
+        self._uses |= {path: checked.use for path, checked in begun.known.items()}
+        split = [checked.split for checked in begun.known.values()]
+        self._split[begun.key] = find_split_rules(trees).union(*split)
+        self._loaded[begun.asked] = begun.key
 
     def _find_unsure(self, key: str, entrypoints: Sequence[str], document: bytes) -> dict[str, Answer]:
         """Return an error for each rule that would do with numbers or text what the engines do differently."""
@@ -196,10 +243,30 @@ class EmbeddedEngine:
         if self._process is not None:
             self._process.stop()
             self._process = None
+        self._begun = None
         self._loaded.clear()
 
 
-def require_held(asts: Sequence[Mapping[str, object]], modules: Mapping[str, str]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What the process was given to parse and has not answered yet, and what is known of the modules."""
+
+    asked: tuple[str, ...]
+    modules: Mapping[str, str]
+    known: Mapping[str, Checked]
+
+    @property
+    def unknown(self) -> list[str]:
+        """The modules that have to be looked at."""
+        return [path for path in self.modules if path not in self.known]
+
+    @property
+    def key(self) -> str:
+        """The key to ask the modules by."""
+        return "\n".join(self.modules)
+
+
+def require_held(asts: Sequence[Mapping[str, object]], modules: Iterable[str]) -> None:
     """Raise `EngineError` unless `asts` are the syntax trees of exactly `modules`."""
     held = {str(source.get("file")) for ast in asts if isinstance(source := ast.get("source"), dict)}
     if held != set(modules):
@@ -238,7 +305,15 @@ class RuleProcess:
         with _open_memory() as place:
             place.truncate(_PLACE_BYTES)
             self._place = mmap.mmap(place.fileno(), _PLACE_BYTES)
-            self._start(place.fileno(), [site, str(memory_bytes), str(cpu_seconds), str(max_frame_bytes)])
+            try:
+                self._start(place.fileno(), [site, str(memory_bytes), str(cpu_seconds), str(max_frame_bytes)])
+            except OSError as error:
+                self._place.close()
+                raise EngineError(
+                    f"the embedded Rego engine can't be started: {error.strerror}",
+                    where=sys.executable,
+                    fix="see that Python may be run by you, and that processes can be made",
+                ) from error
 
     def _start(self, place: int, arguments: list[str]) -> None:
         self._process = subprocess.Popen(
@@ -263,6 +338,7 @@ class RuleProcess:
             with suppress(OSError):
                 fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._buffer = bytearray()
+        self.owes_answer = False
 
     @property
     def pid(self) -> int:
@@ -279,12 +355,36 @@ class RuleProcess:
         coverage: bool = False,
     ) -> list[Mapping[str, object]]:
         """Have `modules` parsed and return their syntax trees."""
+        self.begin_load(key, modules, data, deadline, coverage=coverage)
+        return self.finish_load(modules, deadline)
+
+    def begin_load(
+        self,
+        key: str,
+        modules: Mapping[str, str],
+        data: Mapping[str, object],
+        deadline: float,
+        *,
+        coverage: bool = False,
+        trees: Sequence[str] | None = None,
+    ) -> None:
+        """Give the process `modules` to parse; `trees` are those whose syntax trees `finish_load` returns: else all."""
+        request = {
+            "load": key,
+            "modules": list(modules.items()),
+            "data": data,
+            "coverage": coverage,
+            "trees": list(modules if trees is None else trees),
+        }
+        self._send(_frame(request), deadline, "while reading the policy")
+
+    def finish_load(self, modules: Mapping[str, str], deadline: float) -> list[Mapping[str, object]]:
+        """Return the syntax trees of `modules`, which the process was given."""
         doing = "while reading the policy"
-        request = {"load": key, "modules": list(modules.items()), "data": data, "coverage": coverage}
-        self._send(_frame(request), deadline, doing)
         # The process says what it reads before it does, so a module that is never read to its end is named.
         while "reading" in (answer := self._receive(deadline, doing)):
             doing = f"while reading the policy {answer['reading']}"
+        self.owes_answer = False
         if "error" in answer:
             raise PolicyError(
                 f"the policy does not compile: {short_error(str(answer['error']))}",
@@ -312,21 +412,29 @@ class RuleProcess:
         deadline: float,
         *,
         split: Container[str] = frozenset(),
+        meanwhile: Callable[[], object] | None = None,
     ) -> dict[str, Answer]:
-        """Return the answers to `entrypoints` for `document`. What `split` names stands in more than one rule."""
+        """Return the answers to `entrypoints` for `document`. What `split` names stands in more than one rule.
+
+        `meanwhile` is called while the process works on them: with a second processor it costs no time.
+        """
         struct.pack_into(">I", self._place, 0, len(entrypoints))
         plain = [entrypoint not in split for entrypoint in entrypoints]
         request = _frame({"ask": key, "entrypoints": list(entrypoints), "plain": plain})
         self._send(request + struct.pack(">I", len(document)) + document, deadline, f"before {entrypoints[0]}")
+        if meanwhile is not None:
+            meanwhile()
         at = _At(self._place, entrypoints)
         answer = self._receive(deadline, at)
         values = answer.get("values")
         if values is not None:
+            self.owes_answer = False
             return dict(zip(entrypoints, _read_answers(values, len(entrypoints)), strict=True))
         # One failed, so each answers for itself; the first has.
         answers = {entrypoints[0]: _read_answer(answer)}
         for entrypoint in entrypoints[1:]:
             answers[entrypoint] = _read_answer(self._receive(deadline, at))
+        self.owes_answer = False
         return answers
 
     def evaluate(self, key: str, query: str, document: bytes | None, deadline: float) -> Answer:
@@ -335,15 +443,27 @@ class RuleProcess:
         request = _frame({"ask": key, "query": query, "with_input": document is not None})
         content = document or b""
         self._send(request + struct.pack(">I", len(content)) + content, deadline, doing)
-        return _read_answer(self._receive(deadline, doing))
+        answer = self._receive(deadline, doing)
+        self.owes_answer = False
+        return _read_answer(answer)
 
     def coverage(self, key: str, deadline: float) -> list[Mapping[str, object]]:
         """Return the entries of the coverage report on the modules of `key`."""
         doing = "while counting lines"
         self._send(_frame({"coverage": key}), deadline, doing)
-        report = json.loads(str(self._receive(deadline, doing).get("report", "{}")))
+        answer = self._receive(deadline, doing)
+        self.owes_answer = False
+        report = json.loads(str(answer.get("report", "{}")))
         files = report.get("files") if isinstance(report, dict) else None
         return [entry for entry in files or [] if isinstance(entry, dict)]
+
+    def leave(self) -> None:
+        """Close this side of the pipes of a process that somebody else started and will end."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._process.returncode = 0  # not ours to wait for
+        self._place.close()
 
     def stop(self) -> None:
         """End the process by its id and wait for it."""
@@ -355,6 +475,7 @@ class RuleProcess:
         self._place.close()
 
     def _send(self, content: bytes, deadline: float, doing: object) -> None:
+        self.owes_answer = True
         view = memoryview(content)
         while view:
             try:
@@ -438,7 +559,8 @@ class _At:
 
 
 @functools.cache
-def _regorus_version() -> str:
+def regorus_version() -> str:
+    """Return the version of the package that holds regorus."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

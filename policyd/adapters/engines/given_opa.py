@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
+from policyd.adapters.closing import Closing
 from policyd.adapters.engines.opa import MINIMUM_VERSION, OLD_VERSION_REASON
 from policyd.adapters.strict_modes import read_safe_file, require_safe_file
 from policyd.errors import EngineError, SettingsError
@@ -40,7 +41,7 @@ MAX_TOKEN_BYTES = 16 * 1024
 T = TypeVar("T")
 
 
-class GivenOpaEngine:
+class GivenOpaEngine(Closing):
     """A `PolicyEngine` on an OPA server that operator settings name. A context manager; usable from several threads."""
 
     def __init__(self, policy_set: PolicySet, server: OpaServer) -> None:
@@ -66,7 +67,9 @@ class GivenOpaEngine:
         """Its version and where it is."""
         return EngineRef(name="opa", version=f"{self._version} at {self._url}")
 
-    def query(self, entrypoints: Sequence[str], document: bytes) -> Mapping[str, Answer]:
+    def query(
+        self, entrypoints: Sequence[str], document: bytes, *, meanwhile: Callable[[], object] | None = None
+    ) -> Mapping[str, Answer]:
         """Answer every entry point for the input `document` (JSON bytes); see `PolicyEngine`.
 
         Raises `EngineError` where the server does not answer, is no OPA or too old, or does not hold the policy set.
@@ -78,14 +81,6 @@ class GivenOpaEngine:
 
     def close(self) -> None:
         """Leave the server as it is: no connection outlives a question."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _ask(self, entrypoints: Sequence[str], document: bytes, deadline: float) -> dict[str, Answer]:
         with _Server(self._url, self._ca_file, self._token, deadline) as server:

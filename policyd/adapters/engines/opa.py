@@ -22,11 +22,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from policyd.adapters.closing import Closing
 from policyd.adapters.engines.loopback_tls import write_certificate
 from policyd.adapters.library import library_folder
 from policyd.errors import EngineError, PolicyError
@@ -63,7 +63,7 @@ _LAUNCH = (
 )
 
 
-class OpaEngine:
+class OpaEngine(Closing):
     """A `PolicyEngine` on an OPA server of its own, holding one policy set. A context manager."""
 
     def __init__(self, policy_set: PolicySet, opa: Path, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
@@ -80,7 +80,9 @@ class OpaEngine:
         """Name, version and digest of the executable."""
         return self._ref
 
-    def query(self, entrypoints: Sequence[str], document: bytes) -> Mapping[str, Answer]:
+    def query(
+        self, entrypoints: Sequence[str], document: bytes, *, meanwhile: Callable[[], object] | None = None
+    ) -> Mapping[str, Answer]:
         """Answer every entry point for the input `document` (JSON bytes); see `PolicyEngine`."""
         require_entrypoints(entrypoints, self._policy_set)
         with self._lock:
@@ -96,14 +98,6 @@ class OpaEngine:
         """End the server. Asking again starts another."""
         with self._lock:
             self._stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def process_id(self) -> int | None:
@@ -121,7 +115,7 @@ def _start(policy_set: PolicySet, opa: Path, timeout_seconds: float) -> _Server:
     try:
         files = _write_modules(policy_set, folder)
         _require_capabilities(policy_set, files, folder / "modules", opa, timeout_seconds)
-        server = _Server(opa, folder, timeout_seconds)
+        server = _Server(opa, folder, timeout_seconds, files)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -136,10 +130,11 @@ def _start(policy_set: PolicySet, opa: Path, timeout_seconds: float) -> _Server:
 class _Server:
     """One run of `opa run --server`, and the client that alone can talk to it."""
 
-    def __init__(self, opa: Path, folder: Path, timeout_seconds: float) -> None:
+    def __init__(self, opa: Path, folder: Path, timeout_seconds: float, files: Mapping[str, str]) -> None:
         from opa_client.opa import OpaClient
 
         self._folder = folder
+        self._files = files
         self._questions: dict[tuple[str, ...], str] = {}
         token = secrets.token_urlsafe(32)
         certificate, key = write_certificate(self._folder, _HOST)
@@ -239,7 +234,7 @@ class _Server:
             # Without strict errors a failing builtin makes a rule undefined, and a broken `deny` passes in silence.
             body = self._client.query_rule(document, path, query_params={"strict-builtin-errors": "true"})
         except requests.HTTPError as error:
-            return Answer(error=_describe(error.response))
+            return Answer(error=_with_own_paths(_describe(error.response), self._files))
         except requests.Timeout as error:
             raise EngineError(
                 f"OPA took too long in {path}", where="opa", fix="make the rule's work smaller"
@@ -333,7 +328,7 @@ def _require_capabilities(
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         message, where = output.strip()[:500] or "no reason given", policy_set.name
     raise PolicyError(
-        f"OPA does not compile the policy: {message}",
+        f"OPA does not compile the policy: {_with_own_paths(message, files)}",
         where=where,
         fix="correct the Rego there; policies may call only what policies/capabilities.json lists",
     )
@@ -397,6 +392,13 @@ def _describe(response: Any) -> str:
         return "; ".join(errors) or str(body.get("message"))
     except (ValueError, AttributeError):
         return f"HTTP status {response.status_code}"
+
+
+def _with_own_paths(text: str, files: Mapping[str, str]) -> str:
+    """Return `text` with modules called as the policy set calls them, not by the random name they were written to."""
+    for file, path in files.items():
+        text = text.replace(file, path).replace(file.removeprefix("/"), path)
+    return text
 
 
 def _client_error(error: Exception) -> str:

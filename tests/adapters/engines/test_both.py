@@ -39,7 +39,9 @@ class Fixed:
     def ref(self) -> EngineRef:
         return EngineRef(name=self.name, version="1.0", sha256="a" * 64 if self.name == "opa" else None)
 
-    def query(self, entrypoints: Sequence[str], document: bytes) -> Mapping[str, Answer]:
+    def query(
+        self, entrypoints: Sequence[str], document: bytes, *, meanwhile: Callable[[], object] | None = None
+    ) -> Mapping[str, Answer]:
         if self.error is not None:
             raise self.error
         return self.answers

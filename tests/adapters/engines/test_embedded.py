@@ -166,3 +166,30 @@ def test_a_variable_of_the_caller_changes_nothing(
 
     with EmbeddedEngine(make_set(red=FOUND)) as engine:
         assert engine.query(["policyd.a.red.deny"], b'{"x": 1}')["policyd.a.red.deny"].value
+
+
+def test_something_else_is_done_while_the_rules_work(make_set: MakeSet) -> None:
+    done: list[str] = []
+    with EmbeddedEngine(make_set(red=FOUND)) as engine:
+        answers = engine.query(["policyd.a.red.deny"], b'{"x": 1}', meanwhile=lambda: done.append("looked"))
+
+    assert done == ["looked"]
+    assert answers["policyd.a.red.deny"].value == [{"message": "m", "at": []}]
+
+
+def test_an_answer_that_was_left_behind_is_never_the_next_questions(make_set: MakeSet) -> None:
+    """As when a person breaks off: the process has answered, and nobody took it."""
+
+    def break_off() -> None:
+        raise KeyboardInterrupt
+
+    with EmbeddedEngine(make_set(red=FOUND)) as engine:
+        assert engine.query(["policyd.a.red.deny"], b"{}")["policyd.a.red.deny"].value == []
+        before = engine.process_id
+        with pytest.raises(KeyboardInterrupt):
+            engine.query(["policyd.a.red.deny"], b"{}", meanwhile=break_off)
+
+        answers = engine.query(["policyd.a.red.deny"], b'{"x": 1}')
+
+        assert answers["policyd.a.red.deny"].value == [{"message": "m", "at": []}]
+        assert engine.process_id != before

@@ -34,6 +34,16 @@ def test_the_engine_is_named_with_version_and_digest(make_set: MakeSet, opa: Pat
         assert engine.ref.sha256 is not None
 
 
+def test_a_conflict_is_told_with_the_paths_of_the_set(make_set: MakeSet, opa: Path) -> None:
+    policy_set = make_set(red="x := 1\nx := 2 if input.x\ndeny contains 1 if x == 1\n")
+    with OpaEngine(policy_set, opa) as engine:
+        said = str(engine.query(["policyd.a.red.deny"], b'{"x": true}')["policyd.a.red.deny"].error)
+
+    assert "conflicting values" in said
+    assert "policyd-opa-" not in said
+    assert all(path in said for path in policy_set.modules)
+
+
 def test_nobody_without_the_token_gets_an_answer(make_set: MakeSet, opa: Path) -> None:
     with OpaEngine(make_set(red=FOUND), opa) as engine:
         engine.query(["policyd.a.red.deny"], b"{}")
