@@ -19,7 +19,8 @@ from pathlib import Path
 from policyd.app.check import judge_all
 from policyd.app.judging import Judge, open_judge
 from policyd.models.settings import ProjectSettings
-from policyd.pipeline.reading import find_kind, read_pipeline
+from policyd.pipeline.kinds import find_kind
+from policyd.pipeline.reading import read_pipeline
 from policyd.report.personas import Persona, shown_to
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -53,17 +53,18 @@ def read_artifact(
     digests: Collection[DigestName],
     *,
     keep_content: bool = False,
+    with_package: bool = False,
     leave_out: Collection[FileId] = (),
 ) -> Artifact:
     """Return the artifact that `text` names, its files hashed with `digests`; `leave_out` are no part of a folder.
 
-    Raises `UsageError` where there is nothing to verify, `VerificationFailed` for a file that changes while it is read,
-    `InputTooLarge` beyond what is kept or listed.
+    `with_package` also asks which npm package each file is. Raises `UsageError` where there is nothing to verify,
+    `VerificationFailed` for a file that changes while it is read, `InputTooLarge` beyond what is kept or listed.
     """
     if names_digest(text):
         name, _, value = text.partition(":")
         algorithm: DigestName = next(known for known in ("sha256", "sha384", "sha512") if known == name)
-        return Artifact(text, "digest", (ArtifactFile(text, {algorithm: bytes.fromhex(value)}),))
+        return Artifact(text, "digest", (ArtifactFile(text, {algorithm: bytes.fromhex(value)}, is_named=False),))
     path = Path(text)
     try:
         # A link that a user names is followed: it is the user's. Links inside a folder are not.
@@ -73,12 +74,12 @@ def read_artifact(
     except (OSError, ValueError) as error:
         raise _unreadable(text, error) from error
     if is_folder:
-        files = tuple(_read_folder(path, digests, keep_content, frozenset(leave_out)))
+        files = tuple(_read_folder(path, digests, keep_content, with_package, frozenset(leave_out)))
         if not files:
             raise UsageError("the folder holds no file to verify", where=text, fix="name the folder of a release")
         return Artifact(text, "folder", files)
     try:
-        file = hash_open_file(descriptor, path.name, digests, keep_content=keep_content)
+        file = hash_open_file(descriptor, path.name, digests, keep_content=keep_content, with_package=with_package)
         return Artifact(path.name, kind_of(path.name), (file,))
     except OSError as error:
         raise _unreadable(text, error) from error
@@ -103,9 +104,10 @@ def hash_open_file(
     digests: Collection[DigestName],
     *,
     keep_content: bool = False,
+    with_package: bool = False,
     after_chunk: Callable[[], None] = lambda: None,
 ) -> ArtifactFile:
-    """Return the regular file behind `descriptor`, read once to its end.
+    """Return the regular file behind `descriptor`, read once to its end, by whoever needs its bytes at the same time.
 
     `after_chunk` is called after each piece. Raises as `read_artifact`.
     """
@@ -120,16 +122,27 @@ def hash_open_file(
     hashers = {digest: hashlib.new(digest) for digest in digests}
     buffer = memoryview(bytearray(CHUNK_BYTES))
     size, start, kept = 0, b"", bytearray()
-    while count := os.readv(descriptor, [buffer]):
-        chunk = buffer[:count]
+
+    def take(most: int = CHUNK_BYTES) -> memoryview:
+        nonlocal size, start, kept
+        chunk = buffer[: os.readv(descriptor, [buffer[:most]])]
         for hasher in hashers.values():
             hasher.update(chunk)
         if len(start) < len(PAE_START):
             start = (start + chunk[: len(PAE_START)])[: len(PAE_START)]
         if keep_content and size <= MAX_KEPT_BYTES:
             kept += chunk
-        size += count
+        size += len(chunk)
         after_chunk()
+        return chunk
+
+    package = None
+    if with_package:
+        from policyd.adapters.npm_tarball import read_npm_package  # tarfile takes as long to import as a key to verify
+
+        package = read_npm_package(lambda most: bytes(take(most)))
+    while take():
+        pass
 
     # 3. The same file as before, of the size that was read.
     after = os.fstat(descriptor)
@@ -144,6 +157,7 @@ def hash_open_file(
         digests={digest: hasher.digest() for digest, hasher in hashers.items()},
         content=bytes(kept) if keep_content else None,
         begins_as_envelope=start == PAE_START,
+        package=package,
     )
 
 
@@ -171,7 +185,11 @@ def list_folder(folder: Path) -> list[str]:
 
 
 def _read_folder(
-    folder: Path, digests: Collection[DigestName], keep_content: bool, leave_out: frozenset[FileId]
+    folder: Path,
+    digests: Collection[DigestName],
+    keep_content: bool,
+    with_package: bool,
+    leave_out: frozenset[FileId],
 ) -> Iterator[ArtifactFile]:
     names = list_folder(folder)
     kept = 0
@@ -187,7 +205,9 @@ def _read_folder(
                     kept += state.st_size if keep_content else 0
                     if kept > MAX_KEPT_BYTES:
                         raise _too_large(str(folder))
-                    yield hash_open_file(descriptor, name, digests, keep_content=keep_content)
+                    yield hash_open_file(
+                        descriptor, name, digests, keep_content=keep_content, with_package=with_package
+                    )
                 finally:
                     os.close(descriptor)
     except OSError as error:

@@ -11,8 +11,10 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from policyd.models.base import Sha256
+if TYPE_CHECKING:
+    from policyd.models.base import Sha256
 
 #: Large enough that system calls cost nothing beside hashing, small enough to stay in the processor's cache.
 CHUNK_BYTES = 256 * 1024

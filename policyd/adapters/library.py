@@ -9,10 +9,13 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from policyd.errors import PolicyError
 from policyd.policy.policy_files import is_example, rule_beside
-from policyd.policy.subset import Builtins
+
+if TYPE_CHECKING:
+    from policyd.policy.subset import Builtins
 
 MAX_FOLDER_BYTES = 16 * 1024 * 1024  # thirty times the library
 MAX_FOLDER_FILES = 5000
@@ -45,6 +48,8 @@ def library_files(*, tests: bool = False) -> Mapping[str, bytes]:
 @functools.cache
 def library_builtins() -> Builtins:
     """Return the builtins that policies may call. Always policyd's own lists: a policy set brings none of its own."""
+    from policyd.policy.subset import Builtins
+
     folder = library_folder()
     capabilities = json.loads((folder / "capabilities.json").read_bytes())
     return Builtins(

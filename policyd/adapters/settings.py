@@ -9,22 +9,22 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import platformdirs
 from pydantic import ValidationError
 
+from policyd.adapters.settings_places import PROJECT_FILE, SYSTEM_SETTINGS, find_named_settings, user_settings_file
 from policyd.adapters.strict_modes import read_safe_file
-from policyd.attestation.trust import read_trust_policy
-from policyd.errors import SettingsError, UsageError
+from policyd.errors import SettingsError
 from policyd.models.base import Model, Sha256
 from policyd.models.canonical import sha256_hex
 from policyd.models.settings import OperatorSettings, ProjectSettings
 from policyd.models.trust import TrustPolicy
 from policyd.pipeline.yaml_reader import read_yaml
 
-SYSTEM_SETTINGS = Path("/etc/policyd/settings.yaml")
-PROJECT_FILE = "policyd.yaml"
+if TYPE_CHECKING:
+    from policyd.attestation.trust_chain import TrustDocument
+
 MAX_SETTINGS_BYTES = 1024 * 1024
 
 M = TypeVar("M", bound=Model)
@@ -41,19 +41,49 @@ class Authority:
     trust_sha256: Sha256
 
 
-def user_settings_file() -> Path:
-    """Return where a user's own operator settings stand."""
-    return platformdirs.user_config_path("policyd") / "settings.yaml"
-
-
 def find_authority(option: Path | None, *, repository: Path | None) -> Authority | None:
     """Return the operator's authority, or None where there are no operator settings at all.
 
     Looks at `option`, else /etc/policyd/settings.yaml, else the user's configuration directory; the first that exists
     is the one, and a broken one is an error, never passed over. Raises `SettingsError` for settings below
-    `repository`, changed by others, or with a trust policy that is not the one pinned.
+    `repository`, changed by others, or with a trust policy that is not the one pinned, and `VerificationFailed` for one
+    that is older than what was pinned here before.
     """
-    path = _find_settings_file(option)
+    path = find_settings_file(option, repository=repository)
+    if path is None:
+        return None
+    from policyd.adapters.stores.trust_versions import TrustVersions
+
+    content = read_safe_file(path, max_bytes=MAX_SETTINGS_BYTES)
+    settings = read_operator_settings(content, path)
+    document = read_trust_file(Path(settings.trust_policy.path), settings=path)
+    if settings.trust_policy.sha256 is None:
+        raise SettingsError(
+            "nobody has pinned the trust policy yet: nothing is trusted on first use",
+            where=document.source,
+            fix=f"compare its digest with what its maintainers say, and pin it: policyd trust pin {document.source}",
+        )
+    if document.sha256 != settings.trust_policy.sha256:
+        raise SettingsError(
+            f"the trust policy is not the one pinned: its sha256 is {document.sha256}",
+            where=document.source,
+            fix=f"if its trust authors signed it: policyd trust pin {document.source}; "
+            f"if you changed it yourself, write that digest to trust_policy.sha256 in {path}",
+        )
+    versions = TrustVersions(Path(settings.state))
+    versions.require_not_behind(document.trust.name, document.trust.version, document.sha256, where=str(path))
+    return Authority(
+        path=path,
+        settings=settings,
+        settings_sha256=sha256_hex(content),
+        trust=document.trust,
+        trust_sha256=document.sha256,
+    )
+
+
+def find_settings_file(option: Path | None, *, repository: Path | None) -> Path | None:
+    """Return the absolute path of the operator settings that count, unread; None where there are none."""
+    path = find_named_settings(option)
     if path is None:
         return None
     path = path.absolute()
@@ -63,30 +93,26 @@ def find_authority(option: Path | None, *, repository: Path | None) -> Authority
             where=str(path),
             fix="keep them in /etc/policyd or in your configuration directory",
         )
-    content = read_safe_file(path, max_bytes=MAX_SETTINGS_BYTES)
-    settings = _read_model(OperatorSettings, content, path)
-    trust_path = Path(settings.trust_policy.path)
-    if not trust_path.is_absolute():
-        raise SettingsError("the path of the trust policy is not absolute", where=str(path), fix="write it in full")
-    if not trust_path.exists():
+    return path
+
+
+def read_operator_settings(content: bytes, path: Path) -> OperatorSettings:
+    """Return the operator settings in `content`, the file at `path`; `SettingsError` if they can't be used."""
+    return _read_model(OperatorSettings, content, path)
+
+
+def read_trust_file(path: Path, *, settings: Path) -> TrustDocument:
+    """Return the trust policy that `settings` name, whether pinned or not."""
+    # Imported here: a check without operator settings reads no trust, and all that signatures need takes 40 ms.
+    from policyd.attestation.trust_chain import MAX_DOCUMENT_BYTES, read_trust_document
+
+    if not path.is_absolute():
+        raise SettingsError("the path of the trust policy is not absolute", where=str(settings), fix="write it in full")
+    if not path.exists():
         raise SettingsError(
-            "the trust policy is not there", where=str(trust_path), fix=f"put it back, or mend trust_policy in {path}"
+            "the trust policy is not there", where=str(path), fix=f"put it back, or mend trust_policy in {settings}"
         )
-    trust_content = read_safe_file(trust_path, max_bytes=MAX_SETTINGS_BYTES)
-    trust_sha256 = sha256_hex(trust_content)
-    if trust_sha256 != settings.trust_policy.sha256:
-        raise SettingsError(
-            f"the trust policy is not the one pinned: its sha256 is {trust_sha256}",
-            where=str(trust_path),
-            fix=f"if you changed it yourself, write that digest to trust_policy.sha256 in {path}",
-        )
-    return Authority(
-        path=path,
-        settings=settings,
-        settings_sha256=sha256_hex(content),
-        trust=read_trust_policy(_yaml_to_json(trust_content, trust_path), where=str(trust_path)),
-        trust_sha256=trust_sha256,
-    )
+    return read_trust_document(read_safe_file(path, max_bytes=MAX_DOCUMENT_BYTES), where=str(path))
 
 
 def require_authority(option: Path | None, *, repository: Path | None) -> Authority:
@@ -109,18 +135,6 @@ def find_project_settings(root: Path) -> ProjectSettings:
         return ProjectSettings(policyd="project/v1")
     content = read_beneath(root, PROJECT_FILE, max_bytes=MAX_SETTINGS_BYTES)
     return _read_model(ProjectSettings, content, root / PROJECT_FILE)
-
-
-def _find_settings_file(option: Path | None) -> Path | None:
-    if option is not None:
-        if not option.exists():
-            raise UsageError("there is no such settings file", where=str(option), fix="name one that exists")
-        return option
-    for path in (SYSTEM_SETTINGS, user_settings_file()):
-        # A link whose target is away still is somebody's settings: `exists` would pass over it.
-        if path.is_symlink() or path.exists():
-            return path
-    return None
 
 
 def _yaml_to_json(content: bytes, path: Path) -> bytes:

@@ -55,15 +55,22 @@ def request_timestamp(
 
 
 def _post(url: str, query: bytes) -> bytes:
+    from http.client import HTTPException
+
     import requests
+    import urllib3
+
+    class Session(requests.Session):
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            """Return None: requests would read the body of a redirect, however long, though it does not follow it."""
 
     try:
-        with requests.Session() as session, _send(session, url, query) as answer:
+        with Session() as session, _send(session, url, query) as answer:
             if answer.status_code != requests.codes.ok:
                 raise _failed(f"it answers {answer.status_code}", url)
             # One read of one byte more than is taken: what is longer is not waited for.
             content: bytes = answer.raw.read(MAX_TIMESTAMP_BYTES + 1, decode_content=False)
-    except (requests.RequestException, OSError, ValueError) as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
         raise _failed(f"it can't be reached ({type(error).__name__})", url) from error
     if len(content) > MAX_TIMESTAMP_BYTES:
         raise _failed(f"its answer is longer than {MAX_TIMESTAMP_BYTES} bytes", url)

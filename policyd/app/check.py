@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from policyd.adapters.output import read_input, write_output
 from policyd.adapters.settings import find_authority, find_project_settings
 from policyd.adapters.stores.check_cache import open_cache
+from policyd.app.check_again import Follows
 from policyd.app.check_cache import Known, Remembered, recall
 from policyd.app.check_sharing import count_processes, judge_shared
 from policyd.app.check_sources import MAX_PIPELINE_BYTES, Source, find_sources, read_paths, read_sources
@@ -22,8 +23,9 @@ from policyd.app.waivers import load_waivers
 from policyd.errors import ExitCode, UsageError, worst
 from policyd.models.base import rfc3339
 from policyd.models.baseline import Baseline
-from policyd.models.decision import Decision, Severity, Verdict
+from policyd.models.decision import Decision, Gate, Severity, Verdict
 from policyd.models.strict_json import read_model
+from policyd.pipeline.kinds import DIALECTS, find_dialect
 from policyd.pipeline.linking import link
 from policyd.pipeline.reading import ReadPipeline
 from policyd.policy.baseline import compare, make_baseline
@@ -53,6 +55,7 @@ class Checked:
 
     findings: Findings
     catalogue: Catalogue
+    follows: Follows | None  # from what, where the same command may be answered alike another time
 
     @property
     def exit_code(self) -> ExitCode:
@@ -74,6 +77,7 @@ def check(
     write_baseline: Path | None = None,
     record: Callable[[], str] | None = None,
     cache: Path | None = None,
+    sources: Sequence[Source] | None = None,
 ) -> Checked:
     """Judge every pipeline named by or found under `paths`.
 
@@ -82,7 +86,8 @@ def check(
     another day and say so. What `baseline` knows does not count; `write_baseline` is where all that is found now is
     written as known, which changes nothing about this answer. With `record`, which is asked for the passphrase of the
     decider's key, each decision is signed and recorded as it is, whatever a baseline or a comment says of it. `cache`
-    is the folder where what rules found is kept for the same check another time; a recorded one never looks there.
+    is the folder where what rules found is kept for the same check another time; a recorded one never looks there. `sources` are those of
+    `paths` where they were looked for already.
     """
     if record is not None and effective_time is not None:
         raise UsageError(
@@ -95,7 +100,7 @@ def check(
     known = _read_baseline(baseline) if baseline else None
     weakened = () if effective_time is None else (f"judged as of {rfc3339(effective_time)}, not of {rfc3339(now)}",)
     project = find_project_settings(root)
-    sources = list(find_sources(paths))
+    sources = list(find_sources(paths)) if sources is None else sources
     # Nobody should give a passphrase for what can't be read.
     whole = None if record is None else _read(sources, root)
     waivers = load_waivers(root, authority)
@@ -112,13 +117,17 @@ def check(
         if recording is not None:
             recording.begin(judge)
         moment = effective_time or now
+        follows = None
         if whole is not None:
             read, unreadable, files = whole
             findings = judge_all(judge, read, unreadable, moment, weakened=weakened, files=files, recording=recording)
         else:
             shared = (engine or (authority.settings.engine if authority else "embedded")) == "embedded"
             kept = recall(open_cache(cache, outside=root) if cache else None, judge, sources, root)
-            findings, files = _judge_sources(judge, sources, kept, root, moment, weakened, shared=shared)
+            answers = _judge_sources(judge, sources, kept, root, moment, weakened, shared=shared)
+            findings, files = _put_together(sources, answers, root)
+            if kept is not None and authority is None and project.policies is None:
+                follows = _follows(judge, answers, moment)
         if recording is not None:
             recording.finish()
         catalogue = judge.catalogue
@@ -128,7 +137,7 @@ def check(
     if known is not None:
         findings = _compare(findings, files, known, root)
     allowed = project.comments and (authority is None or authority.settings.comments)
-    return Checked(_with_comments(findings, catalogue, allowed=allowed), catalogue)
+    return Checked(_with_comments(findings, catalogue, allowed=allowed), catalogue, follows)
 
 
 def _judge_sources(
@@ -140,11 +149,14 @@ def _judge_sources(
     weakened: tuple[str, ...],
     *,
     shared: bool,
-) -> tuple[Findings, list[str]]:
+) -> Sequence[tuple[Decision, Known] | Unreadable]:
     """Return what is to be said of the sources, and the files judged: as kept, by several processes, or by this one."""
-    answers: Sequence[Decision | Unreadable] | None = kept.find(now=now, weakened=weakened) if kept else None
+    answers = kept.find(now=now, weakened=weakened) if kept else None
     if answers is not None:
-        return _put_together(sources, answers, root)
+        return answers
+    if sources:
+        # While files are read, the engine reads the rules; of the first file, since most projects have one system.
+        judge.begin(find_dialect(sources[0].shown, sources[0].content) or DIALECTS[0])
     processes = count_processes(sources) if shared else 1
     judged = None
     if processes > 1:
@@ -161,7 +173,16 @@ def _judge_sources(
         judged = [one if isinstance(one, Unreadable) else (next(decided).decision, Known.of(one)) for one in one_by_one]
     if kept is not None:
         kept.keep(judged)
-    return _put_together(sources, [one if isinstance(one, Unreadable) else one[0] for one in judged], root)
+    return judged
+
+
+def _follows(judge: Judge, answers: Sequence[tuple[Decision, Known] | Unreadable], now: datetime) -> Follows | None:
+    """Return what the answers follow from beside the files and the command; None where they must not be kept."""
+    included = [answer[1].included for answer in answers if not isinstance(answer, Unreadable)]
+    if len(included) < len(answers) or any(answer[0].problems for answer in answers if isinstance(answer, tuple)):
+        return None
+    begin = [rule.effective_on for layer in judge.layers.layers for rule in layer.rules(Gate.PIPELINE)]
+    return Follows(included, min((day for day in begin if day is not None and day > now), default=None))
 
 
 def _read(sources: Sequence[Source], root: Path) -> tuple[list[ReadPipeline], list[Unreadable], list[str]]:
@@ -171,11 +192,11 @@ def _read(sources: Sequence[Source], root: Path) -> tuple[list[ReadPipeline], li
 
 
 def _put_together(
-    sources: Sequence[Source], answers: Sequence[Decision | Unreadable], root: Path
+    sources: Sequence[Source], answers: Sequence[tuple[Decision, Known] | Unreadable], root: Path
 ) -> tuple[Findings, list[str]]:
     """Return what `judge_all` would, and the files judged, from an answer for each source."""
     judged = [
-        (Judged(source.shown, answer, source.content), source.from_root(root))
+        (Judged(source.shown, answer[0], source.content), source.from_root(root))
         for source, answer in zip(sources, answers, strict=True)
         if not isinstance(answer, Unreadable)
     ]

@@ -14,8 +14,6 @@ not be read because of another.
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,8 +21,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from policyd import __version__
 from policyd.adapters.stores.check_cache import CheckCache
+from policyd.app.check_again import digest_code
 from policyd.app.check_sources import Source
 from policyd.app.judging import Judge
 from policyd.errors import PolicydError
@@ -40,7 +38,6 @@ from policyd.policy.layers import Layer, not_asked, unite
 from policyd.report.findings import Unreadable
 
 _FORMAT = 1
-_CODE = Path(__file__).resolve().parent.parent
 
 
 class Known(Model):
@@ -84,8 +81,11 @@ class Remembered:
     sources: Sequence[Source]
     root: Path
 
-    def find(self, *, now: datetime, weakened: tuple[str, ...]) -> list[Decision | Unreadable] | None:
-        """Return the decision on each file as of `now`, or why it can't be read; None where not all is known."""
+    def find(self, *, now: datetime, weakened: tuple[str, ...]) -> list[tuple[Decision, Known] | Unreadable] | None:
+        """Return the decision on each file as of `now` and what is known of it, or why it can't be read.
+
+        None where not all is known.
+        """
         content = self.cache.find(self.key)
         if content is None:
             return None
@@ -98,7 +98,7 @@ class Remembered:
             return [
                 Unreadable(source.shown, file.cause, file.where, file.fix)
                 if isinstance(file, _Unread)
-                else weigher.decide(source, file, self.root)
+                else (weigher.decide(source, file, self.root), file.known)
                 for source, file in pairs
             ]
         except (ValidationError, ValueError, KeyError):
@@ -145,23 +145,7 @@ def _key_of(judge: Judge, sources: Sequence[Source], root: Path) -> Sha256:
         for layer, engine in zip(judge.layers.layers, judge.engines, strict=True)
     ]
     files = [(source.shown, source.from_root(root), source.named, sha256_hex(source.content)) for source in sources]
-    code = (_FORMAT, __version__, platform.python_version(), _code_of(_CODE))
-    return sha256_hex(json.dumps([code, judge.governance, layers, files], sort_keys=True).encode())
-
-
-def _code_of(folder: Path) -> list[tuple[str, int, int]]:
-    """Return the modules of policyd by size and time: in a checkout they change and the version does not."""
-    found: list[tuple[str, int, int]] = []
-    pending = [str(folder)]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.name.endswith(".py"):
-                    state = entry.stat()
-                    found.append((entry.path, state.st_size, state.st_mtime_ns))
-                elif entry.name not in ("__pycache__", "_data") and entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-    return sorted(found)
+    return sha256_hex(json.dumps([_FORMAT, digest_code(), judge.governance, layers, files], sort_keys=True).encode())
 
 
 def _fails_alone(source: Source) -> bool:

@@ -10,6 +10,7 @@ says it in the way it always does. A process that is left alone reads the end of
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import pickle
@@ -29,6 +30,7 @@ from policyd.app.judging import Judge, make_repository
 from policyd.models.base import JsonPath
 from policyd.models.decision import Decision, Place
 from policyd.models.facts import Facts
+from policyd.pipeline.kinds import DIALECTS, find_dialect
 from policyd.pipeline.linking import link
 from policyd.pipeline.reading import ReadPipeline
 from policyd.pipeline.source_map import SequenceNode, SourceMap, Spot
@@ -64,7 +66,7 @@ def judge_shared(
 ) -> list[Answer] | None:
     """Return the decision on each file, or why it could not be read, in their order; None where a process failed.
 
-    No engine of `judge` may have been asked before: each process starts its own.
+    No engine of `judge` may have been asked before: each process has its own.
     """
     work = _Work(judge, sources, processes, now, weakened, root)
     gc.freeze()  # what is there already stays in pages that all processes share
@@ -104,6 +106,12 @@ class _Work:
     now: datetime
     weakened: tuple[str, ...]
     root: Path
+
+    def begin_anew(self) -> None:
+        """Start engines that are this process's own, while it reads its share."""
+        self.judge.forget()
+        first = self.sources[0]
+        self.judge.begin(find_dialect(first.shown, first.content) or DIALECTS[0])
 
     def read(self, number: int) -> list[ReadPipeline | Unreadable]:
         return [source.read() for source in self.sources[number :: self.processes]]
@@ -209,6 +217,7 @@ class _Process:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.close(there[1])
             os.close(here[0])
+            self._work.begin_anew()
             with os.fdopen(there[0], "rb") as orders, os.fdopen(here[1], "wb") as answers:
                 read = self._work.read(self._number)
                 pickle.dump(self._work.tie(read), answers, protocol=pickle.HIGHEST_PROTOCOL)
@@ -227,7 +236,7 @@ def _tied(pipeline: ReadPipeline) -> ReadPipeline:
     links = pipeline.links
     return replace(
         pipeline,
-        facts=_NO_FACTS.model_copy(update={"stages": pipeline.facts.stages}),
+        facts=_no_facts().model_copy(update={"stages": pipeline.facts.stages}),
         document=None,
         source_map=_NOWHERE,
         content=b"",
@@ -262,6 +271,10 @@ class _Written(SourceMap):
 
 
 _NOWHERE = SourceMap("", "", SequenceNode(0, 0))
-_NO_FACTS = Facts(
-    **{name: [] for name in Facts.model_fields}  # each field is a list
-)
+
+
+@functools.cache
+def _no_facts() -> Facts:
+    return Facts(
+        **{name: [] for name in Facts.model_fields}  # each field is a list
+    )

@@ -5,26 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from policyd.adapters.sources.discovery import Found, find_pipeline_files, read_beneath
+from policyd.adapters.sources.discovery import Found, find_pipeline_files, read_beneath, shown_path
 from policyd.app.projects import find_root
 from policyd.errors import PolicydError, UsageError
-from policyd.pipeline.reading import ReadPipeline, read_pipeline
-from policyd.report.findings import Unreadable
+
+if TYPE_CHECKING:
+    from policyd.pipeline.reading import ReadPipeline
+    from policyd.report.findings import Unreadable
 
 MAX_PIPELINE_BYTES = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that is or looks like a pipeline: how it is shown, its content or why it has none, where it lies.
+    """A file that is or looks like a pipeline: how it is shown, its content or why it has none, where it really lies.
 
-    `named` is one that was named itself and not found under a folder. `find_file` returns what it may include.
+    `real` is absolute and without links. `named` is one that was named itself and not found under a folder.
+    `find_file` returns what it may include.
     """
 
     shown: str
     found: Found
-    place: Path
+    real: Path
     named: bool
     find_file: Callable[[str], bytes | None]
 
@@ -35,12 +39,16 @@ class Source:
 
     def from_root(self, root: Path) -> str:
         """Return its path from the project's `root`, the same wherever the check is called from."""
-        path = self.place.resolve()
+        path = self.real
         # Several paths may lie in several projects: those of another one are named in full.
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
     def read(self) -> ReadPipeline | Unreadable:
         """Return the pipeline, or why it can't be read; for a file that was named, that is raised."""
+        # Imported here: finding files takes a tenth of the time that importing what reads them does.
+        from policyd.pipeline.reading import read_pipeline
+        from policyd.report.findings import Unreadable
+
         try:
             if self.found.content is None:
                 raise self.found.require_error()
@@ -61,14 +69,15 @@ def find_sources(paths: Iterable[Path]) -> Iterator[Source]:
             content = read_beneath(parent, name, max_bytes=MAX_PIPELINE_BYTES)
             # Dialects are told by path and content, so the path from the project's root matters.
             root = find_root(path)
-            shown = path.resolve().relative_to(root).as_posix()
-            yield Source(shown, Found(shown, content), path, True, _find_beneath((root, "")))
+            shown = shown_path(path.resolve().relative_to(root).as_posix())
+            yield Source(shown, Found(shown, content), path.resolve(), True, _find_beneath((root, "")))
             continue
         # Files below a folder are shown, and name each other, from where the check is called.
         find_file = _find_beneath((path, f"{path.as_posix()}/".removeprefix("./")), (find_root(path), ""))
+        real = path.resolve()  # once: below it no link is followed
         for found in find_pipeline_files(path):
-            place = path / found.path
-            yield Source(place.as_posix().removeprefix("./"), found, place, False, find_file)
+            shown = (path / found.path).as_posix().removeprefix("./")
+            yield Source(shown, found, real / found.path, False, find_file)
 
 
 def read_paths(
@@ -85,6 +94,8 @@ def read_sources(
     sources: Iterable[Source], *, files: list[str] | None = None, root: Path = Path("/")
 ) -> tuple[list[ReadPipeline], list[Unreadable]]:
     """Return what `read_paths` does of files that were found already."""
+    from policyd.report.findings import Unreadable
+
     read: list[ReadPipeline] = []
     unreadable: list[Unreadable] = []
     for source in sources:

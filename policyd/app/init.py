@@ -16,12 +16,13 @@ from pathlib import Path
 import platformdirs
 
 from policyd.adapters.library import library_files
-from policyd.adapters.settings import PROJECT_FILE, user_settings_file
+from policyd.adapters.settings_places import PROJECT_FILE, user_settings_file
 from policyd.adapters.signers.keyfile import GeneratedKey, generate_key
 from policyd.errors import SettingsError
 from policyd.models.canonical import sha256_hex
 from policyd.models.settings import OperatorSettings
 from policyd.models.statement import (
+    APPROVAL_V1,
     CYCLONEDX,
     DECISION_V1,
     LINK_V03,
@@ -34,7 +35,7 @@ from policyd.models.statement import (
     WAIVER_REVOCATION_V1,
     WAIVER_V1,
 )
-from policyd.models.trust import Role
+from policyd.models.trust import TRUST_POLICY_TYPE, Role
 from policyd.policy.policy_set import read_policy_set
 
 #: What each role may sign. The log signs checkpoints, which are notes and no statements.
@@ -43,11 +44,12 @@ PREDICATE_TYPES = {
     Role.BUILDER: (PROVENANCE_V1, LINK_V03, TEST_RESULT_V01, CYCLONEDX, SPDX, MANIFEST_V1),
     Role.VERIFIER: (VSA_V1,),
     Role.LOG: ("https://c2sp.org/tlog-checkpoint",),
-    Role.APPROVER: ("https://policyd.dev/attestation/approval/v1",),
+    Role.APPROVER: (APPROVAL_V1,),
     Role.REQUESTER: (WAIVER_V1,),
     Role.WAIVER_APPROVER: (WAIVER_V1, WAIVER_REVOCATION_V1),
     Role.POLICY_AUTHOR: (POLICY_SET_V1,),
     Role.SCANNER: ("https://in-toto.io/attestation/vulns/v0.2",),
+    Role.TRUST_AUTHOR: (TRUST_POLICY_TYPE,),
 }
 
 STAGE_UID: int = OperatorSettings.model_fields["stage_uid"].default

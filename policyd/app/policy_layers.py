@@ -12,14 +12,16 @@ from datetime import datetime
 from pathlib import Path
 
 from policyd.adapters.library import read_policies_beneath
-from policyd.adapters.settings import PROJECT_FILE, Authority
+from policyd.adapters.settings import Authority
+from policyd.adapters.settings_places import PROJECT_FILE
 from policyd.app.policy_sets import load_policy_set
 from policyd.errors import PolicyError, SettingsError
 from policyd.models.base import Sha256
 from policyd.models.canonical import sha256_hex
 from policyd.models.settings import OperatorSettings, ProjectSettings, TeamSettings, Tightening
 from policyd.policy.layers import PROJECT_PREFIX, Layer, Layers, Rank, Wish, bind_layers
-from policyd.policy.policy_set import read_policy_set
+from policyd.policy.policy_set import PolicySet, read_policy_set
+from policyd.policy.selecting import require_collection
 
 DEFAULT_COLLECTION = "baseline"
 LIBRARY_PLACE = "policyd-library"
@@ -74,6 +76,8 @@ def _organisation(authority: Authority | None, now: datetime) -> Layer:
     settings = authority.settings if authority else None
     path = Path(settings.policy_set) if settings and settings.policy_set is not None else None
     policy_set = load_policy_set(path, authority, now=now, prefix=settings.prefix if settings else "policyd")
+    if authority is not None and "collection" in authority.settings.model_fields_set:
+        _require_collection(policy_set, authority.settings.collection, f"collection in {authority.path}")
     return Layer(
         rank=Rank.ORGANISATION,
         name=policy_set.name,
@@ -105,7 +109,17 @@ def _is_below(root: Path, folder: str, team: str, file: str) -> bool:
 def _team(name: str, team: TeamSettings, path: str, authority: Authority, now: datetime) -> Layer:
     prefix = team.prefix or f"team_{name.replace('-', '_')}"
     policy_set = load_policy_set(Path(path), authority, now=now, prefix=prefix)
+    if team.collection is not None:
+        _require_collection(policy_set, team.collection, f"teams.{name}.collection in {authority.path}")
     return Layer(Rank.TEAM, name, policy_set, place=path, collection=team.collection)
+
+
+def _require_collection(policy_set: PolicySet, collection: str, where: str) -> None:
+    """Raise `SettingsError` where settings name a collection that their policy set does not have."""
+    try:
+        require_collection(policy_set, collection)
+    except PolicyError as error:
+        raise SettingsError(error.cause, where=where, fix=error.fix) from error
 
 
 def _project(folder: str, root: Path) -> tuple[Layer, dict[str, Sha256]]:

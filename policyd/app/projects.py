@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from policyd.adapters.settings import PROJECT_FILE
+from policyd.adapters.settings_places import PROJECT_FILE
 from policyd.errors import UsageError
 
 

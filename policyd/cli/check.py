@@ -19,6 +19,7 @@ from policyd.cli.options import (
 
 if TYPE_CHECKING:
     from policyd.app.check import Checked
+    from policyd.report.layout import Style
 
 
 @click.command("check")
@@ -90,26 +91,47 @@ def check_command(
     """
     from policyd.adapters import clock
     from policyd.adapters.stores.check_cache import default_folder
+    from policyd.app.check_again import look_back
+    from policyd.report.layout import plain
+
+    paths, now = paths or (Path("."),), clock.now()
+    style, width = terminal_style()
+    earlier = None
+    otherwise = record or effective_time or baseline or write_baseline or engine not in (None, "embedded")
+    # JSON says when it was decided.
+    if cache and output_format != "json" and not otherwise:
+        asked = (output_format, fail_on, persona, style is plain, width)
+        earlier = look_back(default_folder(), paths, settings=settings, asked=asked)
+    if earlier is not None and (known := earlier.find(now=now)) is not None:
+        output, exit_code = known
+        click.echo(output, nl=False)
+        return exit_code
+
+    # Imported here: who was answered needs nothing of what judges.
     from policyd.app.check import check
     from policyd.models.decision import Severity
 
     checked = check(
-        paths or (Path("."),),
+        paths,
         settings=settings,
         engine=engine,
         fail_on=Severity(fail_on) if fail_on else None,
-        now=clock.now(),
+        now=now,
         effective_time=effective_time,
         baseline=baseline,
         write_baseline=write_baseline,
         record=(lambda: password_from_environment_or_prompt("Passphrase of the runner's keys")) if record else None,
         cache=default_folder() if cache else None,
+        sources=earlier.sources if earlier is not None else None,
     )
-    click.echo(_render(checked, output_format, persona), nl=False)
-    return int(checked.exit_code)
+    output, exit_code = _render(checked, output_format, persona, style, width), int(checked.exit_code)
+    if earlier is not None and checked.follows is not None:
+        earlier.keep(checked.follows, output, exit_code)
+    click.echo(output, nl=False)
+    return exit_code
 
 
-def _render(checked: Checked, output_format: str, persona: str) -> str:
+def _render(checked: Checked, output_format: str, persona: str, style: Style, width: int) -> str:
     """Return the answer in `output_format`; each renderer is imported where it is asked for."""
     from policyd import __version__
     from policyd.report.findings import told_once
@@ -145,5 +167,4 @@ def _render(checked: Checked, output_format: str, persona: str) -> str:
         case _:
             from policyd.report.decision_text import render_check
 
-            style, width = terminal_style()
             return render_check(findings, rules, style=style, width=width)

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
 from typing import cast
 
 from policyd.errors import InputTooLarge
 from policyd.models.facts import Facts
-from policyd.models.input import Dialect, PipelineKind, PipelineRef
+from policyd.models.input import PipelineRef
 from policyd.models.pipeline import PipelineFile
 from policyd.pipeline.front_end import FrontEndRead
+from policyd.pipeline.kinds import find_front_end, find_kind
 from policyd.pipeline.links import NO_LINKS, Links
 from policyd.pipeline.source_map import SourceMap
 
-#: In the order in which they are asked; what is told by path comes before what is told by content.
-DIALECTS: tuple[Dialect, ...] = ("policyd", "github", "gitlab", "azure", "tekton")
 MAX_ROUNDS = 24  # of includes that include; Azure takes 20
 MAX_INCLUDED = 256
 
@@ -49,7 +46,7 @@ def read_pipeline(
     with. Raises `DocumentError` or `InputTooLarge` with `file:line:column`.
     """
     dialect, kind = find_kind(path, content) or ("policyd", "pipeline")
-    front_end = _front_end(dialect)
+    front_end = find_front_end(dialect)
     included: dict[str, bytes | None] = {}
     for _ in range(MAX_ROUNDS):
         read = cast("FrontEndRead", front_end.read(path, content, kind, included))
@@ -75,37 +72,3 @@ def read_pipeline(
         included=included,
         links=read.links,
     )
-
-
-def find_dialect(path: str, content: bytes) -> Dialect | None:
-    """Return the system that a file is for, `None` if nothing shows it."""
-    found = find_kind(path, content)
-    return found[0] if found else None
-
-
-def find_kind(path: str, content: bytes) -> tuple[Dialect, PipelineKind] | None:
-    """Return system and kind of a file: by its path as the systems go by it, else by how it begins."""
-    by_path = find_kind_by_path(path)
-    return by_path if by_path is not None else find_kind_by_content(path, content)
-
-
-def find_kind_by_path(path: str) -> tuple[Dialect, PipelineKind] | None:
-    """Return what a system takes the file at `path` for; it looks at nothing else."""
-    for dialect in DIALECTS:
-        kind: PipelineKind | None = _front_end(dialect).kind_by_path(path)
-        if kind is not None:
-            return dialect, kind
-    return None
-
-
-def find_kind_by_content(path: str, content: bytes) -> tuple[Dialect, PipelineKind] | None:
-    """Return what a YAML file looks like; its beginning is enough."""
-    for dialect in DIALECTS:
-        kind: PipelineKind | None = _front_end(dialect).kind_by_content(path, content)
-        if kind is not None:
-            return dialect, kind
-    return None
-
-
-def _front_end(dialect: Dialect) -> ModuleType:
-    return import_module(f"policyd.pipeline.{'native' if dialect == 'policyd' else dialect}")

@@ -138,7 +138,7 @@ def test_other_code_of_policyd_is_another_check(
     project: Path, folder: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _check(project, folder)
-    monkeypatch.setattr("policyd.app.check_cache.__version__", "9.9.9")
+    monkeypatch.setattr("policyd.app.check_again.__version__", "9.9.9")
 
     _check(project, folder)
 

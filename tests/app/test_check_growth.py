@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +33,9 @@ class CountingEngine:
     sizes: list[int] = field(default_factory=list)
     ref: EngineRef = field(default_factory=lambda: EngineRef(name="counting", version="0"))
 
-    def query(self, entrypoints: Sequence[str], document: bytes) -> Mapping[str, Answer]:
+    def query(
+        self, entrypoints: Sequence[str], document: bytes, *, meanwhile: Callable[[], object] | None = None
+    ) -> Mapping[str, Answer]:
         self.sizes.append(len(document))
         return {one: Answer(value=[]) for one in entrypoints}
 

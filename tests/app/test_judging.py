@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -34,7 +34,9 @@ class SilentEngine:
     error: Exception | None = None
     ref: EngineRef = field(default_factory=lambda: EngineRef(name="silent", version="0"))
 
-    def query(self, entrypoints: Sequence[str], document: bytes) -> dict[str, Answer]:
+    def query(
+        self, entrypoints: Sequence[str], document: bytes, *, meanwhile: Callable[[], object] | None = None
+    ) -> dict[str, Answer]:
         if self.error is not None:
             raise self.error
         return {one: self.answers[one] for one in entrypoints if one in self.answers}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from policyd.adapters.library import library_files
-from policyd.adapters.settings import SYSTEM_SETTINGS
+from policyd.adapters.settings_places import SYSTEM_SETTINGS
 from policyd.policy.policy_files import digest_policy_files
 
 ROOT = Path(__file__).resolve().parent.parent.parent

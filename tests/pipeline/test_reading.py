@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from policyd.errors import DocumentError, InputTooLarge, PolicydError
-from policyd.pipeline.reading import find_dialect, read_pipeline
+from policyd.pipeline.kinds import find_dialect
+from policyd.pipeline.reading import read_pipeline
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "pipeline"
 CASES = sorted(folder for folder in VECTORS.iterdir() if folder.is_dir())

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import functools
 import json
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from policyd.adapters.library import library_builtins, library_files, library_folder
+from policyd.adapters.library import library_folder
 from policyd.models.canonical import sha256_hex
-from policyd.policy.policy_set import read_policy_set
-from policyd.policy.subset import Node, ValueUse, find_split_rules, require_subset
+from policyd.policy.subset import ValueUse
 
 CHECKED = "checked.json"
 _LISTS = ("capabilities.json", "embedded.json")
@@ -41,7 +39,7 @@ def find_checked(modules: Mapping[str, str], packages: Mapping[str, str], *, eng
     """
     listed = _read_list(library_folder() / CHECKED)
     # 1.
-    if listed is None or (listed.engine, listed.builtins_sha256) != (engine, _digest_builtins()):
+    if listed is None or (listed.engine, listed.builtins_sha256) != (engine, digest_builtins()):
         return {}
     # 2.
     if len({packages[path] for path in modules}) != len(modules):
@@ -49,39 +47,6 @@ def find_checked(modules: Mapping[str, str], packages: Mapping[str, str], *, eng
     # 3.
     found = {path: listed.modules.get(sha256_hex(text.encode())) for path, text in modules.items()}
     return {path: checked for path, checked in found.items() if checked is not None}
-
-
-def render_checked() -> str:
-    """Return what `policies/checked.json` has to hold. Raises `PolicyError` for a module that may not be used."""
-    from policyd.adapters.engines.embedded import MEMORY_BYTES, RuleProcess, regorus_version, require_held
-
-    policy_set = read_policy_set(library_files(), name="policyd-library")
-    process = RuleProcess(MEMORY_BYTES, 60.0)
-    try:
-        trees = process.load("all", policy_set.modules, {}, time.monotonic() + 60)
-    finally:
-        process.stop()
-    require_held(trees, policy_set.modules)
-    modules = {}
-    # Alone, as if it were loaded with nothing else: packages of the library have one module each.
-    for path, tree in sorted((_path_of(tree), tree) for tree in trees):
-        modules[sha256_hex(policy_set.modules[path].encode())] = _check_alone(path, tree, policy_set.packages)
-    document = {"engine": regorus_version(), "builtins_sha256": _digest_builtins(), "modules": modules}
-    return json.dumps(document, indent=1, sort_keys=True) + "\n"
-
-
-def _check_alone(path: str, tree: Node, packages: Mapping[str, str]) -> Mapping[str, Sequence[str]]:
-    use = require_subset([tree], packages, library_builtins())[path]
-    return {
-        "use": sorted(name for name, does in asdict(use).items() if does),
-        "split": sorted(find_split_rules([tree])),
-    }
-
-
-def _path_of(tree: Node) -> str:
-    source = tree.get("source")
-    assert isinstance(source, dict)
-    return str(source["file"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,5 +74,6 @@ def _read_list(path: Path) -> _List | None:
 
 
 @functools.cache
-def _digest_builtins() -> str:
+def digest_builtins() -> str:
+    """Return the digest of both lists of builtins: what a module may call follows from them."""
     return sha256_hex(b"\0".join((library_folder() / name).read_bytes() for name in _LISTS))

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from policyd.adapters.beneath import is_regular, open_file, opened_folder_beneath
 from policyd.errors import InputTooLarge, PolicydError, SourceError
-from policyd.pipeline.reading import find_kind_by_content, find_kind_by_path
+from policyd.pipeline.kinds import find_kind_by_content, find_kind_by_path
 
 MAX_PIPELINE_BYTES = 10 * 1024 * 1024
 #: Folders that hold no pipelines of the repository itself.
@@ -127,7 +127,7 @@ class _Walk:
                 with opened_folder_beneath(self.root_fd, parts) as folder:
                     found, folders = self._look_into(folder, parts)
             except OSError as error:
-                where = _shown("/".join(parts)) or "."
+                where = shown_path("/".join(parts)) or "."
                 yield Found(where, None, _unreadable(error, where))
                 continue
             yield from found
@@ -142,7 +142,7 @@ class _Walk:
         if self.entries > MAX_ENTRIES:
             raise InputTooLarge(
                 f"there are more than {MAX_ENTRIES} files and folders",
-                where=_shown("/".join(parts)) or ".",
+                where=shown_path("/".join(parts)) or ".",
                 fix="name the folders or files to check",
             )
         for entry in listed:
@@ -152,9 +152,11 @@ class _Walk:
                     continue
                 if len(parts) >= MAX_DEPTH:
                     error = InputTooLarge(
-                        f"folders are nested more than {MAX_DEPTH} deep", where=_shown(path), fix="check it by itself"
+                        f"folders are nested more than {MAX_DEPTH} deep",
+                        where=shown_path(path),
+                        fix="check it by itself",
                     )
-                    found.append(Found(_shown(path), None, error))
+                    found.append(Found(shown_path(path), None, error))
                     continue
                 folders.append(entry.name)
             elif entry.is_symlink() and self._is_github_folder((*parts, entry.name)):
@@ -186,13 +188,13 @@ class _Walk:
                     if not named and not by_name:
                         return None
                 content = _read_all(descriptor, path, MAX_PIPELINE_BYTES)
-                return Found(_shown(path), content) if named or b"policyd" in content else None
+                return Found(shown_path(path), content) if named or b"policyd" in content else None
             finally:
                 os.close(descriptor)
         except PolicydError as error:
-            return Found(_shown(path), None, error)
+            return Found(shown_path(path), None, error)
         except OSError as error:
-            return Found(_shown(path), None, _unreadable(error, path))
+            return Found(shown_path(path), None, _unreadable(error, path))
 
 
 def _read_all(descriptor: int, path: str, max_bytes: int) -> bytes:
@@ -210,7 +212,7 @@ def _read_all(descriptor: int, path: str, max_bytes: int) -> bytes:
         left -= len(chunk)
     raise InputTooLarge(
         f"the file has more than {max_bytes} bytes",
-        where=_shown(path),
+        where=shown_path(path),
         fix="split it; policyd reads nothing of a file beyond this size",
     )
 
@@ -220,7 +222,7 @@ def _require_regular(state: os.stat_result, path: str) -> None:
         return
     kind = next((name for test, name in _KINDS if test(state.st_mode)), "a special file")
     raise SourceError(
-        f"this is {kind}, not a regular file", where=_shown(path), fix="put a file there; policyd follows no links"
+        f"this is {kind}, not a regular file", where=shown_path(path), fix="put a file there; policyd follows no links"
     )
 
 
@@ -236,9 +238,9 @@ _KINDS = (
 
 def _refused_link(path: str) -> Found:
     error = SourceError(
-        "this is a link, not a folder", where=_shown(path), fix="put the folder there; policyd follows no links"
+        "this is a link, not a folder", where=shown_path(path), fix="put the folder there; policyd follows no links"
     )
-    return Found(_shown(path), None, error)
+    return Found(shown_path(path), None, error)
 
 
 def _unreadable(error: OSError, path: str) -> SourceError:
@@ -246,9 +248,9 @@ def _unreadable(error: OSError, path: str) -> SourceError:
         cause = "a part of this path is a link or no folder"
     else:
         cause = f"this can't be read: {error.strerror or error}"
-    return SourceError(cause, where=_shown(path), fix="check that it is there, a regular file, and readable by you")
+    return SourceError(cause, where=shown_path(path), fix="check that it is there, a regular file, and readable by you")
 
 
-def _shown(path: str) -> str:
+def shown_path(path: str) -> str:
     """Return a path that can be written as UTF-8; bytes of a name that are none are shown escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")

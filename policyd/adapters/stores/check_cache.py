@@ -11,14 +11,17 @@ import os
 import zlib
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from policyd.adapters.stores.files import write_all
 from policyd.adapters.strict_modes import read_safe_file, require_safe_folder
 from policyd.errors import PolicydError
-from policyd.models.base import Sha256
 from policyd.models.canonical import sha256_hex
+
+if TYPE_CHECKING:
+    from policyd.models.base import Sha256
 
 MAX_ENTRIES = 64  # checks; the one used longest ago goes first
 MAX_ENTRY_BYTES = 8 * 1024 * 1024  # 280 workflows take 100 KB

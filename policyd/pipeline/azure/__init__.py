@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from policyd.models.input import PipelineKind
-from policyd.pipeline.front_end import FrontEndRead, Included
+if TYPE_CHECKING:
+    from policyd.models.input import PipelineKind
+    from policyd.pipeline.front_end import FrontEndRead, Included
 
 
 def kind_by_path(path: str) -> PipelineKind | None:
@@ -34,6 +36,7 @@ def read(path: str, content: bytes, kind: PipelineKind, included: Included) -> F
     """Return the facts of a pipeline or template. Raises `DocumentError` where it is none."""
     from policyd.pipeline.azure.pipelines import find_pipeline_facts
     from policyd.pipeline.azure.templates import Templates
+    from policyd.pipeline.front_end import FrontEndRead
     from policyd.pipeline.yaml_reader import read_yaml_with_places
 
     document = read_yaml_with_places(content, file=path)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from policyd.models.input import PipelineKind
-from policyd.pipeline.front_end import FrontEndRead, Included
+if TYPE_CHECKING:
+    from policyd.models.input import PipelineKind
+    from policyd.pipeline.front_end import FrontEndRead, Included
 
 
 def kind_by_path(path: str) -> PipelineKind | None:

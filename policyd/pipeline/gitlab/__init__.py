@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import islice, pairwise
+from typing import TYPE_CHECKING
 
-from policyd.models.input import PipelineKind
-from policyd.pipeline.front_end import FrontEndRead, Included
+if TYPE_CHECKING:
+    from policyd.models.input import PipelineKind
+    from policyd.pipeline.front_end import FrontEndRead, Included
 
 MAX_JOB_BYTES = 2048  # looked at to each side of a `script`
 MAX_SCRIPTS = 12  # looked at in a file to tell whether it is GitLab's
@@ -45,6 +47,7 @@ def kind_by_content(path: str, content: bytes) -> PipelineKind | None:
 
 def read(path: str, content: bytes, kind: PipelineKind, included: Included) -> FrontEndRead:
     """Return the facts of a pipeline, template or component. Raises `DocumentError` where it is none."""
+    from policyd.pipeline.front_end import FrontEndRead
     from policyd.pipeline.gitlab.configuration import read_configuration
     from policyd.pipeline.gitlab.pipelines import find_pipeline_facts
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from policyd.models.input import PipelineKind
-from policyd.pipeline.front_end import FrontEndRead, Included
+if TYPE_CHECKING:
+    from policyd.models.input import PipelineKind
+    from policyd.pipeline.front_end import FrontEndRead, Included
 
 
 def kind_by_path(_path: str) -> PipelineKind | None:
@@ -20,6 +22,7 @@ def kind_by_content(_path: str, content: bytes) -> PipelineKind | None:
 
 def read(path: str, content: bytes, _kind: PipelineKind, _included: Included) -> FrontEndRead:
     """Return the facts of a native pipeline. Raises `DocumentError` where it does not fit its schema."""
+    from policyd.pipeline.front_end import FrontEndRead
     from policyd.pipeline.native.document import read_native
     from policyd.pipeline.native.facts import find_native_facts
     from policyd.pipeline.yaml_reader import read_yaml_with_places

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policyd.pipeline.azure import kind_by_content, kind_by_path
-from policyd.pipeline.reading import find_kind
+from policyd.pipeline.kinds import find_kind
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from policyd.errors import DocumentError
-from policyd.pipeline.reading import find_kind, read_pipeline
+from policyd.pipeline.kinds import find_kind
+from policyd.pipeline.reading import read_pipeline
 
 PATH = ".github/dependabot.yml"
 TEXT = """\

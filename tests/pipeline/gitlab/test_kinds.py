@@ -7,7 +7,7 @@ import time
 import pytest
 
 from policyd.pipeline.gitlab import kind_by_content, kind_by_path
-from policyd.pipeline.reading import find_kind
+from policyd.pipeline.kinds import find_kind
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def _rules(*rules: str, top: str = "") -> StageFact:
 def test_a_job_is_a_stage() -> None:
     facts = _facts(
         "stages: [one, two]\na:\n  stage: one\n  script: [make]\n"
-        "b:\n  stage: two\n  script: [make]\n  tags: [docker, linux]\n  timeout: 1h 30m\n"
+        "b:\n  stage: two\n  script: [make]\n  tags: [docker, lab-rack-3]\n  timeout: 1h 30m\n"
         "c:\n  stage: two\n  needs: [b, {job: a, artifacts: false}]\n  script: [make]\n"
         "  variables: {GIT_STRATEGY: none}\n  artifacts: {reports: {junit: x.xml, dotenv: y.env}}\n"
     )
@@ -53,7 +53,7 @@ def test_a_job_is_a_stage() -> None:
     assert (a.timeout_seconds, a.explicit_timeout, a.has_source) == (3600, False, True)
     assert (b.needs, b.runner, b.self_hosted, b.timeout_seconds, b.explicit_timeout) == (
         ["a"],
-        ["docker", "linux"],
+        ["docker", "lab-rack-3"],
         True,
         5400,
         True,
@@ -527,10 +527,32 @@ def test_code_of_an_outsider_that_a_job_fetches(command: str, mutable: bool) -> 
 
 
 def test_a_merge_request_job_has_that_code_anyway() -> None:
-    fetch = "job:\n  script: ['git fetch origin $CI_MERGE_REQUEST_SOURCE_BRANCH_NAME']\n"
+    fetch = "job:\n  script: ['git fetch $CI_MERGE_REQUEST_SOURCE_PROJECT_URL']\n"
 
     assert [one.untrusted for one in _facts(fetch + MERGE_REQUEST).checkouts] == [False]
     assert [one.untrusted for one in _facts(fetch + "  environment: prod\n" + MERGE_REQUEST).checkouts] == [True]
+
+
+def test_a_branch_of_the_project_itself_is_no_code_of_a_fork() -> None:
+    fetch = "job:\n  environment: prod\n  script: ['git fetch origin $CI_MERGE_REQUEST_SOURCE_BRANCH_NAME']\n"
+
+    assert [one.untrusted for one in _facts(fetch + MERGE_REQUEST).checkouts] == [False]
+
+
+def test_a_merge_request_fetched_by_another_pipeline_makes_its_secrets_matter() -> None:
+    facts = _facts(
+        "job:\n  rules: [{if: $CI_PIPELINE_SOURCE == 'schedule'}]\n"
+        "  script: ['git fetch origin merge-requests/$IID/head', 'make', './say $BOT_TOKEN']\n"
+    )
+
+    assert [(one.untrusted, one.guards) for one in facts.checkouts] == [(True, [])]
+    assert facts.stages[0].privileged
+
+
+def test_a_tag_that_only_says_what_a_runner_can_do_is_no_own_runner() -> None:
+    (stage,) = _job("tags: [docker, linux, amd64]").stages
+
+    assert not stage.self_hosted
 
 
 def test_other_fetches_are_no_checkouts_of_outsiders() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policyd.errors import DocumentError
-from policyd.pipeline.reading import find_kind
+from policyd.pipeline.kinds import find_kind
 from tests.pipeline.tekton.said import line, read, step
 
 OTHER = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: b}\n"
