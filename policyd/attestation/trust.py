@@ -4,6 +4,10 @@ Whose signature counts is decided by role. For an envelope of a role every signa
 role; key ids and hints are never asked. Keys map to persons, and a threshold counts persons. Where nothing is listed,
 nothing is trusted.
 
+A signature counts for a key of the role, or for a keyless identity of it: the certificate then says who signed, and the
+instance that the trust policy pins says when. Such a signature has a time of its own, and that is what the identity's
+window and revocation are judged by.
+
 A managed key has no time of its own, so its window and revocation are judged at `now`: whoever holds a revoked key can
 write any date into what they sign. Where a timestamp by an authority of the trust policy shows that a signature existed
 earlier, while its key was in force, that counts too (`timestamps`).
@@ -14,15 +18,16 @@ Source: DSSE v1.0.2, protocol.md, "Multi-signature Verification"; in-toto Attest
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, get_args
 
-from policyd.attestation.bundle import read_attestation, read_bundle, require_attestation
+from policyd.attestation.bundle import Bundle, read_attestation, read_bundle, require_attestation
 from policyd.attestation.dsse import MAX_ENVELOPE_BYTES, Envelope
 from policyd.attestation.keys import PublicKey, is_signed_by, read_public_key
+from policyd.attestation.material import BundleVersion
+from policyd.attestation.subjects import MAX_DEPTH, Digests, Subject, read_statement
 from policyd.attestation.timestamps import find_times, read_chain
 from policyd.errors import (
     DocumentError,
@@ -32,12 +37,13 @@ from policyd.errors import (
     SignatureInvalid,
     SubjectMismatch,
     ThresholdNotMet,
+    UsageError,
     VerificationFailed,
 )
 from policyd.models.base import Sha256
-from policyd.models.statement import PAYLOAD_TYPE, STATEMENT_V01, STATEMENT_V1, Statement
+from policyd.models.statement import APPROVAL_V1, PAYLOAD_TYPE, Statement
 from policyd.models.strict_json import read_model
-from policyd.models.trust import Role, RolePolicy, TrustedKey, TrustPolicy
+from policyd.models.trust import KEYS_ONLY, Algorithm, Role, RolePolicy, TrustedIdentity, TrustedKey, TrustPolicy
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -45,8 +51,8 @@ if TYPE_CHECKING:
     M = TypeVar("M", bound=BaseModel)
 
 MAX_TRUST_POLICY_BYTES = 1024 * 1024
-MAX_STATEMENT_DEPTH = 64  # CycloneDX nests components in components
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+MAX_STATEMENT_DEPTH = MAX_DEPTH
+_VERSIONS = {str(version): version for version in BundleVersion}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +61,23 @@ class VerifiedStatement:
 
     payload: bytes
     statement: Statement
+    subjects: tuple[Subject, ...]  # what it speaks of; never empty
     role: Role | None  # None where a key was given instead of a trust policy
     signers: frozenset[str]  # persons; fingerprints where a key was given
     key_sha256s: frozenset[Sha256]
+    times: tuple[datetime, ...] = ()  # of a keyless signature: when it was made, by everybody who proves a time
 
     def subject_sha256s(self) -> frozenset[Sha256]:
-        """Return the SHA-256 of every subject; never empty."""
-        return frozenset(_require_sha256(subject.digest) for subject in self.statement.subject)
+        """Return the SHA-256 of every subject; never empty. `SubjectMismatch` where one is named by another digest."""
+        if any("sha256" not in subject.digests for subject in self.subjects):
+            raise SubjectMismatch(
+                "a subject is not named by SHA-256", where="statement", fix="name every subject by its SHA-256"
+            )
+        return frozenset(subject.digests["sha256"].hex() for subject in self.subjects)
+
+    def is_of(self, digests: Digests) -> bool:
+        """Say whether one of its subjects is the artifact with `digests`."""
+        return any(subject.is_of(digests) for subject in self.subjects)
 
     def read_predicate(self, model: type[M], *, where: str) -> M:
         """Return the predicate as a `model`; `VerificationFailed` if it does not fit."""
@@ -87,9 +103,15 @@ def read_trust_policy(content: bytes, *, where: str) -> TrustPolicy:
 
 
 def check_trust_policy(trust: TrustPolicy, *, where: str = "trust policy") -> None:
-    """Raise `SettingsError` where a key or certificate can't be used, or a key is listed twice or has two roles."""
+    """Raise `SettingsError` for a trust policy that can't be used, or that contradicts itself.
+
+    So are: a key, identity or certificate that can't be read; a key or identity that is listed twice or has two roles;
+    a key of a kind that the trust policy does not allow; an identity in a role that signs without certificates, or of
+    an instance that isn't there.
+    """
     seen: dict[Sha256, Role] = {}
     for role, policy in trust.roles.items():
+        allowed = allowed_algorithms(trust, policy)
         for number, listed in enumerate(policy.keys, 1):
             place = f"{where}, roles.{role}.keys, key {number} ({listed.person})"
             try:
@@ -106,8 +128,65 @@ def check_trust_policy(trust: TrustPolicy, *, where: str = "trust policy") -> No
                     fix="make a key of its own for each role and person: policyd key new",
                 )
             seen[key.sha256] = role
+            # Here, so that no place where a signature is weighed can forget it.
+            if key.kind not in allowed:
+                raise SettingsError(
+                    f"the key is {key.describe()}, and {role} may sign with {', '.join(sorted(allowed)) or 'nothing'}",
+                    where=place,
+                    fix="list a key of an allowed kind, or allow this kind in `algorithms`",
+                )
     for authority in trust.timestamp_authorities:
         read_chain(authority.certificate_chain, where=f"{where}, timestamp_authorities, {authority.name}")
+    if trust.instances or any(policy.identities for policy in trust.roles.values()):
+        _check_identities(trust, where)
+
+
+def allowed_algorithms(trust: TrustPolicy, policy: RolePolicy) -> frozenset[str]:
+    """Return the kinds of keys that may sign for a role: those that the trust policy and the role both allow."""
+    every = frozenset(get_args(Algorithm))
+    return every.intersection(trust.algorithms or every, policy.algorithms or every)
+
+
+def _check_identities(trust: TrustPolicy, where: str) -> None:
+    from policyd.attestation.keyless.identity import AskedIdentity
+    from policyd.attestation.keyless.role import read_pinned_root
+
+    instances = [instance.name for instance in trust.instances]
+    if len(set(instances)) != len(instances):
+        raise SettingsError(
+            "an instance is listed twice", where=f"{where}, instances", fix="give each a name of its own"
+        )
+    for instance in trust.instances:
+        try:
+            read_pinned_root(instance.trusted_root)
+        except DocumentError as error:
+            raise SettingsError(error.cause, where=f"{where}, instances, {instance.name}", fix=error.fix) from error
+    seen: dict[tuple[str, str | None, str | None, str], Role] = {}
+    for role, policy in trust.roles.items():
+        for number, listed in enumerate(policy.identities, 1):
+            place = f"{where}, roles.{role}.identities, entry {number} ({listed.person})"
+            if role in KEYS_ONLY:
+                raise SettingsError(
+                    f"the role {role} signs what has no room for a certificate",
+                    where=place,
+                    fix=f"list a key under roles.{role}.keys",
+                )
+            if listed.instance not in instances:
+                raise SettingsError(
+                    f"there is no instance {listed.instance}", where=place, fix="list it under `instances`"
+                )
+            try:
+                AskedIdentity(issuer=listed.issuer, exact=listed.identity, pattern=listed.pattern)
+            except UsageError as error:
+                raise SettingsError(error.cause, where=place, fix=error.fix) from error
+            name = (listed.issuer, listed.identity, listed.pattern, listed.instance)
+            if name in seen:
+                raise SettingsError(
+                    f"the identity {listed.identity or listed.pattern} is listed twice, for {seen[name]} and {role}",
+                    where=place,
+                    fix="give each role identities of its own",
+                )
+            seen[name] = role
 
 
 def role_keys(trust: TrustPolicy) -> Mapping[Sha256, Role]:
@@ -120,8 +199,14 @@ def role_keys(trust: TrustPolicy) -> Mapping[Sha256, Role]:
 
 
 def verify_bundle(content: bytes, trust: TrustPolicy, *, role: Role, now: datetime, where: str) -> VerifiedStatement:
-    """Read an attestation (bundle or bare envelope) and verify it: `read_attestation`, then `verify_envelope`."""
-    bundle = read_bundle(content, where=where)
+    """Read an attestation (bundle or bare envelope) and verify it: by a key of the role, or by an identity of it.
+
+    A bundle with a certificate counts for an identity and never for a key, nor the other way round. Raises as
+    `verify_envelope` does, and `DocumentError` for what is no bundle of a version that the trust policy takes.
+    """
+    bundle = read_bundle(content, where=where, oldest=_VERSIONS[trust.min_bundle_version])
+    if bundle.material.certificates:
+        return _verify_keyless(bundle, trust, role=role, now=now, where=where)
     return verify_envelope(
         require_attestation(bundle, where=where), trust, role=role, now=now, where=where, timestamps=bundle.timestamps
     )
@@ -149,6 +234,28 @@ def verify_envelope(
     # 2. The payload type, before anything looks at the payload.
     _require_in_toto(envelope, where)
 
+    # 3 to 5. Enough persons, by keys of the role that count.
+    signers, in_force = require_signers(
+        envelope, trust, role=role, policy=policy, now=now, where=where, timestamps=timestamps
+    )
+
+    return _read_signed(envelope, role, policy, signers, in_force, where)
+
+
+def require_signers(
+    envelope: Envelope,
+    trust: TrustPolicy,
+    *,
+    role: Role,
+    policy: RolePolicy,
+    now: datetime,
+    where: str,
+    timestamps: Sequence[bytes] = (),
+) -> tuple[frozenset[str], frozenset[Sha256]]:
+    """Return the persons who signed and the keys they signed with, if they are as many as `policy` asks for.
+
+    Steps 3 to 5 of `verify_envelope`, for signed bytes of any kind: the payload is not looked at.
+    """
     # 3. Every signature against every key of the role. Key ids are not looked at.
     listed = {read_public_key(entry.public_key, where="trust policy").sha256: entry for entry in policy.keys}
     keys = [read_public_key(entry.public_key, where="trust policy") for entry in policy.keys]
@@ -171,6 +278,52 @@ def verify_envelope(
             where=where,
             fix=f"have it signed by a key that is in force for the role {role}",
         )
+    _require_threshold(signers, role, policy, where)
+    return signers, in_force
+
+
+def _verify_keyless(bundle: Bundle, trust: TrustPolicy, *, role: Role, now: datetime, where: str) -> VerifiedStatement:
+    """Return the statement in a bundle whose signer has a certificate, as `verify_envelope` does for keys."""
+    from policyd.attestation.keyless.role import verify_role_identities
+
+    # 1 and 2. As for keys.
+    policy = _require_role(trust, role, now, where)
+    envelope = require_attestation(bundle, where=where)
+    _require_in_toto(envelope, where)
+
+    # 3. An identity of the role, with everything that its instance has to show.
+    held = verify_role_identities(
+        bundle,
+        policy.identities,
+        trust.instances,
+        allowed=allowed_algorithms(trust, policy),
+        role=role,
+        now=now,
+        where=where,
+    )
+
+    # 4. That counted at every time which was proven.
+    counting, problems = [], []
+    for signer in held:
+        reasons = [reason for time in signer.times if (reason := why_not_in_force(signer.listed, time)) is not None]
+        if signer.times and not reasons:
+            counting.append(signer)
+        problems += reasons
+    if not counting:
+        raise IdentityNotTrusted(
+            "; ".join(dict.fromkeys(problems)) or "nothing proves when it was signed",
+            where=where,
+            fix=f"have it signed by an identity that is in force for the role {role}",
+        )
+
+    # 5. The threshold: a bundle has one signature, so one person at most, whoever else has this identity too.
+    signers = frozenset({counting[0].listed.person})
+    _require_threshold(signers, role, policy, where)
+    verified = _read_signed(envelope, role, policy, signers, frozenset({counting[0].key_sha256}), where)
+    return replace(verified, times=counting[0].times)
+
+
+def _require_threshold(signers: frozenset[str], role: Role, policy: RolePolicy, where: str) -> None:
     if len(signers) < policy.threshold:
         raise ThresholdNotMet(
             f"{len(signers)} of the {policy.threshold} required persons signed ({', '.join(sorted(signers))})",
@@ -178,19 +331,44 @@ def verify_envelope(
             fix=f"ask another person listed for the role {role} to sign",
         )
 
+
+def _read_signed(
+    envelope: Envelope,
+    role: Role,
+    policy: RolePolicy,
+    signers: frozenset[str],
+    key_sha256s: frozenset[Sha256],
+    where: str,
+) -> VerifiedStatement:
     # 6. The statement, parsed from the bytes that were verified.
-    statement = _read_statement(envelope.payload, where)
+    statement, subjects = read_statement(envelope.payload, where=where)
 
     # 7. The predicate type is one that this role may sign.
-    if statement.predicate_type not in policy.predicate_types:
+    require_may_sign(role, policy, statement.predicate_type, where=where)
+    return VerifiedStatement(
+        payload=envelope.payload,
+        statement=statement,
+        subjects=subjects,
+        role=role,
+        signers=signers,
+        key_sha256s=key_sha256s,
+    )
+
+
+def require_may_sign(role: Role, policy: RolePolicy, predicate_type: str, *, where: str) -> None:
+    """Raise `IdentityNotTrusted` unless the trust policy lets `role` sign this type, and the type is that role's."""
+    if predicate_type == APPROVAL_V1 and role is not Role.APPROVER:
         raise IdentityNotTrusted(
-            f"the role {role} may not sign the predicate type {statement.predicate_type}",
+            f"the role {role} can't approve, whatever the trust policy lets it sign",
+            where=where,
+            fix=f"have it signed by the role {Role.APPROVER}",
+        )
+    if predicate_type not in policy.predicate_types:
+        raise IdentityNotTrusted(
+            f"the role {role} may not sign the predicate type {predicate_type}",
             where=where,
             fix=f"the trust policy lists what {role} may sign in roles.{role}.predicate_types",
         )
-    return VerifiedStatement(
-        payload=envelope.payload, statement=statement, role=role, signers=signers, key_sha256s=in_force
-    )
 
 
 def require_key_in_force(
@@ -233,9 +411,11 @@ def verify_with_key(content: bytes, public_key_pem: str, *, where: str) -> Verif
         raise SignatureInvalid(
             f"not signed by the key sha256:{key.sha256}", where=where, fix="check that this is the signer's key"
         )
+    statement, subjects = read_statement(envelope.payload, where=where)
     return VerifiedStatement(
         payload=envelope.payload,
-        statement=_read_statement(envelope.payload, where),
+        statement=statement,
+        subjects=subjects,
         role=None,
         signers=frozenset(f"sha256:{sha256}" for sha256 in signed_by),
         key_sha256s=signed_by,
@@ -289,6 +469,20 @@ def find_person(trust: TrustPolicy, role: Role, key_sha256: Sha256, *, now: date
     return None
 
 
+def find_person_listed(trusts: Iterable[TrustPolicy], role: Role, key_sha256: Sha256, *, now: datetime) -> str | None:
+    """Return whose key this is in the first of `trusts` that lists it for `role`, in force at `now`; else None.
+
+    Whether the trust policies have expired themselves is not asked: signing the next version is what mends that.
+    """
+    for trust in trusts:
+        policy = trust.roles.get(role)
+        for listed in () if policy is None else policy.keys:
+            sha256 = read_public_key(listed.public_key, where="trust policy").sha256
+            if sha256 == key_sha256 and why_not_in_force(listed, now) is None:
+                return listed.person
+    return None
+
+
 def find_listed(trust: TrustPolicy, key_sha256: Sha256) -> tuple[Role, TrustedKey] | None:
     """Return the role of a key and the trust policy's entry for it; None if it isn't listed."""
     for role, policy in trust.roles.items():
@@ -306,14 +500,15 @@ def keys_in_force(trust: TrustPolicy, role: Role, *, now: datetime) -> tuple[Tru
     return tuple(key for key in policy.keys if why_not_in_force(key, now) is None)
 
 
-def why_not_in_force(key: TrustedKey, now: datetime) -> str | None:
-    """Return why a listed key does not count at `now`, in words; None where it does."""
-    if key.revoked_at is not None and now >= key.revoked_at:
-        return f"the key of {key.person} was revoked at {key.revoked_at.isoformat()}"
-    if key.valid_from is not None and now < key.valid_from:
-        return f"the key of {key.person} is valid only from {key.valid_from.isoformat()}"
-    if key.valid_until is not None and now >= key.valid_until:
-        return f"the key of {key.person} was valid until {key.valid_until.isoformat()}"
+def why_not_in_force(listed: TrustedKey | TrustedIdentity, now: datetime) -> str | None:
+    """Return why a listed key or identity does not count at `now`, in words; None where it does."""
+    what = f"the {'key' if isinstance(listed, TrustedKey) else 'identity'} of {listed.person}"
+    if listed.revoked_at is not None and now >= listed.revoked_at:
+        return f"{what} was revoked at {listed.revoked_at.isoformat()}"
+    if listed.valid_from is not None and now < listed.valid_from:
+        return f"{what} is valid only from {listed.valid_from.isoformat()}"
+    if listed.valid_until is not None and now >= listed.valid_until:
+        return f"{what} was valid until {listed.valid_until.isoformat()}"
     return None
 
 
@@ -355,36 +550,6 @@ def _explain_no_signer(envelope: Envelope, trust: TrustPolicy, role: Role, where
         where=where,
         fix="the evidence was changed, or the trust policy lacks the key that signed it",
     )
-
-
-def _read_statement(payload: bytes, where: str) -> Statement:
-    # 1. Strict JSON with the fields of a statement; fields we do not know are kept.
-    try:
-        statement = read_model(
-            Statement, payload, where=where, max_bytes=MAX_ENVELOPE_BYTES, max_depth=MAX_STATEMENT_DEPTH
-        )
-    except DocumentError as error:
-        raise _refused(f"the signed payload is no in-toto statement: {error.cause}", where) from error
-    # 2. A version we know.
-    if statement.type_ not in (STATEMENT_V1, STATEMENT_V01):
-        raise _refused(f"the statement's _type is {statement.type_!r}", where)
-    # 3. At least one subject, each named by SHA-256: a weaker digest, or none, names nothing (docs/threats.md, T26).
-    if not statement.subject:
-        raise SubjectMismatch("the statement has no subject", where=where, fix="name what it speaks of, by SHA-256")
-    for subject in statement.subject:
-        _require_sha256(subject.digest, where)
-    return statement
-
-
-def _require_sha256(digest: Mapping[str, str] | None, where: str = "statement") -> Sha256:
-    sha256 = (digest or {}).get("sha256", "")
-    if not _SHA256.fullmatch(sha256):
-        raise SubjectMismatch(
-            "a subject has no sha256 digest (64 lower-case hex digits)",
-            where=where,
-            fix="name every subject by its SHA-256",
-        )
-    return sha256
 
 
 def _refused(cause: str, where: str) -> VerificationFailed:

@@ -83,6 +83,11 @@ class RolePolicy(Model):
             raise ValueError("a role lists at least one key or identity")
         return self
 
+    @property
+    def listed(self) -> tuple[TrustedKey | TrustedIdentity, ...]:
+        """Everybody who has the role, by whatever they speak."""
+        return (*self.keys, *self.identities)
+
 
 class TrustedBuilder(Model):
     """The highest SLSA Build level that a builder id signed by a key may claim."""

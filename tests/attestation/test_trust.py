@@ -324,3 +324,27 @@ def test_the_time_given_needs_a_time_zone_where_it_matters() -> None:
             now=datetime(2026, 5, 1),
             where="x",
         )
+
+
+def test_a_key_of_a_kind_that_is_not_allowed_makes_the_trust_policy_unusable() -> None:
+    """Not only where it is read: a trust policy that reached the check in another way is refused too."""
+    trust = make_trust(algorithms=("ed25519",))
+
+    with pytest.raises(SettingsError, match="may sign with ed25519"):
+        check_trust_policy(trust)
+    with pytest.raises(SettingsError, match="may sign with ed25519"):
+        verify_bundle(
+            sign_statement(_statement(), key("decider")), trust, role=Role.DECIDER, now=NOW, where="decision.json"
+        )
+
+
+def test_a_role_allows_no_more_than_the_trust_policy() -> None:
+    trust = make_trust(algorithms=("ed25519",))
+
+    with pytest.raises(SettingsError, match="may sign with nothing"):
+        check_trust_policy(make_role(trust, Role.DECIDER, algorithms=("ecdsa-p256",)))
+    with pytest.raises(SettingsError, match="the key is ecdsa-p256, and approver may sign with ed25519"):
+        check_trust_policy(make_role(make_trust(), Role.APPROVER, algorithms=("ed25519",)))
+    check_trust_policy(
+        make_role(make_trust(algorithms=("ecdsa-p256", "rsa")), Role.APPROVER, algorithms=("ecdsa-p256",))
+    )
