@@ -4,7 +4,7 @@ PYTEST := $(PY) -m pytest -q -n auto --maxprocesses 8 --dist loadgroup
 T ?= tests
 K ?=
 
-.PHONY: fuzz help demo test check format lint types layers rego docs goldens bench lock clean tools dev
+.PHONY: compare fuzz help demo test check format lint types layers rego docs goldens bench lock clean tools dev
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ goldens: dev ## rewrite goldens and generated docs; read the difference in revie
 
 bench: dev tools ## measure against the named peers; prints ratios
 	@$(PY) -m benchmarks
+
+compare: dev ## run zizmor, actionlint and checkov over the fixtures and write docs/comparison.md
+	@$(PY) -m tools.compare
 
 fuzz: dev tools ## look longer for policies that the engines answer differently, and for files that break a parser
 	@POLICYD_FUZZ=20000 POLICYD_FUZZ_RUNS=500000 $(PYTEST) tests/policies/test_policies_agree.py tests/fuzz

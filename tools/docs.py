@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -44,12 +46,40 @@ def render_schema() -> str:
     return json.dumps(json_schema(), indent=2) + "\n"
 
 
+def render_checked() -> str:
+    """Return policies/checked.json: what the check of each module of the library shows, by the digest of its text."""
+    from policyd.adapters.engines.checked_modules import digest_builtins
+    from policyd.adapters.engines.embedded import MEMORY_BYTES, RuleProcess, regorus_version, require_held
+    from policyd.adapters.library import library_builtins, library_files
+    from policyd.models.canonical import sha256_hex
+    from policyd.policy.policy_set import read_policy_set
+    from policyd.policy.subset import find_split_rules, require_subset
+
+    policy_set = read_policy_set(library_files(), name="policyd-library")
+    process = RuleProcess(MEMORY_BYTES, 60.0)
+    modules = {}
+    try:
+        # Each alone, as if it were loaded with nothing else: the list holds for modules with a package of their own.
+        for path, text in policy_set.modules.items():
+            trees = process.load(path, {path: text}, {}, time.monotonic() + 60)
+            require_held(trees, [path])
+            use = require_subset(trees, policy_set.packages, library_builtins())[path]
+            modules[sha256_hex(text.encode())] = {
+                "use": sorted(name for name, does in asdict(use).items() if does),
+                "split": sorted(find_split_rules(trees)),
+            }
+    finally:
+        process.stop()
+    document = {"engine": regorus_version(), "builtins_sha256": digest_builtins(), "modules": modules}
+    return json.dumps(document, indent=1, sort_keys=True) + "\n"
+
+
 RULES = ROOT / "docs" / "rules"
 
 
 def make_all() -> dict[Path, str]:
     """Return every file that is made, with its text."""
-    from policyd.adapters.engines.checked_modules import CHECKED, render_checked
+    from policyd.adapters.engines.checked_modules import CHECKED
     from policyd.app.policy_docs import make_pages
 
     made = {ROOT / "docs" / "cli.md": render_cli(), ROOT / "docs" / "pipeline.schema.json": render_schema()}

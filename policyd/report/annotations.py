@@ -9,7 +9,7 @@ Source: docs.github.com, "Workflow commands for GitHub Actions"; actions/toolkit
 from __future__ import annotations
 
 from policyd.models.decision import Effect, Place, Verdict, Violation
-from policyd.report.findings import Findings, Judged
+from policyd.report.findings import Findings, Judged, doubt_words
 from policyd.report.text import show
 
 
@@ -23,12 +23,14 @@ def render_annotations(findings: Findings) -> str:
             if not judged.lifted(index)
         ]
         for problem in judged.decision.problems:
-            text = f"{problem.message} ({problem.where})"
-            lines.append(_command("error", f"undecided: {problem.rule or 'policyd check'}", text, judged.path, None))
+            title = f"undecided: {problem.rule or 'policyd check'}"
+            lines.append(_command("error", title, doubt_words(problem), judged.path, None))
         if judged.decision.verdict is Verdict.NOT_EVALUATED:
             lines.append(_command("error", "not evaluated", "no rule applied to this file", judged.path, None))
+        for words in judged.decision.weakened:
+            lines.append(_command("warning", "weakened", words, judged.path, None))
     for one in findings.unreadable:
-        lines.append(_command("error", "unreadable", f"{one.cause} ({one.where})", one.path, None))
+        lines.append(_command("error", "unreadable", doubt_words(one), one.path, None))
     if not findings.judged and not findings.unreadable:
         lines.append(_command("error", "not evaluated", "no pipeline was found: nothing was judged", "", None))
     return "".join(f"{line}\n" for line in lines)

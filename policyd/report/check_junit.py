@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from policyd.models.decision import Effect, Verdict, Violation
-from policyd.report.findings import Findings, Judged, Unreadable
+from policyd.report.findings import Findings, Judged, Unreadable, doubt_words
 from policyd.report.junit import attribute, content
 
 _FAILURE, _ERROR, _SKIPPED = "failure", "error", "skipped"
@@ -50,9 +50,11 @@ def _cases(judged: Judged) -> list[_Case]:
             standing[violation.rule].append(_said(violation, judged))
         else:
             warned[violation.rule].append(_said(violation, judged))
+    for words in judged.decision.weakened:
+        warned["policyd check"].append(f"weakened: {words}")
     doubts: dict[str, list[str]] = defaultdict(list)
     for problem in judged.decision.problems:
-        doubts[problem.rule or "policyd check"].append(f"{problem.message} ({problem.where})")
+        doubts[problem.rule or "policyd check"].append(doubt_words(problem))
     if judged.decision.verdict is Verdict.NOT_EVALUATED:
         doubts["policyd check"].append("no rule applied to this file, so nothing in it was judged")
     cases = []
@@ -76,7 +78,7 @@ def _said(violation: Violation, judged: Judged) -> str:
 
 
 def _unreadable_case(unreadable: Unreadable) -> _Case:
-    return _Case("policyd check", _ERROR, (f"{unreadable.cause} ({unreadable.where})", unreadable.fix))
+    return _Case("policyd check", _ERROR, (doubt_words(unreadable),))
 
 
 def _case_lines(case: _Case, path: str) -> list[str]:

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from policyd.models.decision import Decision, Effect, Verdict, Violation
 from policyd.report.decision_text import VERDICT_WORDS
-from policyd.report.findings import SEVERITIES, Findings, Judged, Rules
+from policyd.report.findings import SEVERITIES, Findings, Judged, Rules, doubt_words
 from policyd.report.layout import count, short
 from policyd.report.text import show
 
@@ -37,16 +37,23 @@ def render_check_markdown(findings: Findings, rules: Rules) -> str:
     if lifted:
         lines += ["### Lifted", "", *lifted[:_MAX_PLACES], *_more(len(lifted)), ""]
     doubts = [
-        f"- {_code(judged.path)}: {markdown(f'{problem.message} ({problem.where})')}"
+        f"- {_code(judged.path)}: {markdown(doubt_words(problem))}"
         for judged in findings.judged
         for problem in judged.decision.problems
     ]
-    doubts += [f"- {_code(one.path)}: {markdown(f'{one.cause} ({one.where})')}" for one in findings.unreadable]
+    doubts += [f"- {_code(one.path)}: {markdown(doubt_words(one))}" for one in findings.unreadable]
     doubts += [
         f"- {_code(judged.path)}: no rule applied to this file"
         for judged in findings.judged
         if judged.decision.verdict is Verdict.NOT_EVALUATED
     ]
+    weakened = [
+        f"- {_code(judged.path)}: {markdown(words)}" for judged in findings.judged for words in judged.decision.weakened
+    ]
+    if weakened:
+        lines += ["### Weakened", "", *weakened, ""]
+    if not findings.judged and not findings.unreadable:
+        doubts = ["- no pipeline was found: nothing was judged"]
     if doubts:
         lines += ["### Could not be judged", "", *doubts, ""]
     return "\n".join(lines).rstrip("\n") + "\n"

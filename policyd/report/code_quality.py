@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any
 
 from policyd.models.decision import Severity, Verdict, Violation
-from policyd.report.findings import Findings
+from policyd.report.findings import Findings, doubt_words
 from policyd.report.json_text import render_json
 from policyd.report.sarif import fingerprint
 from policyd.report.text import show
@@ -24,8 +24,9 @@ _SEVERITIES = {
     Severity.LOW: "minor",
     Severity.INFO: "info",
 }
-#: The name of what is no rule's word: a file or a rule that could not be judged.
+#: The names of what is no rule's word: a file or a rule that could not be judged, and settings that ask for less.
 _UNDECIDED = "policyd.undecided"
+_WEAKENED = "policyd.weakened"
 
 
 def render_code_quality(findings: Findings) -> str:
@@ -38,12 +39,16 @@ def render_code_quality(findings: Findings) -> str:
             if not judged.lifted(index):
                 entries.append(_violation(violation, judged.path, known))
         entries += [
-            _doubt(f"{problem.rule or 'policyd'}: {problem.message} ({problem.where})", judged.path)
+            _doubt(f"{problem.rule or 'policyd'}: {doubt_words(problem)}", judged.path)
             for problem in judged.decision.problems
         ]
         if judged.decision.verdict is Verdict.NOT_EVALUATED:
             entries.append(_doubt("no rule applied to this file, so nothing in it was judged", judged.path))
-    entries += [_doubt(f"{one.cause} ({one.where})", one.path) for one in findings.unreadable]
+        entries += [_said(f"weakened: {words}", _WEAKENED, "minor", judged.path) for words in judged.decision.weakened]
+    entries += [_doubt(doubt_words(one), one.path) for one in findings.unreadable]
+    if not findings.judged and not findings.unreadable:
+        # An empty report would look like a clean one.
+        entries.append(_doubt("no pipeline was found: nothing was judged", "."))
     return render_json(entries)
 
 
@@ -60,8 +65,12 @@ def _violation(violation: Violation, path: str, known: str) -> dict[str, Any]:
 
 
 def _doubt(text: str, path: str) -> dict[str, Any]:
+    return _said(text, _UNDECIDED, "blocker", path)
+
+
+def _said(text: str, name: str, severity: str, path: str) -> dict[str, Any]:
     known = hashlib.sha256(f"{path}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
-    return _entry(text, _UNDECIDED, known, "blocker", path, 1)
+    return _entry(text, name, known, severity, path, 1)
 
 
 def _entry(text: str, name: str, known: str, severity: str, path: str, line: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Violations of one rule in one file stand together, so that its reason and remedy
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import groupby
 
 from policyd.models.baseline import KnownViolation
@@ -90,10 +91,16 @@ def _rule_block(
     if worst.effect is Effect.WAIVED or lifted:
         return lines
     if rule and rule.description:
-        lines += _labelled("why", rule.description, style, width)
+        lines += _explained("why", rule.description, style, width)
     if rule and rule.remediation:
-        lines += _labelled("to do", rule.remediation, style, width)
+        lines += _explained("to do", rule.remediation, style, width)
     return lines
+
+
+@lru_cache(maxsize=512)
+def _explained(label: str, text: str, style: Style, width: int) -> list[str]:
+    """Return what a rule says of itself; remembered, since it says so in every file that breaks it."""
+    return _labelled(label, text, style, width)
 
 
 def _violation_lines(violation: Violation, judged: Judged, style: Style, width: int, *, lifted: str) -> list[str]:

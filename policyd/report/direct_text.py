@@ -36,12 +36,14 @@ def render_direct(
     checks: Sequence[DirectCheck],
     *,
     verified: bool,
+    left_out: Sequence[tuple[str, str]] = (),
     style: Style = plain,
     width: int = DEFAULT_WIDTH,
 ) -> str:
     """Return what was found and whether `artifact` is verified; ends in a newline.
 
     One bundle is shown with all its checks. Of several, each has a line, and those that failed have their checks.
+    `left_out` are attestations that were not looked at, with the types they claim to be of.
     """
     lines: list[str] = []
     for bundle in bundles:
@@ -49,6 +51,7 @@ def render_direct(
             lines.append(_bundle_line(bundle, style))
         if len(bundles) == 1 or not bundle.found.verified:
             lines += _check_lines(bundle.found.checks, style, width)
+    lines += [f"{style('quiet', 'left out')} {show(path)}: {show(kind)}" for path, kind in left_out]
     lines += _check_lines(checks, style, width)
     made = [check for bundle in bundles for check in bundle.found.checks] + list(checks)
     held = sum(bundle.found.verified for bundle in bundles)
@@ -58,9 +61,12 @@ def render_direct(
         of = f", {held} of {count(len(bundles), 'bundle')} held" if len(bundles) > 1 else ""
         lines.append(f"{style('bad', 'not verified')}  {show(artifact)}: {why}{of}")
     else:
-        less = [check for check in made if check.state in (State.WEAKENED, State.SKIPPED)]
+        counted = [check for bundle in bundles if bundle.found.verified for check in bundle.found.checks]
+        less = [check for check in [*counted, *checks] if check.state in (State.WEAKENED, State.SKIPPED)]
         but = f"; {count(len(less), 'check')} weaker or skipped" if less else ""
         what = f"all {count(len(bundles), 'bundle')}" if len(bundles) > 1 else f"all {count(len(made), 'check')}"
+        if held < len(bundles):  # an image, for which one is enough
+            what = f"{held} of {count(len(bundles), 'bundle')}"
         lines.append(f"{style('good', 'verified')}  {show(artifact)}: {what} held{but}")
     return "\n".join(lines) + "\n"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import accumulate
 
 from policyd.models.decision import Place
 from policyd.report.layout import Style
@@ -65,7 +66,5 @@ def _window(line: str, start: int, end: int, room: int) -> tuple[str, int, int]:
 
 def _offsets(shown: list[str]) -> list[int]:
     """Return the column at which each piece starts, and the one after the last."""
-    offsets = [0]
-    for piece in shown:
-        offsets.append(offsets[-1] + columns(piece))
-    return offsets
+    plain = "".join(shown).isascii()
+    return list(accumulate(map(len if plain else columns, shown), initial=0))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from policyd.errors import PolicydError
 from policyd.models.baseline import KnownViolation
-from policyd.models.decision import Decision, Effect, Severity, Verdict, Violation
+from policyd.models.decision import Decision, Effect, Problem, Severity, Verdict, Violation
 
 
 class RuleText(Protocol):
@@ -29,6 +29,10 @@ class RuleText(Protocol):
     @property
     def severity(self) -> Severity:
         """How bad it is where it is not kept."""
+
+    @property
+    def confidence(self) -> str:
+        """How often what it finds is so: `high`, `medium` or `low`."""
 
     @property
     def remediation(self) -> str:
@@ -101,6 +105,13 @@ class Unreadable:
     def of(cls, path: str, error: PolicydError) -> Unreadable:
         """Return what `error` says about `path`."""
         return cls(path, error.cause, error.where, error.fix)
+
+
+def doubt_words(doubt: Problem | Unreadable) -> str:
+    """Return why something could not be judged, where that is, and what to do, as one text."""
+    text = doubt.message if isinstance(doubt, Problem) else doubt.cause
+    text = f"{text} ({doubt.where})" if doubt.where else text
+    return f"{text} To do: {doubt.fix}" if doubt.fix else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,12 +37,15 @@ def wrap(text: str, *, width: int, indent: str = "", first: str | None = None) -
     width = max(width, _NARROWEST)
     lines: list[str] = []
     line = indent if first is None else first
+    used = columns(line)
     empty = True
     for word in text.split(" "):
-        if not empty and columns(line) + 1 + columns(word) > width:
+        needed = columns(word)
+        if not empty and used + 1 + needed > width:
             lines.append(line)
-            line, empty = indent, True
+            line, used, empty = indent, columns(indent), True
         line += word if empty else f" {word}"
+        used += needed if empty else needed + 1
         empty = False
     return [*lines, line]
 

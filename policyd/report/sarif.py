@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from policyd.models.decision import Effect, Place, Severity, Verdict, Violation
-from policyd.report.findings import Findings, Judged, Rules, Unreadable
+from policyd.report.findings import Findings, Judged, Rules, doubt_words
 from policyd.report.json_text import render_json
 from policyd.report.text import show
 from policyd.report.waiver_text import waiver_words
@@ -33,8 +33,12 @@ _RULE_LEVELS = {
     Severity.LOW: "note",
     Severity.INFO: "note",
 }
-#: GitHub refuses a rule with more.
+#: What the paths of results are relative to. Where it lies is the reader's business, so it has no URI.
+_ROOT = "%SRCROOT%"
+#: GitHub refuses a rule with more tags, and takes no longer texts of it.
 _MAX_TAGS = 20
+_MAX_NAME = 255
+_MAX_DESCRIPTION = 1024
 
 
 def render_sarif(findings: Findings, rules: Rules, *, version: str) -> str:
@@ -65,6 +69,7 @@ def render_sarif(findings: Findings, rules: Rules, *, version: str) -> str:
             }
         },
         "automationDetails": {"id": "policyd/check/"},
+        "originalUriBaseIds": {_ROOT: {"description": {"text": "the folder that policyd was started in"}}},
         "invocations": [_invocation(findings, index)],
         "columnKind": "unicodeCodePoints",
         "results": results,
@@ -82,15 +87,19 @@ def render_sarif(findings: Findings, rules: Rules, *, version: str) -> str:
 def _rule(id_: str, rules: Rules) -> dict[str, Any]:
     rule = rules.get(id_)
     if rule is None:
-        return {"id": id_, "shortDescription": {"text": id_}}
-    properties: dict[str, Any] = {"tags": ["security", *rule.controls][:_MAX_TAGS]}
+        unknown = {"text": f"{id_}: nothing is known of this rule"}
+        return {"id": id_, "shortDescription": {"text": id_}, "fullDescription": unknown, "help": unknown}
+    properties: dict[str, Any] = {
+        "tags": ["security", *rule.controls][:_MAX_TAGS],
+        "precision": rule.confidence,
+    }
     if rule.severity in _SECURITY_SEVERITY:
         properties["security-severity"] = _SECURITY_SEVERITY[rule.severity]
     return {
         "id": id_,
-        "name": "".join(part.capitalize() for part in id_.replace(".", "_").split("_")),
-        "shortDescription": {"text": _plain(rule.title)},
-        "fullDescription": {"text": _plain(rule.description or rule.title)},
+        "name": "".join(part.capitalize() for part in id_.replace(".", "_").split("_"))[:_MAX_NAME],
+        "shortDescription": {"text": _cut(rule.title)},
+        "fullDescription": {"text": _cut(rule.description or rule.title)},
         "help": {
             "text": _plain(f"{rule.description} To do: {rule.remediation}".strip()),
             "markdown": f"{_plain(rule.description)}\n\n**To do:** {_plain(rule.remediation)}\n",
@@ -149,8 +158,9 @@ def _level(violation: Violation) -> str:
 
 def _location(place: Place | None, path: str) -> dict[str, Any]:
     if place is None:
-        # GitHub shows no result without a region.
-        return {"physicalLocation": {"artifactLocation": _artifact(path), "region": {"startLine": 1}}}
+        # GitHub shows no result without a region that is whole.
+        region = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 2}
+        return {"physicalLocation": {"artifactLocation": _artifact(path), "region": region}}
     region = {
         "startLine": place.line,
         "startColumn": place.column,
@@ -163,7 +173,7 @@ def _location(place: Place | None, path: str) -> dict[str, Any]:
 def _artifact(path: str) -> dict[str, str]:
     # Percent-encoded but for '/': a file called `javascript:x` stays a file. Names may hold bytes that are not UTF-8.
     uri = quote(path.encode("utf-8", "surrogateescape"), safe="/")
-    return {"uri": uri} if path.startswith("/") else {"uri": uri, "uriBaseId": "%SRCROOT%"}
+    return {"uri": uri} if path.startswith("/") else {"uri": uri, "uriBaseId": _ROOT}
 
 
 def fingerprint(violation: Violation, path: str, seen: Counter[str]) -> str:
@@ -175,11 +185,10 @@ def fingerprint(violation: Violation, path: str, seen: Counter[str]) -> str:
 
 
 def _invocation(findings: Findings, index: dict[str, int]) -> dict[str, Any]:
-    notifications = [_unreadable_notification(unreadable) for unreadable in findings.unreadable]
+    notifications = [_notification(doubt_words(unreadable), unreadable.path) for unreadable in findings.unreadable]
     for judged in findings.judged:
         for problem in judged.decision.problems:
-            text = f"{problem.message} ({problem.where})" if problem.where else problem.message
-            notification = _notification(f"{text} To do: {problem.fix}" if problem.fix else text, judged.path)
+            notification = _notification(doubt_words(problem), judged.path)
             if problem.rule in index:
                 notification["associatedRule"] = {"id": problem.rule, "index": index[problem.rule]}
             notifications.append(notification)
@@ -196,14 +205,14 @@ def _invocation(findings: Findings, index: dict[str, int]) -> dict[str, Any]:
     return invocation
 
 
-def _unreadable_notification(unreadable: Unreadable) -> dict[str, Any]:
-    text = f"{unreadable.cause} ({unreadable.where})" if unreadable.where else unreadable.cause
-    return _notification(f"{text} To do: {unreadable.fix}" if unreadable.fix else text, unreadable.path)
-
-
 def _notification(text: str, path: str, level: str = "error") -> dict[str, Any]:
     location = {"physicalLocation": {"artifactLocation": _artifact(path)}}
     return {"level": level, "message": {"text": _plain(text)}, "locations": [location]}
+
+
+def _cut(text: str) -> str:
+    plain = _plain(text)
+    return plain if len(plain) <= _MAX_DESCRIPTION else f"{plain[: _MAX_DESCRIPTION - 1]}…"
 
 
 def _plain(text: str) -> str:

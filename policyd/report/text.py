@@ -52,6 +52,8 @@ def show_lines(text: str) -> list[str]:
 def pieces(text: str) -> list[str]:
     """Return for each character of `text` what `show` writes for it, so that a caret finds its column."""
     commands = {match.start() for match in _COMMAND.finditer(text)}
+    if not commands and text.isascii() and text.isprintable():
+        return list(text)
     written: list[str] = []
     marks = 0
     for index, character in enumerate(text):

@@ -37,6 +37,7 @@ class Rule:
     severity: Severity
     remediation: str
     controls: Sequence[str] = ()
+    confidence: str = "high"
 
 
 @pytest.fixture

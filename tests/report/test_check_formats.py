@@ -68,6 +68,36 @@ def test_code_quality_lists_what_stands_and_what_was_not_judged(mixed: Findings)
     assert len({entry["fingerprint"] for entry in entries}) == len(entries)
 
 
+def test_a_report_of_nothing_says_so(rules: Rules) -> None:
+    """An empty report would look like a clean one."""
+    assert [entry["severity"] for entry in json.loads(render_code_quality(Findings(())))] == ["blocker"]
+    assert render_annotations(Findings(())).startswith("::error ")
+    assert "nothing was judged" in render_check_markdown(Findings(()), rules)
+
+
+def test_every_report_says_what_to_do_about_a_file_nobody_could_read(mixed: Findings, rules: Rules) -> None:
+    for text in (
+        render_annotations(mixed),
+        render_check_junit(mixed),
+        render_code_quality(mixed),
+        render_check_markdown(mixed, rules),
+    ):
+        assert "take it out" in text
+
+
+def test_every_report_says_that_a_decision_was_weakened(make_decision: MakeDecision, rules: Rules) -> None:
+    decision = make_decision(Verdict.ALLOW).model_copy(update={"weakened": ("unsigned rules count",)})
+    findings = Findings((Judged(PATH, decision),))
+
+    for text in (
+        render_annotations(findings),
+        render_check_junit(findings),
+        render_code_quality(findings),
+        render_check_markdown(findings, rules),
+    ):
+        assert "unsigned rules count" in text
+
+
 def test_code_quality_fingerprints_survive_moved_lines(make_decision: MakeDecision, injection: Violation) -> None:
     assert injection.place is not None
     moved = injection.model_copy(update={"place": injection.place.model_copy(update={"line": 80, "end_line": 80})})

@@ -1,33 +1,41 @@
 """SARIF as code scanning systems read it.
 
-`sarif-subset.schema.json` says in JSON Schema, after OASIS SARIF 2.1.0 errata 01 and GitHub's "SARIF support for
-code scanning", what policyd may write: closed, so a misspelt property is found.
+`sarif-schema-2.1.0.json` is OASIS's own schema, unchanged. `sarif-subset.schema.json` says, after GitHub's "SARIF
+support for code scanning", what policyd may write: closed, with what GitHub requires and the lengths it takes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft4Validator, Draft202012Validator
 
 from policyd.models.decision import Decision, Effect, Problem, Related, Severity, Verdict, Violation
 from policyd.report.findings import Findings, Judged, Rules, Unreadable
-from policyd.report.sarif import FINGERPRINT, render_sarif
+from policyd.report.sarif import FINGERPRINT, SCHEMA, render_sarif
 
 MakeDecision = Callable[..., Decision]
-SCHEMA = json.loads((Path(__file__).parent / "sarif-subset.schema.json").read_text())
+SUBSET = Draft202012Validator(json.loads((Path(__file__).parent / "sarif-subset.schema.json").read_text()))
+OFFICIAL_FILE = Path(__file__).parent / "sarif-schema-2.1.0.json"
+OFFICIAL = Draft4Validator(json.loads(OFFICIAL_FILE.read_text()))
 PATH = ".github/workflows/release.yml"
+GOLDENS = Path(__file__).resolve().parent.parent / "goldens"
 
 
 def log_of(findings: Findings, rules: Rules) -> dict[str, Any]:
-    """Return the only run of the log, once it fits the schema."""
-    log = json.loads(render_sarif(findings, rules, version="0.1.0"))
-    errors = [f"{list(error.path)}: {error.message}" for error in Draft202012Validator(SCHEMA).iter_errors(log)]
-    assert errors == []
+    """Return the only run of the log, once it fits both schemas."""
+    return run_of(render_sarif(findings, rules, version="0.1.0"))
+
+
+def run_of(text: str) -> dict[str, Any]:
+    log = json.loads(text)
+    for schema in (OFFICIAL, SUBSET):
+        assert [f"{list(error.path)}: {error.message}" for error in schema.iter_errors(log)] == []
     run: dict[str, Any] = log["runs"][0]
     return run
 
@@ -36,8 +44,19 @@ def of(decision: Decision, path: str = PATH) -> Findings:
     return Findings((Judged(path, decision, b""),))
 
 
-def test_the_schema_refuses_what_is_no_sarif() -> None:
-    assert list(Draft202012Validator(SCHEMA).iter_errors({"version": "2.1.0", "runs": [{"results": "none"}]}))
+@pytest.mark.parametrize("schema", [OFFICIAL, SUBSET], ids=["official", "subset"])
+def test_the_schema_refuses_what_is_no_sarif(schema: Draft4Validator) -> None:
+    assert not schema.is_valid({"version": "2.1.0", "runs": [{"results": "none"}]})
+
+
+def test_the_official_schema_is_as_oasis_publishes_it() -> None:
+    """Its terms allow copies, not changes; `sarif-schema-2.1.0.md` has them."""
+    assert hashlib.sha256(OFFICIAL_FILE.read_bytes()).hexdigest() == (
+        "c3b4bb2d6093897483348925aaa73af03b3e3f4bd4ca38cef26dcb4212a2682e"
+    )
+    schema = json.loads(OFFICIAL_FILE.read_text())
+    assert schema["id"] == SCHEMA
+    Draft4Validator.check_schema(schema)
 
 
 def test_a_log(
@@ -50,6 +69,11 @@ def test_a_log(
 
     log_of(found, rules)
     golden("check.sarif", render_sarif(found, rules, version="0.1.0"))
+
+
+@pytest.mark.parametrize("path", sorted(GOLDENS.glob("*.sarif")), ids=lambda path: path.name)
+def test_a_golden_fits_both_schemas(path: Path) -> None:
+    run_of(path.read_text())
 
 
 def test_results_point_at_their_rule(
@@ -168,3 +192,28 @@ def test_a_rule_the_catalogue_does_not_know_is_still_reported(
     run = log_of(of(make_decision(violations=(injection,), rules=())), {})
 
     assert run["tool"]["driver"]["rules"][run["results"][0]["ruleIndex"]]["id"] == injection.rule
+    assert run["tool"]["driver"]["rules"][0]["help"]["text"]
+
+
+def test_texts_of_rules_are_as_long_as_github_takes_them(
+    make_decision: MakeDecision, rules: dict[str, Any], injection: Violation
+) -> None:
+    from dataclasses import replace
+
+    rules[injection.rule] = replace(rules[injection.rule], title="t" * 2000, description="d" * 2000)
+
+    (rule, *_) = log_of(of(make_decision(violations=(injection,), rules=(injection.rule,))), rules)["tool"]["driver"][
+        "rules"
+    ]
+
+    assert rule["fullDescription"]["text"] == "d" * 1023 + "…"
+    assert "d" * 2000 in rule["help"]["text"]
+
+
+def test_a_result_without_a_place_has_a_whole_region(
+    make_decision: MakeDecision, rules: Rules, injection: Violation
+) -> None:
+    run = log_of(of(make_decision(violations=(injection.model_copy(update={"place": None}),))), rules)
+
+    region = run["results"][0]["locations"][0]["physicalLocation"]["region"]
+    assert region == {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 2}
