@@ -14,12 +14,13 @@ from pathlib import Path
 
 from policyd.adapters.artifacts import Artifact, read_artifact
 from policyd.adapters.output import read_input, write_output
-from policyd.adapters.settings import require_authority
+from policyd.adapters.settings import Authority, require_authority
 from policyd.adapters.stores.evidence import MAX_INDEXED_DIGESTS, AddedEvidence, EvidenceStore, digest_names
+from policyd.app.run_export import export_runs
 from policyd.attestation.bundle import read_bundle
 from policyd.attestation.direct import ArtifactFile
 from policyd.attestation.dsse import MAX_ENVELOPE_BYTES, Envelope
-from policyd.attestation.formats.reading import MAX_UNVERIFIED_PARTS, Piece, add_log_entry, read_evidence
+from policyd.attestation.formats.reading import MAX_LISTED, MAX_UNVERIFIED_PARTS, Piece, add_log_entry, read_evidence
 from policyd.attestation.formats.rekor import MAX_ENTRY_BYTES, read_rekor_entry
 from policyd.attestation.formats.rendering import render_evidence
 from policyd.attestation.keys import DigestName
@@ -32,6 +33,8 @@ from policyd.models.statement import PAYLOAD_TYPE
 from policyd.models.strict_json import read_json
 
 MAX_FILES = 1_000
+#: An SBOM of 23 MB takes 31 in its envelope. One piece is there up to four times while it is put into its kept form.
+MAX_FILE_BYTES = 40 * 1024 * 1024
 MAX_BYTES_TOTAL = 256 * 1024 * 1024
 MIN_BEGINNING = 6
 _MAX_LABEL = 1024
@@ -109,20 +112,30 @@ def show_evidence(name: str, *, settings: Path | None) -> Shown:
     return Shown(store.require(found[0]), content, _find_statement(content))
 
 
-def export_evidence(artifact: str, *, settings: Path | None, out: Path | None) -> bytes:
-    """Return what the store has of `artifact` as lines of Sigstore bundles, also written to `out` where it is named.
+def export_evidence(artifact: str, *, settings: Path | None, out: Path | None, target: str | None = None) -> bytes:
+    """Return what the store has of `artifact`, a line each, also written to `out` where it is named.
 
-    Raises `UsageError` where there is nothing.
+    That is what its runs made (`run_export`, which says what `target` is for), then what was added. Raises `UsageError`
+    where there is nothing.
     """
-    digests = _digests_of(artifact)
+    files = read_artifact(artifact, _ALL).files
     authority = require_authority(settings, repository=None)
-    content = b"".join(find_evidence(digests, store=Path(authority.settings.store)))
-    if not content:
+    sha256s = [file.digests["sha256"].hex() for file in files if "sha256" in file.digests]
+    lines = export_runs(sha256s, authority=authority, target=target)
+    lines += find_evidence((name for file in files for name in digest_names(file.digests)), store=_store_of(authority))
+    if not lines:
         raise UsageError(
             "there is no evidence of it in the store",
             where=artifact,
             fix="add some with `policyd evidence add FILE`; `policyd evidence list` names what is there",
         )
+    if len(lines) > MAX_LISTED:
+        raise InputTooLarge(
+            f"it is {len(lines)} pieces, and a file of evidence holds {MAX_LISTED}",
+            where=artifact,
+            fix="hand on the summary of the release, which `policyd show RUN` names",
+        )
+    content = b"".join(lines)
     if out is not None:
         write_output(out, content)
     return content
@@ -137,9 +150,13 @@ def find_evidence(digests: Iterable[str], *, store: Path) -> tuple[bytes, ...]:
     return () if evidence is None else tuple(evidence.get(note.sha256) for note in evidence.find_by_digests(digests))
 
 
+def _store_of(authority: Authority) -> Path:
+    return Path(authority.settings.store)
+
+
 def _find_store(settings: Path | None) -> EvidenceStore | None:
     authority = require_authority(settings, repository=None)
-    return EvidenceStore.find(Path(authority.settings.store))
+    return EvidenceStore.find(_store_of(authority))
 
 
 def _read_files(files: Sequence[Path]) -> list[Piece]:
@@ -148,7 +165,7 @@ def _read_files(files: Sequence[Path]) -> list[Piece]:
     pieces: list[Piece] = []
     total = 0
     for path in files:
-        content = read_input(path, max_bytes=MAX_ENVELOPE_BYTES)
+        content = read_input(path, max_bytes=MAX_FILE_BYTES)
         total += len(content)
         if total > MAX_BYTES_TOTAL:
             raise InputTooLarge(

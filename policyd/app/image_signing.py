@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from policyd.adapters.signers.new_file import write_new
 from policyd.app.images import fetch_subject, push_bundle
-from policyd.app.keys import load_free_key
+from policyd.app.keys import load_attesting_key
 from policyd.app.signing import Stamping, read_predicate
 from policyd.attestation.direct import ArtifactFile
 from policyd.attestation.image_reference import ImageReference
@@ -86,10 +86,15 @@ def read_said(predicate_type: str, predicate: Path) -> Said:
 
 
 def by_key(
-    key: str | Path, *, password: Callable[[], str], taken: Mapping[Sha256, Role], stamping: Stamping | None
+    key: str | Path,
+    predicate_type: str,
+    *,
+    password: Callable[[], str],
+    taken: Mapping[Sha256, Role],
+    stamping: Stamping | None,
 ) -> Maker:
-    """Return the maker of bundles with a key of nobody's role, with a timestamp where one is asked for."""
-    signer = load_free_key(key, password=password, taken=taken)
+    """Return the maker of bundles of one type, with a key that may sign it; with a timestamp where one is asked for."""
+    signer = load_attesting_key(key, predicate_type, password=password, taken=taken)
 
     def make(reference: ImageReference, _said: Said, statement: bytes) -> Made:
         rendered, stamped = sign_statement(statement, signer), None

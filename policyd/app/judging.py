@@ -21,18 +21,19 @@ from policyd.attestation.waivers import ReadWaiver
 from policyd.errors import PolicyError
 from policyd.models.base import JsonPath, RunId, Sha256, rfc3339
 from policyd.models.canonical import sha256_hex
-from policyd.models.decision import Decision, Gate, Place, Problem, Severity, Terms
+from policyd.models.decision import Decision, Gate, Place, Severity, Terms
 from policyd.models.input import PipelineInput, PipelineRef, ReleaseInput, Repository, StageInput
 from policyd.models.plan import Governance, LayerRef, Plan, PolicySetRef
 from policyd.models.settings import ProjectSettings
 from policyd.models.waiver import Site
 from policyd.pipeline.reading import ReadPipeline
-from policyd.policy.asking import ask_of, read_input
+from policyd.policy.asking import ask_of
 from policyd.policy.bounded_engine import BoundedEngine
 from policyd.policy.catalogue import Catalogue
 from policyd.policy.deciding import Locate, Raised, Subject
-from policyd.policy.engine import PolicyEngine
+from policyd.policy.engine import PolicyEngine, StartedEarly
 from policyd.policy.input_fields import can_read
+from policyd.policy.judged_input import JudgedInput, write_input
 from policyd.policy.layers import Layer, Layers, Rank, not_asked, unite
 from policyd.policy.policy_set import PolicySet
 from policyd.policy.waiver_book import WaiverBook
@@ -96,6 +97,23 @@ class Judge:
         named = {layer.name for layer in plan.layers if layer.layer == "team"}
         left_out = self.limited - named
         return self._without(left_out) if left_out and self._without is not None else self
+
+    def for_foreign(self) -> Judge:
+        """Return the judge of what no run made: without teams that are for some projects only."""
+        return self._without(self.limited) if self.limited and self._without is not None else self
+
+    def begin(self, dialect: str) -> None:
+        """Have engines start with the rules for pipelines of `dialect`, before there is anything to ask."""
+        for layer, engine in zip(self.layers.layers, self.engines, strict=True):
+            rules = layer.rules(Gate.PIPELINE, dialect)
+            if rules and isinstance(engine, StartedEarly):
+                engine.begin([rule.entrypoint for rule in rules])
+
+    def forget(self) -> None:
+        """Let go of the engines' processes after a fork: they are those of the process that was forked."""
+        for engine in self.engines:
+            if isinstance(engine, StartedEarly):
+                engine.forget()
 
     def judge_pipeline(
         self,
@@ -167,15 +185,18 @@ class Judge:
         keep: Keep | None = None,
         waivers: Sequence[ReadWaiver] = (),
     ) -> Decision:
-        """Decide whether the artifact of `document` may leave for its target. `waivers` are those its run lists."""
+        """Decide whether the artifact of `document` may leave for its target. `waivers` are those its run lists.
+
+        An artifact that no run made has an empty run id in `document`; then the decision names neither run nor plan.
+        """
         decision = self._ask(
             document,
             gate=Gate.RELEASE,
             subject=document.artifact.name,
             locate=nowhere,
             now=now,
-            plan_sha256=document.plan.sha256,
-            run_id=document.run_id,
+            plan_sha256=document.plan.sha256 if document.run_id else None,
+            run_id=document.run_id or None,
             target=document.target,
             artifact_sha256=document.artifact.sha256,
             weakened=weakened,
@@ -224,17 +245,17 @@ class Judge:
         weakened: tuple[str, ...] = (),
         keep: Keep | None = None,
     ) -> Decision:
-        content, misfit = read_input(document, where=subject)
+        judged = write_input(document, where=subject)
         if keep is not None:
-            keep(content)
+            keep(judged.content)
         return ask_layers(
             self.layers,
             self.engines,
-            content,
+            judged,
             subject=Subject(
                 gate=gate,
                 name=subject,
-                input_sha256=sha256_hex(content),
+                input_sha256=judged.sha256,
                 plan_sha256=plan_sha256,
                 run_id=run_id,
                 stage=stage,
@@ -243,7 +264,6 @@ class Judge:
                 artifact_sha256=artifact_sha256,
             ),
             dialect=dialect,
-            misfit=misfit,
             now=now,
             locate=locate,
             governance=self.governance,
@@ -255,20 +275,19 @@ class Judge:
 def ask_layers(
     layers: Layers,
     engines: Sequence[PolicyEngine],
-    content: bytes,
+    document: JudgedInput,
     *,
     subject: Subject,
     dialect: str | None,
     now: datetime,
     locate: Locate,
     governance: Governance,
-    misfit: Problem | None = None,
     weakened: tuple[str, ...] = (),
     fail_on: Severity | None = None,
 ) -> Decision:
-    """Return what all layers say of the input in `content`, each asked of its engine, before any waiver.
+    """Return what all layers say of `document`, each asked of its engine, before any waiver.
 
-    `dialect` is the pipeline's at the gate `pipeline`; `misfit` says what is wrong with an input that does not fit.
+    `dialect` is the pipeline's at the gate `pipeline`.
     """
     terms = layers.terms(fail_on)
     judged: list[tuple[Layer, Decision]] = []
@@ -281,13 +300,12 @@ def ask_layers(
             engine,
             layer.policy_set,
             rules,
-            content,
+            document,
             subject=subject,
             now=now,
             locate=locate,
             governance=governance,
             raised=Raised(levels=terms.levels, fail_on=terms.fail_on),
-            misfit=misfit,
             weakened=weakened,
         )
         judged.append((layer, decision))

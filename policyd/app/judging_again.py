@@ -13,8 +13,8 @@ from policyd.errors import ExitCode, PolicydError, PolicyError, UsageError, wors
 from policyd.models.base import rfc3339
 from policyd.models.decision import Gate, Problem
 from policyd.models.input import INPUT_OF_GATE
-from policyd.policy.asking import find_misfit
 from policyd.policy.changes import Judgements, Unjudged
+from policyd.policy.judged_input import find_misfit
 from policyd.policy.policy_set import PolicySet, read_policy_set
 
 #: How the policy set that comes with policyd is called on the command line; a folder of that name is `./library`.

@@ -15,7 +15,7 @@ from policyd.adapters.settings import Authority, require_authority
 from policyd.adapters.signers.keyfile import Algorithm, generate_key
 from policyd.adapters.signers.loading import read_any_key
 from policyd.adapters.signers.uri import is_key_uri
-from policyd.app.trust_edit import Proposal, add_key, end_key, next_version, proposal_path, write_proposal
+from policyd.app.trust_edit import Proposal, add_key, end_key, next_version, proposal_path, steps_to_pin, write_proposal
 from policyd.attestation.keys import KeyKind, PublicKey, read_public_key
 from policyd.attestation.trust import keys_in_force
 from policyd.errors import UsageError
@@ -127,14 +127,10 @@ def _require_fit(role: Role, key: PublicKey) -> None:
 
 
 def _steps(authority: Authority, role: Role, name: str, proposal: Proposal, *, made: bool, ended: bool) -> list[str]:
-    current = authority.settings.trust_policy.path
-    steps = [
-        f"compare {proposal.path} with {current}",
-        f"in {authority.path}: trust_policy.path: {proposal.path}, trust_policy.sha256: {proposal.sha256}",
-    ]
+    steps = steps_to_pin(authority.trust, proposal, authority.path)
     if role.value in dict(authority.settings.keys):
         private = name if made or is_key_uri(name) else "the path or URI of its private key"
-        steps.append(f"in the same file: keys.{role}: {private}")
+        steps.append(f"in {authority.path}: keys.{role}: {private}")
     if role is Role.LOG:
         steps.append(
             "run a pipeline once: its record goes on under the new key, and keeps to every checkpoint of the old one; "

@@ -16,6 +16,7 @@ from policyd.attestation.signing import OwnSigner
 from policyd.attestation.trust import find_listed, role_keys, why_not_in_force
 from policyd.errors import KeyUnusable, UsageError
 from policyd.models.base import Sha256
+from policyd.models.statement import APPROVAL_V1
 from policyd.models.trust import Role, TrustedKey
 
 
@@ -81,6 +82,23 @@ def find_role_keys(settings: Path | None) -> Mapping[Sha256, Role]:
     """
     authority = find_authority(settings, repository=None)
     return {} if authority is None else role_keys(authority.trust)
+
+
+def load_attesting_key(
+    name: str | Path, predicate_type: str, *, password: Callable[[], str], taken: Mapping[Sha256, Role]
+) -> OwnSigner:
+    """Return the signer for an attestation of this type: one that holds no role, but for an approval an approver's."""
+    if predicate_type != APPROVAL_V1:
+        return load_free_key(name, password=password, taken=taken)
+    signer = load_signer(name, password=password)
+    if (role := taken.get(signer.key_sha256)) is not Role.APPROVER:
+        raise KeyUnusable(
+            f"this key has {'no role' if role is None else f'the role {role}'}, and an approval counts by the role "
+            f"{Role.APPROVER} alone",
+            where=str(name),
+            fix=f"use a key that the trust policy lists under roles.{Role.APPROVER}",
+        )
+    return signer
 
 
 def load_free_key(name: str | Path, *, password: Callable[[], str], taken: Mapping[Sha256, Role]) -> OwnSigner:

@@ -46,7 +46,7 @@ def bundle_policies(
     Raises `UsageError` for a name, version or `out` that can't be used, `PolicyError` for a set that can't.
     """
     if not out.name.endswith(BUNDLE_SUFFIX):
-        raise UsageError("a bundle's name ends in .tar.gz", where=str(out), fix=f"use {out}{BUNDLE_SUFFIX}")
+        raise UsageError("a bundle's name ends in .tar.gz", where=str(out), fix=f"use {_with_suffix(out)}")
     if attestation_path(out).exists():
         raise UsageError(
             "an attestation of another bundle lies beside it",
@@ -68,6 +68,14 @@ def bundle_policies(
         raise PolicyError(error.cause, where=where, fix=error.fix) from error
     write_output(out, content)
     return Bundled(out, sha256_hex(content), policy_set.sha256, identity, len(policy_set.catalogue))
+
+
+def _with_suffix(out: Path) -> Path:
+    """Return `out` with the ending of a bundle in the place of another archive's."""
+    for other in (".tar", ".tgz", ".gz", ".zip"):
+        if out.name.endswith(other) and out.name != other:
+            return out.with_name(out.name.removesuffix(other) + BUNDLE_SUFFIX)
+    return out.with_name(out.name + BUNDLE_SUFFIX)
 
 
 def _make_identity(name: str, version: int | None, expires_at: datetime | None) -> BundleIdentity:

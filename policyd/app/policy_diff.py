@@ -21,16 +21,17 @@ from policyd.app.check import MAX_PIPELINE_BYTES, read_paths
 from policyd.app.judging import Judge, ask_layers, make_repository, nowhere, open_engine
 from policyd.app.judging_again import exit_code_of, find_dialect, find_old_misfit, load_named_set, unjudged, with_time
 from policyd.app.policy_layers import DEFAULT_COLLECTION
-from policyd.errors import DocumentError, ExitCode, PolicydError, PolicyError
-from policyd.models.canonical import sha256_hex
+from policyd.errors import DocumentError, ExitCode, PolicydError, PolicyError, UsageError
 from policyd.models.decision import Decision, Gate
 from policyd.models.strict_json import read_json
 from policyd.pipeline.linking import link
 from policyd.pipeline.reading import ReadPipeline, read_pipeline
 from policyd.policy.changes import Change, Judgements, SetChanges, Unjudged, compare_decisions, compare_sets
 from policyd.policy.deciding import Subject
+from policyd.policy.judged_input import JudgedInput
 from policyd.policy.layers import Layer, Rank, bind_layers
 from policyd.policy.policy_set import PolicySet
+from policyd.policy.selecting import require_collection
 
 MAX_DOCUMENT_DEPTH = 80  # an input holds the parsed pipeline, which may be 64 deep
 _GATES = frozenset(gate.value for gate in Gate)
@@ -108,12 +109,14 @@ class _Pair:
         if misfit is not None:
             raise PolicyError(misfit.message, where=misfit.where, fix=misfit.fix)
 
+        judged = JudgedInput(content, lambda: None)
+
         def ask(judge: Judge) -> Decision:
             return ask_layers(
                 judge.layers,
                 judge.engines,
-                content,
-                subject=Subject(gate=gate, name=name, input_sha256=sha256_hex(content)),
+                judged,
+                subject=Subject(gate=gate, name=name, input_sha256=judged.sha256),
                 dialect=find_dialect(gate, content),
                 now=moment,
                 locate=nowhere,
@@ -194,6 +197,11 @@ def _open_judge(
     policy_set: PolicySet, place: str, collection: str | None, engine: str | None, authority: Authority | None
 ) -> Iterator[Judge]:
     asked = collection or (authority.settings.collection if authority else DEFAULT_COLLECTION)
+    if collection is not None:
+        try:
+            require_collection(policy_set, collection)
+        except PolicyError as error:  # the option is wrong, not the set
+            raise UsageError(error.cause, where=f"--collection, {place}", fix=error.fix) from error
     layer = Layer(Rank.ORGANISATION, policy_set.name, policy_set, place, collection=asked)
     layer.rules(Gate.PIPELINE)  # a collection that is not there is said before anything is judged
     chosen = engine or (authority.settings.engine if authority else "embedded")

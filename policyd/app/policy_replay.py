@@ -34,7 +34,6 @@ from policyd.attestation.statements import decision_statement
 from policyd.attestation.waivers import MAX_WAIVER_BYTES
 from policyd.errors import ExitCode, PolicydError, UsageError
 from policyd.models.base import JsonPath, rfc3339
-from policyd.models.canonical import sha256_hex
 from policyd.models.decision import Decision, Place, Violation
 from policyd.models.records import Event
 from policyd.pipeline.reading import read_pipeline
@@ -42,6 +41,7 @@ from policyd.pipeline.source_map import SourceMap
 from policyd.policy.changes import Change, Judgements, Unjudged, compare_decisions, find_differences
 from policyd.policy.deciding import Subject
 from policyd.policy.engine import PolicyEngine
+from policyd.policy.judged_input import JudgedInput
 from policyd.policy.layers import Layers
 from policyd.policy.policy_set import PolicySet
 from policyd.policy.recalled import recall_layers, recall_site, recall_waivers
@@ -180,11 +180,13 @@ def _judge(again: _Again, content: ContentStore, recall: _Recall, bench: _Bench,
 def _decide_again(again: _Again, content: ContentStore, recall: _Recall, bench: _Bench, recorded: Decision) -> Decision:
     moment = again.effective_time
     document = content.get(recorded.input_sha256, max_bytes=MAX_INPUT_BYTES)
-    misfit = None
     if moment is not None:
         document = with_time(document, moment)
-    if again.policy_set is not None:
-        misfit = find_old_misfit(recorded.gate, document, where=recorded.subject)
+    judged = JudgedInput(
+        document,
+        # The rules that were asked then knew this input.
+        lambda: find_old_misfit(recorded.gate, document, where=recorded.subject) if again.policy_set else None,
+    )
     weakened = recorded.weakened
     if moment is not None:
         weakened = (*weakened, f"judged as of {rfc3339(moment)}, not of {recorded.decided_at}")
@@ -194,11 +196,11 @@ def _decide_again(again: _Again, content: ContentStore, recall: _Recall, bench: 
     decision = ask_layers(
         layers,
         bench.engines(engine, layers),
-        document,
+        judged,
         subject=Subject(
             gate=recorded.gate,
             name=recorded.subject,
-            input_sha256=sha256_hex(document),
+            input_sha256=judged.sha256,
             plan_sha256=recorded.plan_sha256,
             run_id=recorded.run_id,
             stage=recorded.stage,
@@ -210,7 +212,6 @@ def _decide_again(again: _Again, content: ContentStore, recall: _Recall, bench: 
         now=now,
         locate=_Places(content, recorded),
         governance=recorded.governance,
-        misfit=misfit,
         weakened=weakened,
     )
     if recorded.waivers:

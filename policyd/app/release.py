@@ -6,7 +6,7 @@ is not a decision made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,15 +18,19 @@ from policyd.app.record import log_keys, require_clock
 from policyd.app.recorded_decisions import store_decision
 from policyd.app.stages import RunState
 from policyd.app.waivers import used_by
+from policyd.attestation.attested import ABOUT_ANOTHER, Describer
+from policyd.attestation.direct import ArtifactFile
 from policyd.attestation.release_chain import Check, ManifestLog, ReleaseEvidence, verify_release
 from policyd.attestation.summary import summarise
 from policyd.attestation.waived import describe_waived
 from policyd.errors import ExitCode, PolicydError
 from policyd.models.base import Sha256, rfc3339
+from policyd.models.canonical import sha256_hex
 from policyd.models.decision import Decision, Effect
-from policyd.models.input import ReleaseInput
+from policyd.models.input import Artifact, AttestationFact, PlanSummary, ReleaseInput
 from policyd.models.manifest import Manifest, Product
 from policyd.models.pipeline import StageKind
+from policyd.models.plan import Requester, SourceTree
 from policyd.models.records import Event, EventKind
 from policyd.models.settings import Target
 from policyd.models.trust import TrustPolicy
@@ -76,9 +80,14 @@ def decide_release(
     judge: Judge,
     now: datetime,
     keep: Keep | None = None,
+    given: Iterable[bytes] = (),
+    file: ArtifactFile | None = None,
 ) -> Released:
     """Walk the release chain for the artifact and ask the release rules; never raises for what the evidence lacks.
 
+    `given` are attestations that were handed in: what the manifest lists of them is left out, and so is what holds
+    and speaks of something else. What remains can only add reasons to deny. `file` is the artifact where it is at hand:
+    they may name it by any of its digests.
     `keep` is given the input of the rules where the decision will be recorded.
     """
     checks: list[Check] = []
@@ -97,16 +106,78 @@ def decide_release(
     except PolicydError as error:
         return Released(name, artifact_sha256, target, tuple(checks), error=error)
     judge = judge.for_plan(release.plan)
+    facts = _judge_given(release, given, trust, now, file)
     decision = judge.judge_release(
-        _make_input(release, judge, now), now=now, weakened=_weakened(release), keep=keep, waivers=release.waivers
+        _make_input(release, judge, now, facts),
+        now=now,
+        weakened=_weakened(release, facts),
+        keep=keep,
+        waivers=release.waivers,
     )
+    checks.append(_check_of_rules(len(checks) + 1, decision))
+    return Released(name, artifact_sha256, target, tuple(checks), decision=decision, evidence=release)
+
+
+def decide_foreign(
+    *,
+    file: ArtifactFile,
+    target: str,
+    given: Sequence[bytes],
+    trust: TrustPolicy,
+    judge: Judge,
+    now: datetime,
+) -> tuple[tuple[Check, ...], Decision]:
+    """Ask the release rules about an artifact that no run made, with the attestations that were handed in.
+
+    There is no chain to walk: what has to be there, and signed by whom, the rules say. Every attestation is verified
+    and told to them, also one that does not hold; each is a check of its own, and one that failed stays in the decision
+    as a weakness.
+    """
+    artifact_sha256 = file.digests["sha256"].hex()
+    describer = Describer(trust, artifact_sha256, now, file=file)
+    facts = [describer.judge(content) for content in {sha256_hex(content): content for content in given}.values()]
+    checks = [check_attestation(number, fact) for number, fact in enumerate(facts, 1)]
+    document = ReleaseInput(
+        evaluated_at=rfc3339(now),
+        governance=judge.governance,
+        artifact=Artifact(name=file.name, sha256=artifact_sha256, stage="", output="", type=""),
+        target=target,
+        # What rules see in place of a plan: nothing has a digest of zeros.
+        plan=PlanSummary(
+            sha256="0" * 64,
+            pipeline="",
+            source=SourceTree(sha256="0" * 64, files=0),
+            sandbox="",
+            builder_id="",
+            governance=judge.governance,
+        ),
+        run_id="",
+        requester=Requester(identity="", verified=False),
+        evidence=[],
+        decisions=[],
+        attestations=facts,
+    )
+    decision = judge.judge_release(document, now=now, weakened=tuple(sorted(_failed(facts))))
+    checks.append(_check_of_rules(len(checks) + 1, decision))
+    return tuple(checks), decision
+
+
+def check_attestation(number: int, fact: AttestationFact) -> Check:
+    """Return the check that says whether an attestation that was handed in holds."""
+    name = f"attestation sha256:{fact.sha256[:12]} holds"
+    if not fact.verified:
+        return Check(number, name, passed=False, detail=f"check {fact.check}: {fact.reason}")
+    signers = ", ".join(sorted({f"{signer.person} ({signer.role})" for signer in fact.signers}))
+    return Check(number, name, passed=True, detail=f"{fact.predicate_type}, signed by {signers}")
+
+
+def _check_of_rules(number: int, decision: Decision) -> Check:
     detail = f"{len(decision.rules)} rules of policy set {decision.policy_set.name}{describe_waived(decision)}"
     if not decision.allowed:
         reasons = [problem.message for problem in decision.problems]
         reasons += [f"{found.rule}: {found.message}" for found in decision.violations if found.effect is Effect.DENY]
         detail = f"{decision.verdict}: {'; '.join(reasons) or 'no rule was asked'}"
-    checks.append(Check(len(checks) + 1, "the release rules allow it", passed=decision.allowed, detail=detail))
-    return Released(name, artifact_sha256, target, tuple(checks), decision=decision, evidence=release)
+    return Check(number, "the release rules allow it", passed=decision.allowed, detail=detail)
 
 
 def release_products(
@@ -204,7 +275,18 @@ def _record(state: RunState, answer: Released, documents: list[bytes], target_ur
     )
 
 
-def _make_input(release: ReleaseEvidence, judge: Judge, now: datetime) -> ReleaseInput:
+def _judge_given(
+    release: ReleaseEvidence, given: Iterable[bytes], trust: TrustPolicy, now: datetime, file: ArtifactFile | None
+) -> list[AttestationFact]:
+    listed = set(release.input_sha256s)
+    describer = Describer(trust, release.artifact.sha256, now, release.plan, release.plan_sha256, file)
+    facts = (describer.judge(content) for content in given if sha256_hex(content) not in listed)
+    return [fact for fact in facts if fact.check != ABOUT_ANOTHER]
+
+
+def _make_input(
+    release: ReleaseEvidence, judge: Judge, now: datetime, given: Sequence[AttestationFact]
+) -> ReleaseInput:
     return ReleaseInput(
         evaluated_at=rfc3339(now),
         governance=judge.governance,
@@ -215,9 +297,15 @@ def _make_input(release: ReleaseEvidence, judge: Judge, now: datetime) -> Releas
         requester=release.plan.requester,
         evidence=list(release.stages),
         decisions=list(release.decisions),
+        attestations=[*release.attestations, *given],
     )
 
 
-def _weakened(release: ReleaseEvidence) -> tuple[str, ...]:
-    """Return every check that an earlier gate made in a weakened form: it stays a fact of the release."""
-    return tuple(sorted({weakness for decision in release.decisions for weakness in decision.weakened}))
+def _weakened(release: ReleaseEvidence, given: Sequence[AttestationFact]) -> tuple[str, ...]:
+    """Return every check that an earlier gate made in a weakened form, and what was handed in and does not hold."""
+    earlier = {weakness for decision in release.decisions for weakness in decision.weakened}
+    return tuple(sorted(earlier | _failed(given)))
+
+
+def _failed(facts: Iterable[AttestationFact]) -> set[str]:
+    return {f"attestation sha256:{fact.sha256}: {fact.reason}" for fact in facts if not fact.verified}

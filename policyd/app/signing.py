@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from policyd.adapters.hashed_file import read_hashed
+from policyd.adapters.hashed_file import ReadFile, read_hashed
 from policyd.adapters.settings import find_authority
 from policyd.adapters.signers.new_file import write_new
 from policyd.adapters.strict_modes import read_safe_file
-from policyd.app.keys import load_free_key
+from policyd.app.keys import load_attesting_key, load_free_key
 from policyd.attestation.bundle import MessageSignature, render_bundle
 from policyd.attestation.dsse import MAX_ENVELOPE_BYTES
 from policyd.attestation.keys import DigestName
 from policyd.attestation.predicate_types import require_predicate_type
+from policyd.attestation.predicates import require_predicate
 from policyd.attestation.statements import Named, render_statement, sign_statement
 from policyd.attestation.timestamps import MAX_CHAIN_CHARACTERS, VerifiedTime, read_chain
 from policyd.attestation.trust import MAX_STATEMENT_DEPTH
@@ -93,12 +94,7 @@ def sign_file(
     # 2. The file, read once; what is checked is what is signed.
     algorithm: DigestName = signer.kind.digest or "sha256"
     content = read_hashed(file, [algorithm], keep_content=signer.needs_content)
-    if content.begins_as_envelope:
-        raise UsageError(
-            "the file begins as the bytes under an attestation do: its signature would be one of an attestation",
-            where=str(file),
-            fix="use `policyd attest` to say something about a file",
-        )
+    require_signable(content, file)
 
     # 3. The signature and its bundle.
     digest = content.digests[algorithm]
@@ -122,20 +118,30 @@ def attest_file(
     """Sign a statement that says `predicate` (a JSON file) of `file`, and write the Sigstore bundle.
 
     Raises `UsageError` for a predicate type that only a run may use, `DocumentError` for a predicate that is no JSON
-    object, `KeyUnusable` for the key, `TimestampError` where a timestamp can't be had.
+    object or does not fit its type, `KeyUnusable` for the key, `TimestampError` where a timestamp can't be had.
     """
     # 1. A predicate type that people may use, and a predicate.
     uri = require_predicate_type(predicate_type)
-    document = _read_predicate(predicate)
+    document = read_predicate(predicate, uri)
 
-    # 2. A key of nobody's role.
-    signer = load_free_key(key, password=password, taken=taken)
+    # 2. A key of nobody's role; an approval takes an approver's.
+    signer = load_attesting_key(key, uri, password=password, taken=taken)
 
     # 3. The statement about the file as it is now.
     sha256 = read_hashed(file, ["sha256"]).digests["sha256"].hex()
     statement = render_statement([Named(file.name, sha256)], uri, document)
     stamped = _write(bundle, sign_statement(statement, signer), stamping)
     return Signed(file, f"sha256:{sha256}", signer.key_sha256, bundle, uri, stamped)
+
+
+def require_signable(content: ReadFile, file: Path) -> None:
+    """Raise `UsageError` for content whose signature would be one of an attestation (docs/threats.md, T37)."""
+    if content.begins_as_envelope:
+        raise UsageError(
+            "the file begins as the bytes under an attestation do: its signature would be one of an attestation",
+            where=str(file),
+            fix="use `policyd attest` to say something about a file",
+        )
 
 
 def _write(bundle: Path, rendered: bytes, stamping: Stamping | None) -> VerifiedTime | None:
@@ -149,7 +155,11 @@ def _write(bundle: Path, rendered: bytes, stamping: Stamping | None) -> Verified
     return stamped
 
 
-def _read_predicate(path: Path) -> dict[str, object]:
+def read_predicate(path: Path, predicate_type: str) -> dict[str, object]:
+    """Return the predicate in a JSON file, by the URI of its type.
+
+    Raises `DocumentError` where there is no object with something in it, or one that does not fit the type's schema.
+    """
     with _open(path) as stream:
         try:
             content = stream.read(MAX_PREDICATE_BYTES + 1)
@@ -162,6 +172,7 @@ def _read_predicate(path: Path) -> dict[str, object]:
             where=str(path),
             fix="give the predicate alone, without the statement around it",
         )
+    require_predicate(predicate_type, document, content, where=str(path))
     return document
 
 

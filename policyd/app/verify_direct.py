@@ -16,12 +16,20 @@ from typing import TYPE_CHECKING
 
 from policyd.adapters.artifacts import Artifact, file_ids, list_folder, names_digest, read_artifact
 from policyd.adapters.output import read_input
-from policyd.attestation.bundle import Bundle, read_bundle
-from policyd.attestation.direct import Asked, IdentityTrust, KeyTrust, needed_digests, verify_direct
+from policyd.adapters.strict_modes import read_safe_file
+from policyd.attestation.bundle import Bundle
+from policyd.attestation.direct import (
+    Asked,
+    IdentityTrust,
+    KeyTrust,
+    needed_digests,
+    needs_package,
+    verify_direct,
+)
 from policyd.attestation.dsse import MAX_ENVELOPE_BYTES, Envelope
 from policyd.attestation.findings import CHECKS, DirectCheck, DirectVerification, State
+from policyd.attestation.formats.reading import Piece, add_log_entry, find_claimed_type, read_evidence
 from policyd.attestation.keys import MAX_PEM_CHARACTERS, DigestName, read_public_key
-from policyd.attestation.material import BundleVersion
 from policyd.errors import (
     DocumentError,
     ExitCode,
@@ -59,6 +67,32 @@ class VerifiedBundle:
 
 
 @dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """A file of evidence that can't be read, and why."""
+
+    path: str
+    error: DocumentError
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An attestation of another type than the one asked for, in a file that lists several: it was not looked at."""
+
+    path: str
+    predicate_type: str  # as it claims
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is to be verified: files of evidence, or a signature on its own; and a log entry that came apart from it."""
+
+    bundles: Sequence[Path] = ()
+    signature: Path | None = None
+    certificate: Path | None = None
+    log_entry: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DirectAnswer:
     """The answer of `policyd verify` with trust given directly. `checks` are those of no single bundle."""
 
@@ -70,6 +104,7 @@ class DirectAnswer:
     bundles: tuple[VerifiedBundle, ...]
     checks: tuple[DirectCheck, ...] = ()
     error: PolicydError | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -99,14 +134,18 @@ class DirectAnswer:
             "verified": self.verified,
             "exit_code": int(self.exit_code),
             "checks": [_check_to_json(check) for check in self.checks],
-            "bundles": [_bundle_to_json(bundle) for bundle in self.bundles],
-            "error": _error_to_json(self.first_error),
+            "bundles": [bundle_to_json(bundle) for bundle in self.bundles],
+            "left_out": [{"bundle": one.path, "predicate_type": one.predicate_type} for one in self.left_out],
+            "error": error_to_json(self.first_error),
         }
 
 
 def read_key_trust(key: Path, trusted_root: Path | None) -> KeyTrust:
-    """Return the trust in who has the key in a PEM file, under a trusted root where one is named."""
-    content = read_input(key, max_bytes=MAX_PEM_CHARACTERS)
+    """Return the trust in who has the key in a PEM file, under a trusted root where one is named.
+
+    Both files decide, so nobody else may be able to change them: `UnsafePermissions` (StrictModes).
+    """
+    content = read_safe_file(key, max_bytes=MAX_PEM_CHARACTERS)
     try:
         pem = content.decode("ascii")
     except UnicodeDecodeError as error:
@@ -122,18 +161,21 @@ def read_identity_trust(identity: AskedIdentity, trusted_root: Path) -> Identity
 def verify_directly(
     artifact: str,
     *,
-    bundles: Sequence[Path],
+    evidence: Evidence,
     asked: Asked,
     now: Callable[[], datetime],
 ) -> DirectAnswer:
-    """Verify `artifact` (a path, or a digest) by `bundles`; by those beside its files where none are named.
+    """Verify `artifact` (a path, or a digest) by `evidence`; by the bundles beside its files where none is named.
 
     Raises `UsageError` for a request that can't be used. A bundle that doesn't parse is an answer: all are looked at.
     """
-    # 1. The bundles, each read once.
-    paths = list(bundles) or find_bundles(artifact)
-    parsed = _read_all(paths, asked.oldest)
-    good = [one for one in parsed if isinstance(one, Bundle)]
+    # 1. The evidence, each file read once; of files that list several attestations those of the type asked for.
+    paths = list(evidence.bundles)
+    if not paths and evidence.signature is None:
+        paths = find_bundles(artifact)
+    left_out: list[LeftOut] = []
+    parsed = _read_all(paths, evidence, asked, left_out)
+    good = [one.bundle for one in parsed if isinstance(one, Piece)]
     _require_type(good, asked)
 
     # 2. The artifact, each file read once, with the digests that any of them needs.
@@ -143,15 +185,22 @@ def verify_directly(
         wanted, content = needed_digests(bundle, asked)
         names |= wanted
         keep_content = keep_content or content
+    named = [path for path in (evidence.signature, evidence.certificate, evidence.log_entry) if path is not None]
     try:
-        read = read_artifact(artifact, names, keep_content=keep_content, leave_out=file_ids(paths))
+        read = read_artifact(
+            artifact,
+            names,
+            keep_content=keep_content,
+            with_package=any(needs_package(bundle) for bundle in good),
+            leave_out=file_ids([*paths, *named]),
+        )
     except VerificationFailed as error:
         check = DirectCheck(_ARTIFACT, CHECKS[_ARTIFACT], State.FAILED, error.cause)
-        return DirectAnswer(artifact, "file", None, 0, _describe(asked), (), (check,), error)
+        return DirectAnswer(artifact, "file", None, 0, describe_trust(asked), (), (check,), error)
 
     # 3. Every bundle against the artifact.
-    found = _verify_all(parsed, [str(path) for path in paths], asked, read, now())
-    answers = tuple(VerifiedBundle(str(path), one) for path, one in zip(paths, found, strict=True))
+    found = _verify_all(parsed, asked, read, now())
+    answers = tuple(VerifiedBundle(_place_of(piece), one) for piece, one in zip(parsed, found, strict=True))
 
     # 4. A folder: every file in it has a bundle that speaks of it.
     checks, incomplete = _require_all_files(read, found)
@@ -161,10 +210,11 @@ def verify_directly(
         kind=read.kind,
         sha256=None if sha256 is None else sha256.hex(),
         files=len(read.files),
-        trust=_describe(asked),
+        trust=describe_trust(asked),
         bundles=answers,
         checks=checks,
         error=incomplete,
+        left_out=tuple(left_out),
     )
 
 
@@ -190,10 +240,13 @@ def find_bundles(artifact: str) -> list[Path]:
     return found
 
 
-def _read_all(paths: Sequence[Path], oldest: BundleVersion) -> list[Bundle | DocumentError]:
+def _read_all(
+    paths: Sequence[Path], evidence: Evidence, asked: Asked, left_out: list[LeftOut]
+) -> list[Piece | _Unreadable]:
+    """Return every piece of evidence that is to be verified, and for each file that can't be read the reason."""
     if len(paths) > MAX_BUNDLES:
         raise UsageError(f"more than {MAX_BUNDLES} bundles", where="--bundle", fix="verify them in several commands")
-    parsed: list[Bundle | DocumentError] = []
+    parsed: list[Piece | _Unreadable] = []
     total = 0
     for path in paths:
         content = read_input(path, max_bytes=MAX_ENVELOPE_BYTES)
@@ -205,10 +258,68 @@ def _read_all(paths: Sequence[Path], oldest: BundleVersion) -> list[Bundle | Doc
                 fix="verify them in several commands",
             )
         try:
-            parsed.append(read_bundle(content, where=str(path), oldest=oldest))
+            parsed += _select(read_evidence(content, where=str(path), oldest=asked.oldest), asked, left_out)
         except DocumentError as error:
-            parsed.append(error)
-    return parsed
+            parsed.append(_Unreadable(str(path), error))
+        if len(parsed) > MAX_BUNDLES:
+            raise UsageError(
+                f"more than {MAX_BUNDLES} bundles", where="--bundle", fix="verify them in several commands"
+            )
+    if evidence.signature is not None:
+        parsed.append(_read_detached(evidence.signature, evidence.certificate))
+    if evidence.log_entry is None:
+        return parsed
+    return _add_log_entry(parsed, evidence.log_entry)
+
+
+def _read_detached(signature: Path, certificate: Path | None) -> Piece | _Unreadable:
+    from policyd.attestation.formats.cosign import (
+        MAX_CERTIFICATE_FILE_BYTES,
+        MAX_SIGNATURE_FILE_BYTES,
+        read_detached,
+    )
+
+    content = read_input(signature, max_bytes=MAX_SIGNATURE_FILE_BYTES)
+    pem = None if certificate is None else read_input(certificate, max_bytes=MAX_CERTIFICATE_FILE_BYTES)
+    try:
+        bundle = read_detached(content, pem, where=str(signature), certificate_where=str(certificate))
+    except DocumentError as error:
+        return _Unreadable(str(signature), error)
+    return Piece(str(signature), bundle, listed=False)
+
+
+def _add_log_entry(parsed: Sequence[Piece | _Unreadable], path: Path) -> list[Piece | _Unreadable]:
+    from policyd.attestation.formats.rekor import MAX_ENTRY_BYTES, read_rekor_entry
+
+    pieces = [one for one in parsed if isinstance(one, Piece)]
+    if len(pieces) != len(parsed):
+        return list(parsed)  # nothing holds anyway
+    try:
+        entry = read_rekor_entry(read_input(path, max_bytes=MAX_ENTRY_BYTES), where=str(path))
+    except DocumentError as error:
+        return [_Unreadable(str(path), error)]
+    return list(add_log_entry(pieces, entry, where=str(path)))
+
+
+def _select(pieces: Sequence[Piece], asked: Asked, left_out: list[LeftOut]) -> Sequence[Piece]:
+    """Return those pieces of a file that are to be verified; of one that lists several, those of the type asked for.
+
+    Types are as claimed, since nothing is verified yet: whoever could change one here could as well take the
+    attestation out of the file. One whose type can't be read stays, and so does all of a file with none of the type:
+    it is refused for it.
+    """
+    if not asked.predicate_type:
+        return pieces
+    others = [
+        LeftOut(one.where, str(claimed))
+        for one in pieces
+        if one.listed and (claimed := find_claimed_type(one.bundle)) not in (None, asked.predicate_type)
+    ]
+    if len(others) == len(pieces):
+        return pieces
+    left_out += others
+    places = {one.path for one in others}
+    return [one for one in pieces if one.where not in places]
 
 
 def _require_type(bundles: Sequence[Bundle], asked: Asked) -> None:
@@ -225,13 +336,13 @@ def _require_type(bundles: Sequence[Bundle], asked: Asked) -> None:
 
 
 def _verify_all(
-    parsed: Sequence[Bundle | DocumentError], names: Sequence[str], asked: Asked, artifact: Artifact, now: datetime
+    parsed: Sequence[Piece | _Unreadable], asked: Asked, artifact: Artifact, now: datetime
 ) -> list[DirectVerification]:
     def verify(number: int) -> DirectVerification:
-        bundle = parsed[number]
-        if isinstance(bundle, DocumentError):
-            return _unreadable(bundle)
-        return verify_direct(bundle, asked, artifact.files, now=now, where=names[number])
+        piece = parsed[number]
+        if isinstance(piece, _Unreadable):
+            return DirectVerification((DirectCheck(1, CHECKS[1], State.FAILED, piece.error.cause),), piece.error)
+        return verify_direct(piece.bundle, asked, artifact.files, now=now, where=piece.where)
 
     workers = min(os.cpu_count() or 1, len(parsed) // (MANY // 2))
     if len(parsed) < MANY or workers < 2 or not hasattr(os, "fork"):
@@ -241,8 +352,8 @@ def _verify_all(
     return map_in_processes(verify, len(parsed), workers)
 
 
-def _unreadable(error: DocumentError) -> DirectVerification:
-    return DirectVerification((DirectCheck(1, CHECKS[1], State.FAILED, error.cause),), error)
+def _place_of(piece: Piece | _Unreadable) -> str:
+    return piece.where if isinstance(piece, Piece) else piece.path
 
 
 def _require_all_files(
@@ -267,10 +378,12 @@ def _require_all_files(
 def _read_root(path: Path) -> TrustedRoot:
     from policyd.attestation.keyless.trusted_root import MAX_TRUSTED_ROOT_BYTES, read_trusted_root
 
-    return read_trusted_root(read_input(path, max_bytes=MAX_TRUSTED_ROOT_BYTES), where=str(path))
+    # Whoever can write it, or swap a folder above it, decides whom we trust: as with operator settings.
+    return read_trusted_root(read_safe_file(path, max_bytes=MAX_TRUSTED_ROOT_BYTES), where=str(path))
 
 
-def _describe(asked: Asked) -> str:
+def describe_trust(asked: Asked) -> str:
+    """Return whom `asked` trusts, in words."""
     trust = asked.trust
     if isinstance(trust, IdentityTrust):
         return f"{trust.identity.describe()}, under the trusted root sha256:{trust.root.sha256}"
@@ -278,7 +391,8 @@ def _describe(asked: Asked) -> str:
     return f"the key sha256:{trust.key.sha256}{root}"
 
 
-def _bundle_to_json(bundle: VerifiedBundle) -> dict[str, object]:
+def bundle_to_json(bundle: VerifiedBundle) -> dict[str, object]:
+    """Return a bundle and what was found as `--format json` prints them."""
     found, signer = bundle.found, bundle.found.signer
     return {
         "bundle": bundle.path,
@@ -297,7 +411,7 @@ def _bundle_to_json(bundle: VerifiedBundle) -> dict[str, object]:
         "predicate_type": found.predicate_type,
         "times": [{"at": rfc3339(moment), "by": source} for moment, source in found.times],
         "log_entries": [{"log": url, "index": index} for url, index in found.log_entries],
-        "error": _error_to_json(found.error),
+        "error": error_to_json(found.error),
     }
 
 
@@ -311,5 +425,6 @@ def _check_to_json(check: DirectCheck) -> dict[str, object]:
     }
 
 
-def _error_to_json(error: PolicydError | None) -> dict[str, object] | None:
+def error_to_json(error: PolicydError | None) -> dict[str, object] | None:
+    """Return an error as `--format json` prints it."""
     return None if error is None else {"cause": error.cause, "where": error.where, "fix": error.fix}

@@ -173,7 +173,16 @@ def verify_image_for_target(
 
     def verify(paths: Sequence[Path]) -> Verified:
         name, sha256 = reference.name, reference.sha256
-        return verify_digest(name, sha256, settings=settings, target=target, bundles=paths, now=now, engine=engine)
+        return verify_digest(
+            name,
+            sha256,
+            settings=settings,
+            target=target,
+            bundles=paths,
+            now=now,
+            engine=engine,
+            are_found=not bundles,
+        )
 
     if bundles:
         return verify(bundles)

@@ -23,7 +23,7 @@ from policyd.attestation.waivers import (
     unsigned_envelope,
     waiver_statement,
 )
-from policyd.errors import KeyUnusable, UsageError
+from policyd.errors import KeyUnusable, UsageError, WaiverUnusable
 from policyd.models.base import Sha256
 from policyd.models.canonical import sha256_hex
 from policyd.models.decision import Effect, Gate, Level, Violation
@@ -92,7 +92,10 @@ def request_waiver(
     folder.mkdir(exist_ok=True)
     for violation in violations:
         waiver = _make(found, violation, path, target, reason, person, now, not_before or now, until)
-        require_within(waiver, authority.settings.waivers.max_days, where="--expires")
+        try:
+            require_within(waiver, authority.settings.waivers.max_days, where="--expires")
+        except WaiverUnusable as error:  # nothing was judged yet: it is the option that asks too much
+            raise UsageError(error.cause, where=error.where, fix="choose an earlier time") from error
         envelope = unsigned_envelope(waiver_statement(waiver))
         if signer is not None:
             envelope = add_signature(envelope, signer)

@@ -18,13 +18,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from policyd.attestation.approvals import verify_approval
 from policyd.attestation.bundle import Bundle, read_bundle
-from policyd.attestation.dsse import MAX_ENVELOPE_BYTES, Envelope
+from policyd.attestation.dsse import Envelope
+from policyd.attestation.formats.reading import MAX_SORTED_BYTES, MAX_UNVERIFIED_PARTS
 from policyd.attestation.keys import is_signed_by, read_public_key
 from policyd.attestation.material import BundleVersion
 from policyd.attestation.moments import read_moment
 from policyd.attestation.names import PYPI_PUBLISH, require_one_distribution, require_same_name
-from policyd.attestation.subjects import Digests, read_statement
+from policyd.attestation.subjects import Digests
 from policyd.attestation.timestamps import find_times
 from policyd.attestation.trust import MAX_STATEMENT_DEPTH, VerifiedStatement, verify_bundle
 from policyd.errors import (
@@ -40,7 +42,7 @@ from policyd.models.base import Sha256, rfc3339
 from policyd.models.canonical import sha256_hex
 from policyd.models.input import AttestationFact, AttestationSigner, AttestationSubject
 from policyd.models.plan import Plan
-from policyd.models.statement import PAYLOAD_TYPE, PROVENANCE_V1, Statement
+from policyd.models.statement import APPROVAL_V1, PAYLOAD_TYPE, PROVENANCE_V1, Statement
 from policyd.models.strict_json import read_json
 from policyd.models.trust import Role, TrustPolicy
 
@@ -82,7 +84,7 @@ _PLANS = (
     "/buildDefinition/externalParameters/plan_sha256",
     "/https:~1~1policyd.dev~1attestation~1result/plan_sha256",
 )
-#: Where predicates name one commit. Provenance v1 names it among what was resolved, which `_resolved_commit` looks through.
+#: Where predicates name one commit. Provenance v1 has it among what was resolved: `_resolved_commit` looks there.
 _COMMITS = ("/commit", "/invocation/configSource/digest/sha1", "/invocation/parameters/commit")
 
 
@@ -95,7 +97,7 @@ class Describer:
     now: datetime
     plan: Plan | None = None
     plan_sha256: Sha256 = ""
-    file: ArtifactFile | None = None  # where the artifact is at hand and its name counts too
+    file: ArtifactFile | None = None  # where the artifact is at hand: all its digests count, and its name
     _left: dict[bool, int] = field(default_factory=lambda: {True: MAX_FIELDS_TOTAL, False: MAX_FIELDS_TOTAL})
 
     def describe(self, sha256: Sha256, content: bytes, verified: VerifiedStatement) -> AttestationFact:
@@ -126,7 +128,7 @@ class Describer:
 
             # 12. It speaks of this artifact.
             number = ABOUT_ANOTHER
-            self._require_subject(envelope, where)
+            self._require_subject(statements[0], where)
         except (DocumentError, VerificationFailed) as error:
             return AttestationFact(
                 sha256=sha256,
@@ -138,14 +140,16 @@ class Describer:
             )
         return self._tell(sha256, content, statements, listed=False, origin="given")
 
-    def _require_subject(self, envelope: Envelope, where: str) -> None:
+    @property
+    def _digests(self) -> Digests:
+        return {"sha256": bytes.fromhex(self.artifact_sha256)} if self.file is None else self.file.digests
+
+    def _require_subject(self, verified: VerifiedStatement, where: str) -> None:
         """Raise `SubjectMismatch` unless a statement is of the artifact: by digest, and by a package's name."""
-        digests: Digests = {"sha256": bytes.fromhex(self.artifact_sha256)} if self.file is None else self.file.digests
-        statement, subjects = read_statement(envelope.payload, where=where)
-        is_pypis = statement.predicate_type == PYPI_PUBLISH
+        is_pypis = verified.statement.predicate_type == PYPI_PUBLISH
         if is_pypis:
-            require_one_distribution(subjects, where=where)
-        matched = [subject for subject in subjects if subject.is_of(digests)]
+            require_one_distribution(verified.subjects, where=where)
+        matched = [subject for subject in verified.subjects if subject.is_of(self._digests)]
         if not matched:
             raise SubjectMismatch(
                 f"none of its subjects is sha256:{self.artifact_sha256}",
@@ -162,7 +166,10 @@ class Describer:
         errors: dict[Role, PolicydError] = {}
         for role in self._signing_roles(bundle, envelope):
             try:
-                verified.append(verify_bundle(content, self.trust, role=role, now=self.now, where=where))
+                one = verify_bundle(content, self.trust, role=role, now=self.now, where=where)
+                if one.statement.predicate_type == APPROVAL_V1:
+                    verify_approval(one, where=where)
+                verified.append(one)
             except VerificationFailed as error:
                 errors[role] = error
         if verified:
@@ -209,7 +216,7 @@ class Describer:
     ) -> AttestationFact:
         statement = verified[0].statement
         # What speaks of the artifact has room of its own: however much else there is, its fields are told.
-        about = self.artifact_sha256 in verified[0].subject_sha256s()
+        about = verified[0].is_of(self._digests)
         fields, complete = flatten(statement.predicate, at_most=min(MAX_FIELDS, self._left[about]))
         self._left[about] -= len(fields)
         certificate = _read_leaf(content).facts if verified[0].times else {}
@@ -351,8 +358,14 @@ def _require_in_toto(bundle: Bundle, where: str) -> Envelope:
 def _claimed_type(envelope: Envelope) -> str:
     """Return the predicate type that an envelope claims, to name what failed by; "" where it can't be read."""
     try:
-        statement = read_json(envelope.payload, where="", max_bytes=MAX_ENVELOPE_BYTES, max_depth=MAX_STATEMENT_DEPTH)
-    except DocumentError:
+        statement = read_json(
+            envelope.payload,
+            where="",
+            max_bytes=MAX_SORTED_BYTES,
+            max_depth=MAX_STATEMENT_DEPTH,
+            max_parts=MAX_UNVERIFIED_PARTS,
+        )
+    except PolicydError:
         return ""
     claimed = statement.get("predicateType") if isinstance(statement, dict) else None
     return claimed if isinstance(claimed, str) and len(claimed) <= MAX_TYPE else ""

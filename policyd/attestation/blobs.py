@@ -60,7 +60,8 @@ def verify_blob(blob: BlobSignature, file: HashedFile, *, where: str) -> None:
     """
     signed, key = blob.signed, blob.key
 
-    # 1. The file that the bundle says it is for. Only Ed25519 bundles may leave that out: they sign no digest.
+    # 1. The file that the bundle says it is for. Only Ed25519 bundles may leave that out: they sign no digest. A
+    #    signature in a file of its own says nothing at all.
     if signed.digest:
         found = file.digests[signed.algorithm]
         if found != signed.digest:
@@ -70,7 +71,7 @@ def verify_blob(blob: BlobSignature, file: HashedFile, *, where: str) -> None:
                 where=where,
                 fix="give the file that was signed",
             )
-    elif key.kind is not KeyKind.ED25519:
+    elif key.kind is not KeyKind.ED25519 and not signed.detached:
         raise DocumentError("the bundle names no digest of the file", where=where, fix="have it signed again")
 
     # 2. The signature, of the file as it was read.

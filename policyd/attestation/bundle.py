@@ -46,23 +46,26 @@ class MessageSignature:
     """A signature over a file's bytes, and the digest the bundle says the file has. Nothing in here is verified.
 
     `digest` is empty where the bundle names none: cosign 3.1.3 leaves it out for Ed25519 keys, which sign no digest.
+    A `detached` signature came in a form that has no place for one.
     """
 
     digest: bytes
     signature: bytes
     algorithm: DigestName = "sha256"
+    detached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """What a bundle holds, and what it brings to be verified with. Nothing in here is verified.
 
-    `version` is None for a bare envelope.
+    `version` is None for a bare envelope. `form` says in which other form it came, in words.
     """
 
     content: Envelope | MessageSignature
     material: Material = _NOTHING
     version: BundleVersion | None = None
+    form: str = ""
 
     @property
     def key_hint(self) -> str:
@@ -93,7 +96,13 @@ def read_bundle(content: bytes, *, where: str, oldest: BundleVersion = BundleVer
         raise _malformed("the bundle is not a JSON object", where)
     if "mediaType" not in value and "payloadType" in value:
         return Bundle(content=envelope_from_json(value, where=where))
+    return bundle_from_json(value, where=where, oldest=oldest)
 
+
+def bundle_from_json(
+    value: dict[str, object], *, where: str, oldest: BundleVersion = BundleVersion.V0_3, form: str = ""
+) -> Bundle:
+    """Return the Sigstore bundle in a parsed JSON value; `DocumentError` if it isn't one, or is older than `oldest`."""
     # 1. The version, before anything that it gives a meaning to.
     media_type = value.get("mediaType")
     version = VERSIONS.get(media_type) if isinstance(media_type, str) else None
@@ -107,11 +116,11 @@ def read_bundle(content: bytes, *, where: str, oldest: BundleVersion = BundleVer
     if ("dsseEnvelope" in value) == ("messageSignature" in value):
         raise _malformed("the bundle does not hold exactly one of dsseEnvelope and messageSignature", where)
     if "messageSignature" in value:
-        return Bundle(_read_message_signature(value["messageSignature"], where), material, version)
+        return Bundle(_read_message_signature(value["messageSignature"], where), material, version, form)
     envelope = envelope_from_json(value["dsseEnvelope"], where=where)
     if len(envelope.signatures) != 1:
         raise _malformed("the envelope in a Sigstore bundle must have exactly one signature", where)
-    return Bundle(envelope, material, version)
+    return Bundle(envelope, material, version, form)
 
 
 def read_attestation(content: bytes, *, where: str) -> Envelope:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from policyd.attestation.attested import Describer
 from policyd.attestation.policy_sets import find_unlisted
 from policyd.attestation.trust import verify_bundle
 from policyd.errors import DocumentError, SubjectMismatch, VerificationFailed
 from policyd.models.base import RunId, Sha256
 from policyd.models.canonical import sha256_hex
 from policyd.models.decision import Decision, Effect, Gate, Verdict
-from policyd.models.input import DecisionSummary
+from policyd.models.input import AttestationFact, DecisionSummary
 from policyd.models.plan import Plan
 from policyd.models.statement import DECISION_V1
 from policyd.models.trust import Role, TrustPolicy
@@ -23,6 +24,7 @@ class VerifiedDecision:
 
     decision: Decision
     bundle_sha256: Sha256
+    attestation: AttestationFact | None = None  # where it was to be described
 
     def summary(self) -> DecisionSummary:
         """Return what rules see of it."""
@@ -52,6 +54,7 @@ def verify_decision(
     run_id: RunId,
     admission: Admission | None,
     now: datetime,
+    describer: Describer | None = None,
 ) -> VerifiedDecision:
     """Return the decision in `bundle` if it allows this plan: its check (`admission` None) or one start of a stage.
 
@@ -116,7 +119,11 @@ def verify_decision(
         raise _mismatch(
             f"the decision admits stage {decision.stage}, attempt {decision.attempt}, of run {decision.run_id}", where
         )
-    return VerifiedDecision(decision=decision, bundle_sha256=bundle_sha256)
+    return VerifiedDecision(
+        decision=decision,
+        bundle_sha256=bundle_sha256,
+        attestation=None if describer is None else describer.describe(bundle_sha256, bundle, verified),
+    )
 
 
 def _refused(cause: str, where: str) -> VerificationFailed:

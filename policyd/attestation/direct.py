@@ -12,7 +12,7 @@ Source: sigstore client specification, "Verification"; DSSE v1.0.2; in-toto Atte
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -23,6 +23,14 @@ from policyd.attestation.dsse import Envelope
 from policyd.attestation.findings import DirectVerification, Findings, Signer, State, refused
 from policyd.attestation.keys import DigestName, PublicKey, is_signed_by
 from policyd.attestation.material import BundleVersion
+from policyd.attestation.names import (
+    PEP740_FORM,
+    PYPI_PUBLISH,
+    NpmPackage,
+    needs_npm_package,
+    require_one_distribution,
+    require_same_name,
+)
 from policyd.attestation.subjects import Digests, Subject, read_statement
 from policyd.errors import DocumentError, PolicydError, SignatureInvalid, SubjectMismatch
 from policyd.models.statement import PAYLOAD_TYPE
@@ -63,12 +71,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactFile:
-    """A file to verify, by its digests; of a file whose bytes are at hand also how it begins, and its content."""
+    """A file to verify, by its digests; of a file whose bytes are at hand also how it begins, and what is in it."""
 
     name: str
     digests: Digests
     content: bytes | None = None
     begins_as_envelope: bool = False
+    is_named: bool = True  # a digest alone names no file
+    package: NpmPackage | str | None = None  # or why it is none; None where nobody looked
 
 
 def needed_digests(bundle: Bundle, asked: Asked) -> tuple[frozenset[DigestName], bool]:
@@ -88,6 +98,11 @@ def needed_digests(bundle: Bundle, asked: Asked) -> tuple[frozenset[DigestName],
         # An Ed25519 signature in a log is one of the SHA-512, and that is what the log entry names.
         return frozenset(names | {"sha512"}), True
     return frozenset(names | {key.kind.digest}), False
+
+
+def needs_package(bundle: Bundle) -> bool:
+    """Say whether verifying `bundle` compares which npm package a file is."""
+    return isinstance(bundle.content, Envelope) and needs_npm_package(bundle.content.payload)
 
 
 def verify_direct(
@@ -127,7 +142,12 @@ def _verify(
         raise refused(f"the bundle is {bundle.version}, and {asked.oldest} is the oldest that counts", where)
     if isinstance(content, Envelope) and len(content.signatures) != 1:
         raise refused(f"the envelope has {len(content.signatures)} signatures, where one signer is asked for", where)
-    found.note("a DSSE envelope without a bundle" if bundle.version is None else f"Sigstore bundle {bundle.version}")
+    if bundle.form:
+        found.note(bundle.form)
+    else:
+        found.note(
+            "a DSSE envelope without a bundle" if bundle.version is None else f"Sigstore bundle {bundle.version}"
+        )
 
     # 2. What is signed: the payload type is compared before anything looks at the payload.
     found.number = 2
@@ -170,52 +190,17 @@ def _verify(
         signed = file.digests
         found.note(f"of {file.name}")
 
+    # 5 to 10. What a trusted root has to say of the signature and its signer.
     found.signer = Signer(key.sha256, key.describe())
     if trust.root is None:
         _note_what_is_not_looked_at(bundle, found)
     else:
-        from policyd.attestation.keyless import witnesses
-        from policyd.attestation.keyless.entry_body import Logged
+        from policyd.attestation.keyless.instance import verify_by_instance
 
-        # 5. Every log entry: promised or proven by a log of the trusted root.
-        found.number = 5
-        required = leaf is not None or bool(trust.root.logs)
-        witnesses.verify_log_entries(bundle, trust.root, found, required=required, where=where)
-
-        # 6. Each is one of this very signature, by this signer.
-        if bundle.material.entries:
-            found.number = 6
-            logged = Logged(
-                signature=signature,
-                signer=_der_of(key) if leaf is None else leaf.der,
-                envelope=content if isinstance(content, Envelope) else None,
-                signed=signed,
-            )
-            witnesses.verify_entry_bodies(bundle, logged, found, where=where)
-
-        # 7. The time of signing: by a log's promise, or by a timestamp authority. All that is there has to hold.
-        found.number = 7
-        witnesses.verify_times(bundle, trust.root, found, required=leaf is not None, now=now, where=where)
-
-    if isinstance(trust, IdentityTrust):
-        from policyd.attestation.keyless.certificate_log import verify_certificate_timestamps
-        from policyd.attestation.keyless.identity import require_identity
-
-        assert leaf is not None
-        # 8. The chain, at each of these times.
-        found.number = 8
-        issuer = witnesses.verify_chain(bundle, leaf, trust.root, found, where=where)
-
-        # 9. The certificate's own log.
-        found.number = 9
-        found.note(verify_certificate_timestamps(leaf, issuer, trust.root, where=where))
-
-        # 10. Who it is.
-        found.number = 10
-        require_identity(leaf, trust.identity, where=where)
-        pattern = "" if trust.identity.pattern is None else f", which {trust.identity.pattern} takes in"
-        found.note(f"{leaf.identity} at {leaf.issuer}{pattern}")
-        found.signer = Signer(key.sha256, key.describe(), leaf.identity, leaf.issuer, leaf.facts)
+        identity = trust.identity if isinstance(trust, IdentityTrust) else None
+        verify_by_instance(
+            bundle, trust.root, leaf or key, identity, signed, found, now=now, where=where, may_lack_logs=True
+        )
 
     # 11 and 12. The statement, parsed from the bytes that were verified, and what it speaks of. A file's signature
     #    speaks of the file that it was verified with.
@@ -232,11 +217,28 @@ def _verify(
         else:
             found.note(f"{statement.predicate_type}; any type was asked for", State.WEAKENED)
         found.number = 12
-        found.files = _find_subjects(subjects, files, where)
+        is_pypis = statement.predicate_type == PYPI_PUBLISH or bundle.form == PEP740_FORM
+        if is_pypis:
+            require_one_distribution(subjects, where=where)
+        matched = _find_subjects(subjects, files, where)
+        found.files = frozenset(matched)
+        compared = [
+            require_same_name(
+                matched[one.name],
+                one.name if one.is_named else None,
+                one.package,
+                strict=is_pypis,
+                where=where,
+            )
+            for one in files
+            if one.name in matched
+        ]
+        less = sorted({reason for reason in compared if reason is not None})
+        found.note("; ".join([_describe_files(files, found.files), *less]), State.WEAKENED if less else State.HELD)
     else:
         found.number = 12
         found.files = frozenset({file.name})
-    found.note(_describe_files(files, found.files))
+        found.note(_describe_files(files, found.files))
 
 
 def _read_signer(bundle: Bundle, where: str) -> Leaf:
@@ -292,17 +294,19 @@ def _require_signed_file(signed: MessageSignature, key: PublicKey, file: Artifac
     verify_blob(BlobSignature(signed, key), HashedFile(file.digests, file.content), where=where)
 
 
-def _find_subjects(subjects: Sequence[Subject], files: Sequence[ArtifactFile], where: str) -> frozenset[str]:
-    """Return the names of the files that are subjects; at least one has to be."""
+def _find_subjects(
+    subjects: Sequence[Subject], files: Sequence[ArtifactFile], where: str
+) -> Mapping[str, Sequence[Subject]]:
+    """Return the subjects that each file is, by its name, for those that are any; at least one has to be."""
     by_digest: dict[tuple[str, bytes], list[Subject]] = {}
     for subject in subjects:
         for key in subject.digests.items():
             by_digest.setdefault(key, []).append(subject)
-    matched = frozenset(
-        file.name
-        for file in files
-        if any(subject.is_of(file.digests) for key in file.digests.items() for subject in by_digest.get(key, ()))
-    )
+    matched: dict[str, Sequence[Subject]] = {}
+    for file in files:
+        mine = [one for key in file.digests.items() for one in by_digest.get(key, ()) if one.is_of(file.digests)]
+        if mine:
+            matched[file.name] = mine
     if not matched:
         what = "a file here" if len(files) != 1 else f"{files[0].name} ({_describe_files(files, frozenset())})"
         raise SubjectMismatch(
@@ -317,12 +321,6 @@ def _describe_files(files: Sequence[ArtifactFile], matched: frozenset[str]) -> s
     if len(files) != 1:
         return f"{len(matched)} of {len(files)} files"
     return ", ".join(f"{name}:{digest.hex()}" for name, digest in sorted(files[0].digests.items()))
-
-
-def _der_of(key: PublicKey) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    return key.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _not_signed(key: PublicKey, where: str) -> SignatureInvalid:

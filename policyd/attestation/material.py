@@ -90,7 +90,7 @@ def read_material(value: object, version: BundleVersion, *, where: str) -> Mater
     material = _object(value, "verificationMaterial", where)
     hint, certificates = _read_signer(material, version, where)
     entries = [
-        _read_entry(entry, f"{where}, log entry {number}")
+        read_log_entry(entry, f"{where}, log entry {number}")
         for number, entry in enumerate(_list(material.get("tlogEntries"), "tlogEntries", MAX_LOG_ENTRIES, where), 1)
     ]
     return Material(
@@ -152,7 +152,8 @@ def _read_signer(material: dict[str, object], version: BundleVersion, where: str
     return "", certificates
 
 
-def _read_entry(value: object, where: str) -> LogEntry:
+def read_log_entry(value: object, where: str) -> LogEntry:
+    """Return the log entry in a parsed JSON value; `DocumentError` if it is malformed."""
     entry = _object(value, "the log entry", where)
     kind_version = _object(entry.get("kindVersion"), "kindVersion", where)
     promise, proof = entry.get("inclusionPromise"), entry.get("inclusionProof")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from policyd.errors import UsageError
-from policyd.models.statement import CYCLONEDX, LINK_V03, PROVENANCE_V1, SPDX, TEST_RESULT_V01, VSA_V1
+from policyd.models.statement import APPROVAL_V1, CYCLONEDX, LINK_V03, PROVENANCE_V1, SPDX, TEST_RESULT_V01, VSA_V1
 
 #: The same words as cosign's `--type`, where cosign has one. `link` is in-toto's current version.
 SHORT_NAMES = {
@@ -15,6 +15,7 @@ SHORT_NAMES = {
     "test-result": TEST_RESULT_V01,
     "link": LINK_V03,
     "vuln": "https://cosign.sigstore.dev/attestation/vuln/v1",
+    "approval": APPROVAL_V1,
 }
 #: Decisions and manifests are made by a run from what it saw; signed by hand they would be forgeries of one.
 RUNNER_PREFIX = "https://policyd.dev/attestation/"
@@ -25,6 +26,8 @@ def require_predicate_type(text: str) -> str:
     """Return the predicate type URI that `text`, a short name or an https URI, means; else raise `UsageError`."""
     if text in SHORT_NAMES:
         return SHORT_NAMES[text]
+    if text == APPROVAL_V1:  # policyd's own, and yet a person's word
+        return text
     where = f"predicate type {text[:MAX_URI]!r}"
     if text.lower().startswith(RUNNER_PREFIX):
         raise UsageError(

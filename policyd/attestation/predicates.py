@@ -11,16 +11,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from policyd.errors import DocumentError
-from policyd.models.statement import CYCLONEDX, LINK_V03, PROVENANCE_V1, SPDX, TEST_RESULT_V01, VSA_V1
+from policyd.models.statement import APPROVAL_V1, CYCLONEDX, LINK_V03, PROVENANCE_V1, SPDX, TEST_RESULT_V01, VSA_V1
 
 if TYPE_CHECKING:
-    from policyd.models.predicates import Shape
+    from pydantic import BaseModel
 
 COSIGN_VULN_V1 = "https://cosign.sigstore.dev/attestation/vuln/v1"
 VULNS_V02 = "https://in-toto.io/attestation/vulns/v0.2"
 MAX_SHOWN = 5  # enough to correct a file by; a wrong version of a format breaks every line
 #: Types whose predicates are checked, for people to read.
-KNOWN = (PROVENANCE_V1, VSA_V1, LINK_V03, TEST_RESULT_V01, COSIGN_VULN_V1, VULNS_V02, CYCLONEDX, SPDX)
+KNOWN = (PROVENANCE_V1, VSA_V1, LINK_V03, TEST_RESULT_V01, COSIGN_VULN_V1, VULNS_V02, CYCLONEDX, SPDX, APPROVAL_V1)
 
 
 def require_predicate(predicate_type: str, document: Mapping[str, object], content: bytes, *, where: str) -> None:
@@ -48,10 +48,14 @@ def require_predicate(predicate_type: str, document: Mapping[str, object], conte
         ) from invalid
 
 
-def _find_model(predicate_type: str, document: Mapping[str, object]) -> type[Shape] | None:
+def _find_model(predicate_type: str, document: Mapping[str, object]) -> type[BaseModel] | None:
+    if predicate_type == APPROVAL_V1:
+        from policyd.models.approval import Approval
+
+        return Approval
     from policyd.models import predicates
 
-    models: dict[str, type[Shape]] = {
+    models: dict[str, type[BaseModel]] = {
         PROVENANCE_V1: predicates.SlsaProvenance,
         VSA_V1: predicates.VerificationSummary,
         LINK_V03: predicates.Link,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from policyd.attestation.attested import Describer
 from policyd.attestation.bound_run import BoundRun
 from policyd.attestation.decisions import VerifiedDecision, verify_decision
 from policyd.attestation.evidence import Evidence
@@ -34,7 +35,7 @@ from policyd.errors import (
 )
 from policyd.models.base import Sha256, rfc3339
 from policyd.models.canonical import sha256_hex
-from policyd.models.input import Artifact, DecisionSummary, StageEvidence
+from policyd.models.input import Artifact, AttestationFact, DecisionSummary, StageEvidence
 from policyd.models.manifest import Manifest, Product, StageRecord, StageState
 from policyd.models.pipeline import StageKind
 from policyd.models.plan import Plan
@@ -85,6 +86,7 @@ class ReleaseEvidence:
     input_sha256s: tuple[Sha256, ...]  # every bundle the chain rests on, the manifest first
     max_level: int  # the highest SLSA Build level that may be claimed
     waivers: tuple[ReadWaiver, ...] = ()  # those the manifest lists; each counted when it was used
+    attestations: tuple[AttestationFact, ...] = ()  # the manifest's, then everything that it lists, as rules see it
 
 
 #: The checks in the order they are made. The reader can tick them off against docs/architecture.md.
@@ -187,12 +189,14 @@ def verify_release(
         stage_name, product = release
         check.found(f"{target}, by stage {stage_name}")
 
+    describer = Describer(trust, artifact_sha256, now, plan, manifest.plan_sha256)
+
     # 7. The check decision stands first: signed by the decider, allow, this plan, a policy set that counts.
     with chain.check(7) as check:
         if not manifest.decisions:
             raise _refused("the manifest lists no decision", where)
         check_sha256 = manifest.decisions[0]
-        checked = _verify_check(found, check_sha256, plan, manifest, trust, now)
+        checked = _verify_check(found, check_sha256, plan, manifest, trust, now, describer)
         rules = f"{len(checked.decision.rules)} rules of policy set {plan.policy_set.name}"
         check.found(f"{rules}{describe_waived(checked.decision)}")
     run = BoundRun(plan, manifest.plan_sha256, manifest.run_id, check_sha256)
@@ -214,7 +218,13 @@ def verify_release(
             raise _refused("the attestations listed are not those of the stages", where)
         stages = [
             verify_stage(
-                record, run=run, inputs=_inputs_of(plan, record, records), evidence=found, trust=trust, now=now
+                record,
+                run=run,
+                inputs=_inputs_of(plan, record, records),
+                evidence=found,
+                trust=trust,
+                now=now,
+                describer=describer,
             )
             for record in manifest.stages
         ]
@@ -234,9 +244,11 @@ def verify_release(
             plan=plan,
             finished_at=manifest.finished_at,
         )
+        approvals: list[AttestationFact] = []
         for sha256 in manifest.approvals:
             content = found.require(sha256, f"a bundle for the role {Role.APPROVER}")
-            _verify_as(content, Role.APPROVER, trust, now, f"evidence sha256:{sha256}")
+            approved = _verify_as(content, Role.APPROVER, trust, now, f"evidence sha256:{sha256}")
+            approvals.append(describer.describe(sha256, content, approved))
         check.found(f"{len(manifest.waivers)} waivers, {len(manifest.approvals)} approvals")
 
     # 11. What this builder, with this key, may claim at most.
@@ -275,6 +287,12 @@ def verify_release(
         ),
         max_level=level,
         waivers=granted,
+        attestations=(
+            describer.describe(manifest_sha256, manifest_bundle, signed),
+            *filter(None, [checked.attestation]),
+            *(fact for stage in stages for fact in stage.attestations),
+            *approvals,
+        ),
     )
 
 
@@ -381,7 +399,13 @@ def _inputs_of(plan: Plan, record: StageRecord, records: Mapping[str, StageRecor
 
 
 def _verify_check(
-    found: Evidence, sha256: Sha256, plan: Plan, manifest: Manifest, trust: TrustPolicy, now: datetime
+    found: Evidence,
+    sha256: Sha256,
+    plan: Plan,
+    manifest: Manifest,
+    trust: TrustPolicy,
+    now: datetime,
+    describer: Describer,
 ) -> VerifiedDecision:
     return verify_decision(
         found.require(sha256, "the check decision"),
@@ -391,6 +415,7 @@ def _verify_check(
         run_id=manifest.run_id,
         admission=None,
         now=now,
+        describer=describer,
     )
 
 

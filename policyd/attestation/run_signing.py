@@ -31,9 +31,18 @@ from policyd.models.canonical import sha256_hex
 from policyd.models.decision import Decision, Effect, Gate, Verdict
 from policyd.models.manifest import Manifest, Product, StageRecord, StageState
 from policyd.models.plan import Plan
-from policyd.models.trust import TrustPolicy
+from policyd.models.statement import DECISION_V1, MANIFEST_V1, PROVENANCE_V1, VSA_V1
+from policyd.models.trust import Role, TrustPolicy
 from policyd.record.checkpoint import log_key, read_checkpoint, verify_checkpoint
 from policyd.record.note import NoteKey
+
+#: What every run signs as each of its roles: without these in the trust policy, nothing of it would verify.
+SIGNED_BY_RUNS = {
+    Role.DECIDER: (DECISION_V1,),
+    Role.BUILDER: (PROVENANCE_V1, MANIFEST_V1),
+    Role.VERIFIER: (VSA_V1,),
+    Role.LOG: (),  # checkpoints are notes and no statements
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from policyd.attestation.attested import Describer
 from policyd.attestation.bound_run import BoundRun
 from policyd.attestation.decisions import Admission, VerifiedDecision, verify_decision
 from policyd.attestation.evidence import Evidence
@@ -29,7 +30,7 @@ from policyd.attestation.trust import VerifiedStatement, verify_bundle
 from policyd.errors import DocumentError, SubjectMismatch, VerificationFailed
 from policyd.models.base import Sha256
 from policyd.models.canonical import sha256_hex
-from policyd.models.input import StageEvidence
+from policyd.models.input import AttestationFact, StageEvidence
 from policyd.models.manifest import Product, StageRecord, StageState
 from policyd.models.statement import BUILD_TYPE, PROVENANCE_V1, ResourceDescriptor
 from policyd.models.trust import Role, TrustPolicy
@@ -52,6 +53,7 @@ class VerifiedStage:
     evidence: StageEvidence
     key_sha256s: frozenset[Sha256]  # of the builder's keys that signed
     times: tuple[str, ...]  # at which the provenance says that it ran
+    attestations: tuple[AttestationFact, ...] = ()  # the admit decision's first; where they were to be described
 
 
 def attest_stage(
@@ -106,6 +108,7 @@ def verify_stage(
     evidence: Evidence,
     trust: TrustPolicy,
     now: datetime,
+    describer: Describer | None = None,
 ) -> VerifiedStage:
     """Return a stage of this run with verified evidence.
 
@@ -123,13 +126,17 @@ def verify_stage(
     if record.decision is None:
         raise _refused("the stage has no admit decision", where)
     admit_bundle = evidence.require(record.decision, f"the admit decision of stage {record.name}")
-    decision = _verify_admission(record, admit_bundle, run=run, trust=trust, now=now)
+    decision = _verify_admission(record, admit_bundle, run=run, trust=trust, now=now, describer=describer)
 
     # 3. Every attestation it lists, signed by the builder. That it lists any is step 4's to find.
-    statements = [
-        _verify_attestation(evidence.require(sha256, f"an attestation of stage {record.name}"), sha256, trust, now)
-        for sha256 in record.attestations
-    ]
+    statements: list[VerifiedStatement] = []
+    facts: list[AttestationFact] = []
+    for sha256 in record.attestations:
+        content = evidence.require(sha256, f"an attestation of stage {record.name}")
+        verified = _verify_attestation(content, sha256, trust, now)
+        statements.append(verified)
+        if describer is not None:
+            facts.append(describer.describe(sha256, content, verified))
 
     # 4. Provenance that speaks of exactly what the stage left, in this run, from what the run gave it.
     provenances = [found for found in statements if found.statement.predicate_type == PROVENANCE_V1]
@@ -156,11 +163,18 @@ def verify_stage(
         ),
         key_sha256s=frozenset[Sha256]().union(*(found.key_sha256s for found in statements)),
         times=tuple(times),
+        attestations=(*filter(None, [decision.attestation]), *facts),
     )
 
 
 def _verify_admission(
-    record: StageRecord, bundle: bytes, *, run: BoundRun, trust: TrustPolicy, now: datetime
+    record: StageRecord,
+    bundle: bytes,
+    *,
+    run: BoundRun,
+    trust: TrustPolicy,
+    now: datetime,
+    describer: Describer | None = None,
 ) -> VerifiedDecision:
     return verify_decision(
         bundle,
@@ -170,6 +184,7 @@ def _verify_admission(
         run_id=run.run_id,
         admission=Admission(stage=record.name, attempt=record.attempt),
         now=now,
+        describer=describer,
     )
 
 

@@ -64,6 +64,7 @@ class Summary(_Open):
     policy: ResourceDescriptor
     verification_result: Literal["PASSED", "FAILED"] = Field(alias="verificationResult")
     verified_levels: tuple[str, ...] = Field(alias="verifiedLevels")
+    input_attestations: tuple[ResourceDescriptor, ...] = Field(alias="inputAttestations", default=())
     time_verified: str | None = Field(alias="timeVerified", default=None)
     release: ReleaseBinding | None = Field(alias=RELEASE_EXTENSION, default=None)
 

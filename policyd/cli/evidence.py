@@ -101,12 +101,17 @@ def show_command(digest: str, output_format: str, settings: Path | None) -> int:
 @evidence_command.command("export")
 @click.argument("artifact")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead of stdout.")
+@click.option("--target", metavar="NAME", help="Whose release summary goes along, where there are several.")
 @settings_option
-def export_command(artifact: str, out: Path | None, settings: Path | None) -> int:
-    """Write what the store has of ARTIFACT as lines of Sigstore bundles, to hand on or to verify with --bundle."""
+def export_command(artifact: str, out: Path | None, target: str | None, settings: Path | None) -> int:
+    """Write what the store has of ARTIFACT, a line each, to hand on or to verify with --bundle.
+
+    That is what was added, and of an artifact that a run in the store made its manifest, all that lists, and the
+    summaries of its releases: whoever trusts the verifier that signed these needs no store.
+    """
     from policyd.app.evidence_store import export_evidence
 
-    content = export_evidence(artifact, settings=settings, out=out)
+    content = export_evidence(artifact, settings=settings, out=out, target=target)
     if out is None:
         click.echo(content.decode(), nl=False)
     return 0

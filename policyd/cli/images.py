@@ -75,6 +75,7 @@ def sign_image_command(
 
         make = by_key(
             key,
+            said.predicate_type,
             password=lambda: password_from_environment_or_prompt(f"Passphrase of {show(key)}"),
             taken=find_role_keys(settings),
             stamping=find_stamping(*timestamp, settings),

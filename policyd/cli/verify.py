@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from policyd.cli.images import PathOrImage, allow_http_option, refuse_registry_options
 from policyd.cli.options import engine_option, format_option, settings_option, terminal_style
 
 if TYPE_CHECKING:
+    from policyd.app.verify_direct import DirectAnswer, Evidence
+    from policyd.app.verify_image import ImageAnswer
     from policyd.attestation.direct import IdentityTrust, KeyTrust
+    from policyd.attestation.image_reference import ImageReference
 
 
 @click.command("verify")
-@click.argument("artifact", type=click.Path(path_type=Path))
+@click.argument("artifact", type=PathOrImage())
 @click.option("--target", metavar="NAME", help="Where the artifact is to go; needed where several are configured.")
 @click.option(
     "--bundle",
@@ -69,11 +73,27 @@ if TYPE_CHECKING:
     show_default=True,
     help="The oldest Sigstore bundle that counts. v0.1 may come without an inclusion proof.",
 )
+@click.option(
+    "--signature",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A signature in a file of its own, instead of a bundle: base64, or the bytes.",
+)
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The signer's certificate (PEM) that came with --signature.",
+)
+@click.option(
+    "--log-entry",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The log entry of a signature that came without one: the answer of Rekor's API (/api/v1/log/entries/UUID).",
+)
+@allow_http_option
 @format_option("text", "json")
 @engine_option
 @settings_option
 def verify_command(
-    artifact: Path,
+    artifact: Path | ImageReference,
     target: str | None,
     bundles: tuple[Path, ...],
     key: Path | None,
@@ -83,6 +103,10 @@ def verify_command(
     issuer: str | None,
     predicate_type: str | None,
     min_bundle_version: str,
+    signature: Path | None,
+    certificate: Path | None,
+    log_entry: Path | None,
+    allow_http: bool,
     output_format: str,
     engine: str | None,
     settings: Path | None,
@@ -94,7 +118,12 @@ def verify_command(
     With --key, or with --trusted-root, --cert-identity and --cert-oidc-issuer, trust is what these name, and nothing
     else: settings and store are not read. ARTIFACT is then a file, a folder (each file of it needs a bundle) or a
     digest (sha256:HEX), and the exit code is 0 verified, 1 refused, 2 a request or bundle that can't be used.
+
+    ARTIFACT may be an image, oci://REGISTRY/REPOSITORY@sha256:HEX. Its registry is asked for it and for the bundles
+    that refer to it, unless --bundle names them; one that holds is enough. Exit code 3: the registry leaves it open.
     """
+    if isinstance(artifact, Path):
+        refuse_registry_options(artifact, allow_http=allow_http)
     direct = {
         "--key": key,
         "--trusted-root": trusted_root,
@@ -102,18 +131,38 @@ def verify_command(
         "--cert-identity-regexp": pattern,
         "--cert-oidc-issuer": issuer,
         "--type": predicate_type,
+        "--signature": signature,
+        "--certificate": certificate,
+        "--log-entry": log_entry,
     }
     if any(value is not None for value in direct.values()):
         _refuse_mixture()
         trust = _read_trust(key, trusted_root, identity, pattern, issuer)
-        return _verify_directly(artifact, bundles, trust, predicate_type, min_bundle_version, output_format)
+        evidence = _read_evidence_options(bundles, signature, certificate, log_entry)
+        return _verify_directly(
+            artifact, evidence, trust, predicate_type, min_bundle_version, output_format, allow_http
+        )
 
     from policyd.adapters import clock
-    from policyd.app.verify import verify_artifact
 
-    verified = verify_artifact(
-        artifact, settings=settings, target=target, bundles=bundles, now=clock.now, engine=engine
-    )
+    if isinstance(artifact, Path):
+        from policyd.app.verify import verify_artifact
+
+        verified = verify_artifact(
+            artifact, settings=settings, target=target, bundles=bundles, now=clock.now, engine=engine
+        )
+    else:
+        from policyd.app.verify_image import verify_image_for_target
+
+        verified = verify_image_for_target(
+            artifact,
+            settings=settings,
+            target=target,
+            bundles=bundles,
+            now=clock.now,
+            engine=engine,
+            allow_http=allow_http,
+        )
     if output_format == "json":
         from policyd.report.json_text import render_json
 
@@ -130,15 +179,15 @@ def verify_command(
 
 
 def _verify_directly(
-    artifact: Path,
-    bundles: tuple[Path, ...],
+    artifact: Path | ImageReference,
+    evidence: Evidence,
     trust: KeyTrust | IdentityTrust,
     predicate_type: str | None,
     min_bundle_version: str,
     output_format: str,
+    allow_http: bool,
 ) -> int:
     from policyd.adapters import clock
-    from policyd.app.verify_direct import verify_directly
     from policyd.attestation.direct import Asked
     from policyd.attestation.material import BundleVersion
     from policyd.attestation.predicate_types import read_asked_type
@@ -150,7 +199,18 @@ def _verify_directly(
         else ("" if predicate_type == "any" else read_asked_type(predicate_type)),
         oldest=BundleVersion(int(min_bundle_version.removeprefix("0."))),
     )
-    answer = verify_directly(str(artifact), bundles=bundles, asked=asked, now=clock.now)
+    answer: DirectAnswer | ImageAnswer
+    if isinstance(artifact, Path):
+        from policyd.app.verify_direct import verify_directly
+
+        answer = verify_directly(str(artifact), evidence=evidence, asked=asked, now=clock.now)
+    else:
+        from policyd.app.verify_image import verify_image, verify_image_by
+
+        if evidence.bundles or evidence.signature is not None:
+            answer = verify_image_by(artifact, evidence, asked=asked, now=clock.now)
+        else:
+            answer = verify_image(artifact, asked=asked, now=clock.now, allow_http=allow_http)
     if output_format == "json":
         from policyd.report.json_text import render_json
 
@@ -160,7 +220,13 @@ def _verify_directly(
 
         style, width = terminal_style()
         text = render_direct(
-            answer.artifact, answer.bundles, answer.checks, verified=answer.verified, style=style, width=width
+            answer.artifact,
+            answer.bundles,
+            answer.checks,
+            verified=answer.verified,
+            left_out=[(one.path, one.predicate_type) for one in answer.left_out],
+            style=style,
+            width=width,
         )
         click.echo(text, nl=False)
         if answer.first_error is not None:
@@ -195,6 +261,28 @@ def _read_trust(
     from policyd.attestation.keyless.identity import AskedIdentity
 
     return read_identity_trust(AskedIdentity(issuer=issuer, exact=identity, pattern=pattern), trusted_root)
+
+
+def _read_evidence_options(
+    bundles: tuple[Path, ...], signature: Path | None, certificate: Path | None, log_entry: Path | None
+) -> Evidence:
+    """Return what is to be verified: bundles, or one signature in a file of its own."""
+    from policyd.app.verify_direct import Evidence
+    from policyd.errors import UsageError
+
+    if signature is not None and bundles:
+        raise UsageError(
+            "a bundle holds its signature, so one of the two",
+            where="--bundle with --signature",
+            fix="verify them in two commands",
+        )
+    if certificate is not None and signature is None:
+        raise UsageError(
+            "a certificate without the signature that it is for",
+            where="--certificate",
+            fix="add --signature FILE; a bundle has its certificate in it",
+        )
+    return Evidence(bundles, signature, certificate, log_entry)
 
 
 def _refuse_mixture() -> None:

@@ -107,6 +107,7 @@ class StageFact(Model):
     untrusted: bool  # an untrusted trigger can start it
     privileged: bool  # it then has secrets or a token that writes
     guards: list[Guard] = []  # what its own condition and environment ask for first
+    asks: list[Guard] = []  # the same, and what its steps ask for before it goes on
     has_secrets: bool = False  # a secret other than the system's own token reaches it
     writes: bool = False  # its token can write, or it may log in to a cloud
     outputs: list[str]
@@ -266,6 +267,7 @@ class SecretUse(Fact):
     all: bool
     inherited: bool
     sink: Sink
+    guards: list[Guard] = []  # what its step asks for first
 
 
 class Variable(Fact):

@@ -25,6 +25,7 @@ COSIGN_SIGN_V1 = "https://sigstore.dev/cosign/sign/v1"
 #: policyd's own, each documented in docs/attestations.md under this URI's last two segments.
 DECISION_V1 = "https://policyd.dev/attestation/decision/v1"
 MANIFEST_V1 = "https://policyd.dev/attestation/manifest/v1"
+APPROVAL_V1 = "https://policyd.dev/attestation/approval/v1"
 WAIVER_V1 = "https://policyd.dev/attestation/waiver/v1"
 WAIVER_REVOCATION_V1 = "https://policyd.dev/attestation/waiver-revocation/v1"
 POLICY_SET_V1 = "https://policyd.dev/attestation/policy-set/v1"

@@ -8,7 +8,7 @@ import pytest
 from policyd.adapters.timestamping import request_timestamp
 from policyd.attestation.material import MAX_TIMESTAMP_BYTES
 from policyd.errors import TimestampError, UsageError
-from tests.timestamping import Authority, make_authority, serving
+from tests.timestamping import MAX_SENT, Authority, make_authority, serving
 
 
 @pytest.fixture
@@ -46,6 +46,24 @@ def test_what_is_no_timestamp_is_refused(authority: Authority, status: int, answ
 
     assert caught.value.where == authority.url
     assert len(authority.asked) == 1
+
+
+@pytest.mark.parametrize("status", [200, 302, 500])
+def test_an_endless_answer_is_not_read_to_its_end(authority: Authority, status: int) -> None:
+    """Also that of a redirect, of which requests reads the body whether it is to follow it or not."""
+    authority.status, authority.answer, authority.endless = status, b"", True
+
+    with pytest.raises(TimestampError):
+        request_timestamp(b"a signature", authority.url, [authority.trusted()])
+
+    assert authority.sent < MAX_SENT // 4  # what the sockets between hold is sent, and no more
+
+
+def test_an_answer_that_ends_too_early_is_refused(authority: Authority) -> None:
+    authority.answer, authority.cut = b"x", True
+
+    with pytest.raises(TimestampError):
+        request_timestamp(b"a signature", authority.url, [authority.trusted()])
 
 
 @pytest.mark.parametrize("url", ["", "file:///etc/passwd", "ftp://a/b", "http://", "http://user:secret@host/"])

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from policyd.adapters.signers.keyfile import generate_key
+from policyd.adapters.signers.loading import read_any_key
 from policyd.app.signing import attest_file
 from policyd.attestation.predicate_types import SHORT_NAMES, require_predicate_type
 from policyd.errors import DocumentError, PolicydError, UsageError
 from policyd.models.statement import VSA_V1
+from policyd.models.trust import Role
 from tests.attestation.test_predicates import EXAMPLES
 
 
@@ -36,7 +38,7 @@ def attest(folder: Path, type_: str, content: bytes) -> Path:
         key=folder / "k.key",
         bundle=bundle,
         password=str,
-        taken={},
+        taken={read_any_key(folder / "k.pub", password=str).sha256: Role.APPROVER} if type_ == "approval" else {},
     )
     return bundle
 

@@ -103,6 +103,43 @@ def test_a_package_counts_under_its_own_name_alone(name: str, check: int) -> Non
     assert (fact.check, fact.verified) == (check, check == 0)
 
 
+def name_by(**digests: str) -> bytes:
+    """Return an attestation whose one subject has these digests."""
+    statement = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "x", "digest": digests}],
+        "predicateType": TYPE,
+        "predicate": {"result": "PASSED"},
+    }
+    return sign_statement(json.dumps(statement).encode(), key("approver"))
+
+
+@pytest.mark.parametrize(
+    ("digests", "check"),
+    [
+        ({"sha512": "5" * 128}, 0),
+        ({"sha384": "3" * 96}, 0),
+        ({"sha512": "5" * 128, "sha256": ARTIFACT}, 0),
+        ({"sha512": "6" * 128}, 12),  # of another file
+        ({"sha512": "6" * 128, "sha256": ARTIFACT}, 12),  # a contradiction
+        ({"sha1": "1" * 40, "md5": "2" * 32}, 11),  # never counts
+        ({"sha512": "5" * 127}, 11),
+    ],
+)
+def test_what_is_named_by_a_stronger_digest_alone_is_compared_by_it(digests: dict[str, str], check: int) -> None:
+    """npm's provenance names a package by its SHA-512 and nothing else (docs/threats.md, T26)."""
+    known = {"sha256": ARTIFACT, "sha384": "3" * 96, "sha512": "5" * 128}
+    file = ArtifactFile("x", {name: bytes.fromhex(value) for name, value in known.items()})  # type: ignore[misc]
+
+    fact = Describer(make_trust(), ARTIFACT, NOW, file=file).judge(name_by(**digests))
+
+    assert (fact.check, fact.verified, fact.about_artifact) == (check, check == 0, check == 0)
+
+
+def test_where_only_the_sha256_is_known_a_stronger_one_matches_nothing() -> None:
+    assert judge(name_by(sha512="5" * 128)).check == 12
+
+
 def test_every_changed_character_of_the_signed_statement_fails() -> None:
     envelope = json.loads(attest())["dsseEnvelope"]
     signed = Envelope(b'{"a": 1}', "application/vnd.in-toto+json", (Signature(b"x"),))

@@ -90,6 +90,32 @@ def test_a_policy_folder_that_can_not_be_used_leaves_everything_undecided(
         policies.shop.call(*command).require_one_error(3, *expected)
 
 
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [
+        ("collection: basline\n", "collection in "),
+        ("teams: {payments: {policy_set: FOLDER, collection: basline}}\n", "teams."),
+    ],
+    ids=["organisation", "team"],
+)
+def test_settings_that_name_a_collection_the_set_does_not_have_are_wrong_settings(
+    policies: Policies, settings: str, where: str
+) -> None:
+    policies.write({**rule(FINE), "collections/baseline.json": '["custom.one"]'})
+    theirs = policies.shop.home / "theirs"
+    Policies(policies.shop, theirs).write(
+        {path: text.replace("policyd.custom", "team_payments.custom") for path, text in rule(FINE).items()}
+        | {"collections/baseline.json": '["custom.one"]'}
+    )
+    before = policies.shop.settings.read_text()
+    policies.shop.settings.write_text(before + settings.replace("FOLDER", str(theirs)))
+
+    said = policies.shop.call("check")
+    policies.shop.settings.write_text(before)
+
+    said.require_one_error(2, "no collection 'basline'", where, str(policies.shop.settings), "use one of baseline")
+
+
 def test_a_policy_folder_that_is_a_link_elsewhere_or_missing_is_an_error(policies: Policies) -> None:
     shutil.rmtree(policies.folder, ignore_errors=True)
 

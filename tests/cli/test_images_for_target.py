@@ -9,9 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from policyd.adapters.signers.keyfile import KeyFileSigner
 from policyd.app.images import fetch_subject, push_bundle
 from policyd.attestation.image_reference import read_image_reference
+from policyd.attestation.statements import Named, render_statement, sign_statement
 from tests.cli.workshop import Workshop, open_workshop
 from tests.registry import MANIFEST, Registry, image_manifest, running_registry
 
@@ -60,6 +63,13 @@ def test_an_image_is_verified_by_the_store_by_its_summary_and_never_by_another(s
     shipped.push(shipped.summary)
     said = shop.call("verify", shipped.image).require(0)
     assert "the verification summary holds: policyd://local/" in said.out
+
+    # What somebody else pushed beside it is told, and takes nothing away: anybody who may push could.
+    stranger = KeyFileSigner(ec.generate_private_key(ec.SECP256R1()))
+    of = Named("app", shipped.image.rpartition("sha256:")[2])
+    shipped.push(sign_statement(render_statement([of], "https://example.com/x/v1", {"a": "b"}), stranger))
+    said = shop.call("verify", shipped.image).require(0)
+    assert "nobody whom the trust policy lists signed it" in " ".join(said.out.split())
 
     # 3. An image that no run made, though the registry has it.
     other = shipped.registry.push_image(text="made elsewhere")

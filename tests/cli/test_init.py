@@ -24,6 +24,7 @@ ROLES = (
     "waiver-approver",
     "policy-author",
     "scanner",
+    "trust-author",
 )
 
 

@@ -12,7 +12,10 @@ from tests.cli.workshop import Workshop
 
 pytestmark = pytest.mark.xdist_group("cli-keys")
 
-PREDICATE = {"buildDefinition": {"buildType": "https://example.com/make", "externalParameters": {}}, "runDetails": {}}
+PREDICATE = {
+    "buildDefinition": {"buildType": "https://example.com/make", "externalParameters": {}},
+    "runDetails": {"builder": {"id": "https://example.com/builder"}},
+}
 
 
 @pytest.fixture

@@ -119,7 +119,9 @@ def test_a_bundle_of_a_bundle_is_the_same_set(writer: Author) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "reason"),
     [
-        (("ours", "--out", "ours.zip"), 2, "ends in .tar.gz"),
+        (("ours", "--out", "ours.zip"), 2, "use ours.tar.gz"),
+        (("ours", "--out", "ours.tar"), 2, "use ours.tar.gz"),
+        (("ours", "--out", "ours-1.0"), 2, "use ours-1.0.tar.gz"),
         (("ours", "--out", "a.tar.gz", "--name", "Our Rules"), 2, "can't be the name"),
         (("ours/naming", "--out", "a.tar.gz"), 2, "a part of a policy set"),
         (("nowhere", "--out", "a.tar.gz"), 2, "no such path"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,19 +17,26 @@ from typing import Any
 import pytest
 
 from policyd.app.init import Places, initialise
+from tests.attestation.formats.made import (
+    INSTANCE,
+    NPM_PUBLISH,
+    certificate_of,
+    lines,
+    npm_answer,
+    pem_of,
+    rekor_answer,
+)
 from tests.attestation.keyless.instance import (
     CONTENT,
     IDENTITY,
     ISSUER,
-    Instance,
+    PREDICATE_TYPE,
     LeafOptions,
     Value,
     private_key,
     public_pem,
     statement,
 )
-
-INSTANCE = Instance()
 
 
 @dataclass(frozen=True)
@@ -329,3 +338,161 @@ def test_a_managed_key_needs_no_sigstore(desk: Desk) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=desk.folder, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
+
+
+# --- evidence in the forms of other tools
+
+
+def test_of_a_file_that_lists_several_those_of_the_type_asked_for_have_to_hold(desk: Desk) -> None:
+    built, tested = (
+        INSTANCE.bundle(payload=statement()),
+        INSTANCE.bundle(payload=statement(predicateType="https://x/t")),
+    )
+    other = INSTANCE.bundle(b"another", payload=statement(b"another"))
+    listed = desk.folder / "download.jsonl"
+
+    listed.write_bytes(lines(built, tested))
+    said = desk.verify(desk.artifact, "--bundle", listed, *desk.by_identity, "--type", PREDICATE_TYPE)
+    assert said.code == 0, said.err
+    assert "left out" in said.out
+    assert "download.jsonl, line 2: https://x/t" in said.out
+    as_json = desk.verify(
+        desk.artifact, "--bundle", listed, *desk.by_identity, "--type", PREDICATE_TYPE, "--format", "json"
+    ).json
+    assert [one["bundle"].rpartition("/")[2] for one in as_json["bundles"]] == ["download.jsonl, line 1"]
+    assert as_json["left_out"][0]["predicate_type"] == "https://x/t"
+
+    listed.write_bytes(lines(built, tested, other))
+    assert desk.verify(desk.artifact, "--bundle", listed, *desk.by_identity, "--type", PREDICATE_TYPE).code == 1
+    listed.write_bytes(lines(built, tested))
+    assert desk.verify(desk.artifact, "--bundle", listed, *desk.by_identity, "--type", "any").code == 0
+    # Nothing of the type asked for is no reason to look away.
+    assert desk.verify(desk.artifact, "--bundle", listed, *desk.by_identity, "--type", "https://x/none").code == 1
+
+
+def test_a_single_attestation_of_another_type_is_never_left_out(desk: Desk) -> None:
+    good = desk.write("good.json", INSTANCE.bundle(payload=statement()))
+    other = desk.write("other.json", INSTANCE.bundle(payload=statement(predicateType="https://x/t")))
+
+    said = desk.verify(desk.artifact, "--bundle", good, "--bundle", other, *desk.by_identity, "--type", PREDICATE_TYPE)
+
+    assert said.code == 1
+
+
+def test_an_npm_answer_by_the_registrys_key_and_by_the_builders_identity(desk: Desk) -> None:
+    package = json.dumps({"name": "left-pad", "version": "1.3.0"}).encode()
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        member = tarfile.TarInfo("package/package.json")
+        member.size = len(package)
+        archive.addfile(member, io.BytesIO(package))
+    tarball = desk.folder / "left-pad-1.3.0.tgz"
+    tarball.write_bytes(stream.getvalue())
+    digest = hashlib.sha512(stream.getvalue()).hexdigest()
+
+    def answer(version: str) -> Path:
+        subject = [{"name": f"pkg:npm/left-pad@{version}", "digest": {"sha512": digest}}]
+        published = INSTANCE.bundle(payload=statement(subject=subject, predicateType=NPM_PUBLISH), managed="managed")
+        built = INSTANCE.bundle(payload=statement(subject=subject))
+        return desk.write(f"{version}.json", npm_answer(published, built))
+
+    good, wrong = answer("1.3.0"), answer("1.3.1")
+    for trust, kind in ((desk.by_key, "npm-publish"), (desk.by_identity, "slsaprovenance1")):
+        assert desk.verify(tarball, "--bundle", good, *trust, "--type", kind).code == 0
+        said = desk.verify(tarball, "--bundle", wrong, *trust, "--type", kind)
+        assert (said.code, "left-pad@1.3.0 (by its package.json)" in said.err) == (1, True)
+    by_digest = desk.verify(
+        f"sha512:{digest}", "--bundle", good, *desk.by_identity, "--type", "slsaprovenance1", "--format", "json"
+    )
+    assert by_digest.code == 0
+    assert by_digest.states()[12] == "weakened"
+
+
+def test_a_signature_a_certificate_and_a_log_entry_in_files_of_their_own(desk: Desk) -> None:
+    bundle = INSTANCE.bundle()
+    signature, certificate = desk.folder / "a.sig", desk.folder / "a.pem"
+    signature.write_text(bundle["messageSignature"]["signature"] + "\n")
+    certificate.write_bytes(pem_of(certificate_of(bundle)))
+    entry = desk.write("entry.json", rekor_answer(bundle))
+    apart = ["--signature", signature, "--certificate", certificate]
+
+    assert desk.verify(desk.artifact, *apart, "--log-entry", entry, *desk.by_identity).code == 0
+    without = desk.verify(desk.artifact, *apart, *desk.by_identity)
+    assert (without.code, "check 5 failed" in without.out, "--log-entry" in without.err) == (1, True, True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--signature", "a.json", "--bundle", "a.json"],
+        ["--certificate", "a.json"],
+        ["--signature", "missing"],
+        ["--signature", "a.json"],
+        ["--bundle", "a.json", "--log-entry", "a.json"],
+        ["--bundle", "a.json", "--log-entry", "missing"],
+    ],
+    ids=range(6),
+)
+def test_requests_about_evidence_in_parts_that_can_not_be_used(desk: Desk, options: list[str]) -> None:
+    desk.write("a.json", INSTANCE.bundle())
+
+    assert desk.verify(desk.artifact, *options, *desk.by_identity).code == 2
+
+
+def test_parts_of_evidence_need_trust_that_is_given(desk: Desk) -> None:
+    assert desk.verify(desk.artifact, "--signature", desk.artifact).code == 2
+
+
+def test_what_cosign_wrote_before_bundles(desk: Desk, cosign: Path) -> None:
+    environment = os.environ | {"COSIGN_PASSWORD": "", "HOME": str(desk.folder)}
+
+    def run(*args: object) -> None:
+        done = subprocess.run(
+            [cosign, *map(str, args)], cwd=desk.folder, env=environment, capture_output=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode()
+
+    run("generate-key-pair")
+    old = [
+        "--use-signing-config=false",
+        "--tlog-upload=false",
+        "--new-bundle-format=false",
+        "--key",
+        "cosign.key",
+        "-y",
+    ]
+    run("sign-blob", *old, "--bundle", "old.json", "--output-signature", "a.sig", desk.artifact)
+    predicate = desk.write("predicate.json", {})
+    run("attest-blob", *old, "--predicate", predicate, "--type", "https://x/t", "--bundle", "att.json", desk.artifact)
+    key = ["--key", desk.folder / "cosign.pub"]
+
+    assert desk.verify(desk.artifact, "--bundle", "old.json", *key).code == 0
+    assert desk.verify(desk.artifact, "--signature", "a.sig", *key).code == 0
+    assert desk.verify(desk.artifact, "--bundle", "att.json", *key, "--type", "https://x/t").code == 0
+    desk.artifact.write_bytes(b"changed")
+    assert desk.verify(desk.artifact, "--bundle", "old.json", *key).code == 1
+    assert desk.verify(desk.artifact, "--signature", "a.sig", *key).code == 1
+    assert desk.verify(desk.artifact, "--bundle", "att.json", *key, "--type", "https://x/t").code == 1
+
+
+@pytest.mark.parametrize("name", ["key.pub", "trusted_root.json"])
+def test_what_decides_is_nothing_that_others_can_change(name: str, desk: Desk) -> None:
+    """As sshd's StrictModes: whoever can write the key or the trusted root decides whom we trust."""
+    call = [desk.artifact, "--bundle", desk.folder / "none.json", *desk.by_key]
+    call += ["--trusted-root", desk.folder / "trusted_root.json"]
+    (desk.folder / name).chmod(0o666)
+
+    said = desk.verify(*call)
+
+    assert (said.code, "can be written by others" in said.err, name in said.err) == (2, True, True)
+
+
+def test_what_decides_is_no_link_and_in_no_folder_that_others_can_write(desk: Desk) -> None:
+    (desk.folder / "link.pub").symlink_to(desk.folder / "key.pub")
+    (desk.folder / "open").mkdir()
+    shutil.copy(desk.folder / "key.pub", desk.folder / "open" / "key.pub")
+    (desk.folder / "open").chmod(0o777)
+
+    for key, says in (("link.pub", "is a link"), ("open/key.pub", "can be written by others")):
+        said = desk.verify(desk.artifact, "--bundle", desk.folder / "none.json", "--key", key)
+        assert (said.code, says in said.err) == (2, True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,6 +170,48 @@ def test_an_attestation_handed_in_beside_the_run_s_can_only_deny(released: Relea
     assert "evidence.failed_attestation" in said
 
 
+def test_one_that_fails_is_in_the_answer_of_a_summary_too(released: Released, tmp_path: Path) -> None:
+    """A summary that holds is no reason to look away from what came with it (docs/threats.md, T7)."""
+    of = released.artifact.read_bytes()
+    summary = released.shop.object(released.summary_sha256)
+    strange = attest(tmp_path, "strange", STRANGER, of=of)
+
+    for order in ([summary, strange], [strange, summary]):
+        said = verify(released.shop, released.artifact, *order).require(1)
+        assert "nobody whom the trust policy lists signed it" in " ".join(said.out.split())
+        said.require_error("handed in with the summary")
+
+
+def test_what_a_summary_rests_on_was_verified_by_its_verifier(released: Released) -> None:
+    manifest = released.run["manifest"]
+    listed = [released.summary_sha256, released.manifest_sha256, manifest["plan_sha256"]]
+    everything = [
+        released.shop.object(sha256) for sha256 in [*listed, *manifest["decisions"], *manifest["attestations"]]
+    ]
+
+    assert "all 1 check held" in verify(released.shop, released.artifact, *everything).require(0).out
+
+
+def test_what_a_run_made_is_exported_whole_and_verifies_without_its_store(released: Released, tmp_path: Path) -> None:
+    handed_on = tmp_path / "greeting.jsonl"
+    released.shop.call("evidence", "export", released.artifact, "--out", handed_on).require(0)
+    manifest = released.run["manifest"]
+    listed = [released.summary_sha256, released.manifest_sha256, *manifest["decisions"], *manifest["attestations"]]
+    lines = handed_on.read_bytes().splitlines(keepends=True)
+
+    assert {sha256_hex(line) for line in lines} >= set(listed)
+    assert manifest["plan_sha256"] in {sha256_hex(line.strip()) for line in lines}
+    assert len(lines) == len(listed) + 1
+    # By the summary, and where the record is by the manifest alone.
+    assert "the verification summary holds" in verify(released.shop, released.artifact, handed_on).require(0).out
+    no_summary = [line for line in lines if sha256_hex(line) != released.summary_sha256]
+    handed_on.write_bytes(b"".join(no_summary))
+    assert "the record holds the manifest" in verify(released.shop, released.artifact, handed_on).require(0).out
+    for missing in (0, 1, len(no_summary) - 1):
+        handed_on.write_bytes(b"".join(line for number, line in enumerate(no_summary) if number != missing))
+        verify(released.shop, released.artifact, handed_on).require(3)
+
+
 def test_what_was_added_to_the_store_is_found_by_the_artifacts_digest(shop: Workshop, tmp_path: Path) -> None:
     content = b"with evidence in the store\n"
     artifact = tmp_path / "stored.tar"
@@ -181,6 +225,35 @@ def test_what_was_added_to_the_store_is_found_by_the_artifacts_digest(shop: Work
 
     shop.call("evidence", "add", attest(tmp_path, "bad", STRANGER, of=content)).require(0)
     assert "nobody whom the trust policy lists signed it" in " ".join(verify(shop, artifact).require(1).out.split())
+
+
+def name_by_sha512(folder: Path, name: str, signer: KeyFileSigner, of: bytes) -> Path:
+    """Attest as npm does: the SHA-512 is all that names the file."""
+    statement = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "tool.tar", "digest": {"sha512": hashlib.sha512(of).hexdigest()}}],
+        "predicateType": SCAN,
+        "predicate": {"result": "PASSED"},
+    }
+    path = folder / f"{name}.json"
+    path.write_bytes(sign_statement(json.dumps(statement).encode(), signer))
+    return path
+
+
+def test_what_names_the_artifact_by_its_sha512_alone_counts_handed_in_or_from_the_store(
+    shop: Workshop, tmp_path: Path
+) -> None:
+    content = b"named by SHA-512\n"
+    artifact = tmp_path / "npm.tar"
+    artifact.write_bytes(content)
+    scans = [name_by_sha512(tmp_path, name, signer, content) for name, signer in (("a", ANN), ("b", BOB))]
+    other = name_by_sha512(tmp_path, "other", ANN, b"another file\n")
+
+    assert "all 3 checks held" in verify(shop, artifact, *scans).require(0).out
+    assert "check 12" in verify(shop, artifact, scans[0], other).require(1).out
+
+    shop.call("evidence", "add", *scans).require(0)
+    assert "all 3 checks held" in verify(shop, artifact).require(0).out
 
 
 def test_attestations_in_lines_are_read_as_if_each_were_a_file(shop: Workshop, artifact: Path) -> None:

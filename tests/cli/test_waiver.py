@@ -565,7 +565,7 @@ def test_an_effective_time_judges_waivers_too_and_says_so(team: Team) -> None:
 
 
 def test_one_beyond_the_operators_maximum_is_refused_at_every_step(team: Team) -> None:
-    team.request("--expires", "91d").require_one_error(1, "at most 90 are allowed")
+    team.request("--expires", "91d").require_one_error(2, "at most 90 are allowed")
     assert team.files() == []
     file = team.granted("--expires", "90d")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -127,6 +128,35 @@ def test_depth_counts_what_a_parser_would_meet(value: object) -> None:
         return 0 if inner is None else 1 + max(map(depth, inner), default=0)
 
     assert json_depth(json.dumps(value).encode()) == depth(value)
+
+
+@pytest.mark.parametrize(
+    ("content", "depth"),
+    [
+        (rb'["[", "]"]', 1),
+        (rb'["\"[[", []]', 2),
+        (rb'["\\", [[]]]', 3),  # the quote after two backslashes ends the string
+        (rb'["\\\"[", []]', 2),
+        (rb'["","[","",[]]', 2),
+        (rb'{"[":"]","a":["\n[\\",{}]}', 3),
+        (b"]]]][[", 2),
+    ],
+)
+def test_depth_is_counted_outside_of_strings(content: bytes, depth: int) -> None:
+    assert json_depth(content) == depth
+
+
+@pytest.mark.parametrize("part", [b'{"a":', b'"["', b'"\\"', b'\\\\"', b'"a",'])
+def test_depth_is_counted_in_the_memory_of_a_few_copies(part: bytes) -> None:
+    content = part * 200_000
+    tracemalloc.start()
+    try:
+        json_depth(content)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 3 * len(content)
 
 
 class Example(Model):

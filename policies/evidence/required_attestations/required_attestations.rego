@@ -18,9 +18,10 @@
 #       tighter: superset
 #       description: >-
 #         What is required, each as `TYPE MODE WORD…`: a predicate type; `any`, `all` or `newest`; and any of `signers=N`
-#         (distinct persons, never the requester), `role=R` (of the trust policy), `days=N` (at most so old), `about=run`
-#         (may speak of something else of the run than the artifact), `time=witnessed` (an authority or log says when) and
-#         `/POINTER=VALUE` (what the predicate says there).
+#         (distinct persons, never the requester nor who asked for an approval), `role=R` (of the trust policy), `days=N`
+#         (at most so old), `about=run` (may speak of something else of the run than the artifact), `time=witnessed` (an
+#         authority or log says when) and `/POINTER=VALUE` (what the predicate says there). An approval counts for its
+#         target alone.
 #     foreign:
 #       type: strings
 #       default: []
@@ -194,10 +195,13 @@ _has_signers(_, word, _) if not startswith(word, "signers=")
 _has_signers(chosen, word, text) if {
 	startswith(word, "signers=")
 	_is_requester_known
-	persons := {signer.person |
+	asking := attestations.asking
+	persons := {person |
 		some attestation in chosen
 		some signer in attestation.signers
-		signer.person != input.requester.identity
+		person := signer.person
+		person != input.requester.identity
+		not person in asking
 		_fits(signer, text)
 	}
 	count(persons) >= _numbers[trim_prefix(word, "signers=")]

@@ -163,3 +163,52 @@ test_two_requirements_are_both_asked if {
 		]
 	found == {{"message": "x.whl has no https://example.com/other", "at": ["attestations"]}}
 }
+
+approval := "https://policyd.dev/attestation/approval/v1"
+
+approved(person, fields) := {
+	"predicate_type": approval,
+	"verified": true,
+	"listed": false,
+	"about_artifact": true,
+	"signers": [{"person": person, "role": "approver"}],
+	"fields": object.union({"/target": "production", "/requested_by": "ann"}, fields),
+	"run_id": "",
+	"commit": "",
+	"time": "",
+	"time_source": "none",
+	"age_seconds": null,
+}
+
+approvals(list) := {
+	"run_id": "", "target": "production", "artifact": {"name": "x.whl"},
+	"requester": {"identity": "", "verified": false}, "attestations": list,
+}
+
+two_approvers := [concat(" ", [approval, "any", "role=approver", "signers=2"])]
+
+unmet(list) if {
+	count(required_attestations.deny) == 1 with input as approvals(list)
+		with data.policyd.settings.evidence.required_attestations.foreign as two_approvers
+}
+
+met(list) if {
+	count(required_attestations.deny) == 0 with input as approvals(list)
+		with data.policyd.settings.evidence.required_attestations.foreign as two_approvers
+}
+
+test_two_of_the_approvers_approved if met([approved("bob", {}), approved("eve", {})])
+
+test_one_who_approves_twice_is_one if unmet([approved("bob", {}), approved("bob", {})])
+
+test_an_approval_for_another_target_does_not_count if {
+	unmet([approved("bob", {}), approved("eve", {"/target": "staging"})])
+}
+
+test_who_asked_for_an_approval_grants_none if {
+	unmet([approved("bob", {}), approved("ann", {"/requested_by": "carol"})])
+}
+
+test_who_asked_for_another_target_may_approve_this_one if {
+	met([approved("bob", {}), approved("eve", {}), approved("dan", {"/requested_by": "bob", "/target": "staging"})])
+}

@@ -31,6 +31,8 @@ from policyd.models.strict_json import read_json
 MAX_LISTED = 1_000  # GitHub gives a hundred a page, PyPI some for a file
 #: Of a statement that nobody verified yet; an SBOM of 5 MB has some 500,000.
 MAX_UNVERIFIED_PARTS = 600_000
+#: Of one whose claimed type is only to sort it by: what policyd sorts, summaries and manifests, has at most some 5 MB.
+MAX_SORTED_BYTES = 16 * 1024 * 1024
 _MAX_LISTED_PARTS = 200_000  # a hundred bundles of a full log; some 20 MB once parsed
 _LINE = re.compile(rb"[^ \t\r\n][^\n]*+")
 _MAX_LISTED_DEPTH = MAX_ENVELOPE_DEPTH + 4
@@ -62,7 +64,7 @@ def read_evidence(content: bytes, *, where: str, oldest: BundleVersion = BundleV
     whole or not at all.
     """
     # 1. The documents: several where each line is one, which no single document's lines are.
-    documents = _split_lines(content, where) or [(0, content)]
+    documents = split_lines(content, where) or [(0, content)]
     several = len(documents) > 1
 
     # 2. Each by its form.
@@ -124,8 +126,11 @@ def find_claimed_type(bundle: Bundle) -> str | None:
     return claimed if isinstance(claimed, str) else None
 
 
-def _split_lines(content: bytes, where: str) -> list[tuple[int, bytes]]:
-    """Return the lines of JSON Lines with their numbers; none for a single document, however many lines it has."""
+def split_lines(content: bytes, where: str) -> list[tuple[int, bytes]]:
+    """Return the lines of JSON Lines with their numbers; none for a single document, however many lines it has.
+
+    Raises `InputTooLarge` for more lines than a file of evidence may have.
+    """
     lines: list[tuple[int, bytes]] = []
     number, counted = 1, 0
     for found in _LINE.finditer(content):

@@ -1,6 +1,6 @@
 """Keyless identities in roles of the trust policy: the certificate says who signed, the pinned instance when.
 
-The same checks as for an identity that is asked for directly (`direct`, 3 to 10). Whether the identity counted at the
+The same checks as for an identity that is asked for directly (`instance`, 5 to 10). Whether the identity counted at the
 times that they prove is `trust`'s to say.
 """
 
@@ -14,10 +14,10 @@ from functools import lru_cache
 from typing import Final
 
 from policyd.attestation.bundle import Bundle, signature_of
-from policyd.attestation.direct import IdentityTrust, verify_witnesses
 from policyd.attestation.dsse import Envelope
 from policyd.attestation.findings import Findings
 from policyd.attestation.keyless.identity import AskedIdentity, require_identity
+from policyd.attestation.keyless.instance import verify_by_instance
 from policyd.attestation.keyless.leaf import Leaf, read_leaf
 from policyd.attestation.keyless.trusted_root import TrustedRoot, read_trusted_root
 from policyd.attestation.keys import DigestName, is_signed_by
@@ -86,10 +86,10 @@ def verify_role_identities(
     held: list[KeylessSigner] = []
     refusals: list[VerificationFailed] = []
     for entry in listed:
-        trust = IdentityTrust(_asked(entry), read_pinned_root(roots[entry.instance]))
+        root = read_pinned_root(roots[entry.instance])
         found = Findings()
         try:
-            verify_witnesses(bundle, trust, leaf.key, leaf, signed, found, now=now, where=where)
+            verify_by_instance(bundle, root, leaf, _asked(entry), signed, found, now=now, where=where)
         except VerificationFailed as refusal:
             refusals.append(refusal)
             continue

@@ -1,6 +1,6 @@
 """The witnesses of a signature: the logs that have it, the times they and others state, the authority of its signer.
 
-Each function is one of the numbered checks of `policyd.attestation.direct`, over what a trusted root lists.
+Each function is one of the numbered checks of `policyd.attestation.keyless.instance`, over what a trusted root lists.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def _forget() -> None:
     checked_modules._read_list.cache_clear()
-    checked_modules._digest_builtins.cache_clear()
+    checked_modules.digest_builtins.cache_clear()
 
 
 def test_a_text_that_is_listed_is_known(listed: Path) -> None:

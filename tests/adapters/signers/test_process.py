@@ -25,10 +25,17 @@ from policyd.app.trust_edit import end_key
 from policyd.attestation.dsse import pae
 from policyd.attestation.keys import is_signed_by, read_public_key
 from policyd.attestation.trust import verify_bundle
-from policyd.errors import KeyUnusable, SettingsError, SigningFailed, SigningRefused, UnsafePermissions
+from policyd.errors import (
+    IdentityNotTrusted,
+    KeyUnusable,
+    SettingsError,
+    SigningFailed,
+    SigningRefused,
+    UnsafePermissions,
+)
 from policyd.models.statement import DECISION_V1, PAYLOAD_TYPE
 from policyd.models.trust import Role
-from tests.attestation.made_run import NOW, OTHER_RUN_ID, RUN_ID, make_decision, make_plan
+from tests.attestation.made_run import NOW, OTHER_RUN_ID, RUN_ID, make_decision, make_plan, make_role
 
 PASSPHRASE = "correct horse"
 
@@ -374,6 +381,14 @@ def test_a_key_that_has_ended_is_not_used(authority: Authority, end: str) -> Non
     trust = end_key(authority.trust, key_sha256=_sha256_of(authority, Role.BUILDER), **{end: NOW})
 
     with pytest.raises(KeyUnusable, match="key of"):
+        start_signing(replace(authority, trust=trust), _never)
+
+
+@pytest.mark.parametrize("role", [Role.DECIDER, Role.BUILDER, Role.VERIFIER])
+def test_a_role_that_may_not_sign_what_runs_sign_stops_them_before_they_begin(authority: Authority, role: Role) -> None:
+    trust = make_role(authority.trust, role, predicate_types=("https://example.com/other",))
+
+    with pytest.raises(IdentityNotTrusted, match=f"the role {role} may not sign"):
         start_signing(replace(authority, trust=trust), _never)
 
 
