@@ -1,6 +1,6 @@
 """What rules see as `input`, by gate. The JSON Schema that policy authors use is generated from here.
 
-An input that does not fit these models never reaches a rule: the decision is `undecided` (docs/rego.md).
+No answer about an input that does not fit these models counts: the decision is `undecided` (docs/rego.md).
 Lists are bounded by the stage or pipeline judged, so a run's cost stays linear in its stages: the stage gate sees the
 facts of its own stage and the evidence of the stages it needs, not of the whole pipeline.
 """

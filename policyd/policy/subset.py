@@ -255,7 +255,7 @@ class _Module:
                 references = (self._rules - self._always_defined) | self._aliases | {"_", "input", "data"}
                 return _get(inner, "value") not in references
             case "RefDot":
-                # A field of a fact is always there: what lacks it never reaches a rule.
+                # A field of a fact is always there: no answer about an input that lacks it counts.
                 return _is_plain_path(node) and self._known_values.is_field(node)
             case "Array" | "Set":
                 return all(self._is_defined(item) for item in _list(_get(inner, "items")))
