@@ -16,6 +16,7 @@ from policyd.models.base import JsonPath
 from policyd.models.facts import ArtifactUse, Cache, Checkout, Command, Effect, Purpose, Reference, SecretUse, StageFact
 from policyd.pipeline.effects.credentials import is_credential_file
 from policyd.pipeline.needs import purposes_needed
+from policyd.pipeline.shell import SHELLS
 
 #: Sorts facts of all lists as things happen: one number for each script, setting or component, then the place inside.
 Order = tuple[int, int]
@@ -56,6 +57,7 @@ class Collected(Protocol):
     caches: list[Cache]
     secrets: list[SecretUse]
     commands: list[Command]
+    may_fail: dict[str, set[str]]
 
 
 def conclude(facts: Collected, orders: Mapping[str, Sequence[Order]], entered: Iterable[Entered] = ()) -> None:
@@ -67,20 +69,21 @@ def conclude(facts: Collected, orders: Mapping[str, Sequence[Order]], entered: I
     _conclude_caches(facts)
     _conclude_artifacts(facts)
     ran = _what_runs(facts, orders)
-    if any(checkout.path for checkout in facts.checkouts):
+    if any(checkout.path for checkout in facts.checkouts) or any(_lies_apart(use) for use in facts.artifacts):
         entered = [*entered, *_folders_entered(facts, orders)]
     facts.checkouts[:] = [
-        checkout.model_copy(update=_runs_of(checkout, ran.get(checkout.stage, []), orders, entered))
+        checkout.model_copy(update=_runs_of(checkout, checkout.path, ran.get(checkout.stage, []), orders, entered))
         if not checkout.runs
         else checkout
         for checkout in facts.checkouts
     ]
-    facts.artifacts[:] = [
-        use.model_copy(update=_after(use.at, ran.get(use.stage, []), orders))
-        if use.direction == "download" and not use.runs
-        else use
-        for use in facts.artifacts
-    ]
+    for index, use in enumerate(facts.artifacts):
+        if use.direction == "download" and not use.runs:
+            folder = use.paths[0] if _lies_apart(use) else ""
+            runs = _runs_of(use, folder, ran.get(use.stage, []), orders, entered)
+            if folder and use.untrusted:
+                runs = runs or _programs_of(use, folder, facts, orders)
+            facts.artifacts[index] = use.model_copy(update=runs)
 
 
 def _conclude_stages(facts: Collected) -> None:
@@ -95,7 +98,8 @@ def _conclude_stages(facts: Collected) -> None:
     for stage in facts.stages:
         own: set[Purpose] = {stage.kind} if stage.kind else found[stage.name] | set(stage.purposes)  # type: ignore[arg-type]
         purposes[stage.name] |= own
-        needs[stage.name] += stage.needs
+        may_fail = facts.may_fail.get(stage.name, ())
+        needs[stage.name] += (one for one in stage.needs if one not in may_fail)
     before = purposes_needed(needs, purposes)
     facts.stages[:] = [
         stage.model_copy(
@@ -131,10 +135,6 @@ def _conclude_artifacts(facts: Collected) -> None:
             )
             if path:
                 facts.artifacts[index] = use.model_copy(update={"credentials": path})
-
-
-def _plain(path: str) -> str:
-    return path.removeprefix("./")
 
 
 class _Run(NamedTuple):
@@ -176,16 +176,32 @@ def _after(at: JsonPath, ran: Sequence[_Run], orders: Mapping[str, Sequence[Orde
     return {"runs": ran[index].detail, "runs_at": ran[index].at} if index < len(ran) else {}
 
 
+def _lies_apart(use: ArtifactUse) -> bool:
+    """Say whether an artifact is unpacked into one known folder of its own."""
+    return use.direction == "download" and not use.into_workspace and len(use.paths) == 1 and use.paths[0] != ""
+
+
+def _pattern_of(folder: str) -> str:
+    """Return the pattern of a folder's name, which begins at the runner's own folder whichever way that is written."""
+    plain = _plain(folder)
+    temporary = _TEMPORARY.match(plain)
+    return _TEMPORARY.pattern + re.escape(plain[temporary.end() :]) if temporary else re.escape(plain)
+
+
 def _runs_of(
-    checkout: Checkout, ran: Sequence[_Run], orders: Mapping[str, Sequence[Order]], entered: Iterable[Entered]
+    fact: Checkout | ArtifactUse,
+    path: str,
+    ran: Sequence[_Run],
+    orders: Mapping[str, Sequence[Order]],
+    entered: Iterable[Entered],
 ) -> dict[str, object]:
-    """Return `runs` and `runs_at` of a checkout; of one in a folder of its own only what runs of that folder."""
-    if not checkout.path:
-        return _after(checkout.at, ran, orders)
-    own = _order_of(checkout.at, orders)
-    folder = re.compile(rf"(?<![\w.-]){re.escape(_plain(checkout.path))}(?![\w.-])")
+    """Return `runs` and `runs_at` of what is fetched; of what has a folder of its own only what runs of that folder."""
+    if not path:
+        return _after(fact.at, ran, orders)
+    own = _order_of(fact.at, orders)
+    folder = re.compile(rf"(?<![\w.-]){_pattern_of(path)}(?![\w.-])")
     since = min(
-        (one.order for one in entered if one.stage == checkout.stage and one.order > own and folder.search(one.folder)),
+        (one.order for one in entered if one.stage == fact.stage and one.order > own and folder.search(one.folder)),
         default=None,
     )
     index = bisect_right(ran, own, key=lambda run: run.order)
@@ -196,15 +212,43 @@ def _runs_of(
     return {}
 
 
+def _programs_of(
+    use: ArtifactUse, path: str, facts: Collected, orders: Mapping[str, Sequence[Order]]
+) -> dict[str, object]:
+    """Return `runs` and `runs_at` of an artifact of which a program or a script is run by its path."""
+    own = _order_of(use.at, orders)
+    inside = re.compile(rf"(?:\./)?{_pattern_of(path)}/")
+    for command in facts.commands:
+        if command.stage != use.stage or (inside.match(command.argv[0]) is None and command.program not in _RUN_FILES):
+            continue
+        words = command.argv if command.program in _RUN_FILES else command.argv[:1]
+        if any(inside.match(word) for word in words) and _order_of(command.at, orders) > own:
+            return {"runs": command.text[:80], "runs_at": command.at}
+    return {}
+
+
 def _folders_entered(facts: Collected, orders: Mapping[str, Sequence[Order]]) -> Iterator[Entered]:
     for command in facts.commands:
         if command.program in ("cd", "pushd") and command.argv[1:]:
             yield Entered(command.stage, _order_of(command.at, orders), command.argv[1])
+        elif command.program in ("cp", "mv", "rsync") and _spreads(command):
+            # What lay apart lies in the tree now.
+            yield Entered(command.stage, _order_of(command.at, orders), " ".join(command.argv[1:-1]))
+
+
+def _spreads(command: Command) -> bool:
+    """Say whether a command puts whole folders into the tree."""
+    options = "".join(word[1:] for word in command.argv[1:] if word[:1] == "-" and word[:2] != "--")
+    whole = command.program != "cp" or not {"r", "R", "a"}.isdisjoint(options) or "--recursive" in command.argv
+    return whole and len(command.argv) > 2 and re.match(r"/|~|\$|.*:", command.argv[-1]) is None
 
 
 def _plain(path: str) -> str:
     return path.strip().removeprefix("./").rstrip("/")
 
 
+_TEMPORARY = re.compile(r"(?:\$\{\{ ?runner\.temp ?\}\}|\$\{?RUNNER_TEMP\b\}?|\$\(Agent\.TempDirectory\))")
+#: Run the files that they are given.
+_RUN_FILES = SHELLS | {"source", ".", "node", "perl", "php", "python", "python3", "ruby", "java", "pwsh", "powershell"}
 MAX_LOOKED_AT = 500  # things that run, looked at for each checkout in a folder; keeps it linear
 _NAMES_FILE = re.compile(r"/|[\w-]\.\w+$")

@@ -58,7 +58,8 @@ class Around:
     """What is known where a script or variable stands.
 
     `tainted` are the variables of the shell that hold an outsider's text, `secrets` those that hold a secret, `guards`
-    what has to hold before it runs. `shell` is the program that reads scripts, "" where arguments are run as they are.
+    what has to hold before it runs, `literal` variables whose value the file writes out. `shell` is the program that
+    reads scripts, "" where arguments are run as they are.
     """
 
     stage: str
@@ -66,6 +67,7 @@ class Around:
     tainted: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset()
     guards: tuple[Guard, ...] = ()
+    literal: frozenset[str] = frozenset()
 
 
 class Script(NamedTuple):
@@ -90,9 +92,10 @@ class FactBook:
         self._orders: dict[str, list[Order]] = defaultdict(list)
         self._count = 0
         self._scripts: dict[tuple[int, JsonPath], int] = {}
+        self.may_fail: dict[str, set[str]] = {}  # by stage: needed stages whose failure does not stop it
         self._guards: dict[JsonPath, tuple[Guard, ...]] = {}
         self._entered: list[Entered] = []
-        self._secrets_seen: set[tuple[str, str, Sink]] = set()
+        self._secrets_seen: set[tuple[str, str, Sink, tuple[Guard, ...]]] = set()
         self._settled: set[JsonPath] = set()  # containers whose effects are written down
         self._powers: set[tuple[str, str, int, JsonPath]] = set()  # what containers may do, by place
         self.stages: list[StageFact] = []
@@ -167,18 +170,37 @@ class FactBook:
         self._commands(commands, spots, around)
         return list(zip(commands, spots, strict=True))
 
-    def arguments(self, arguments: Sequence[str], spot: Spot, around: Around) -> list[ShellCommand]:
-        """Write down a command given as a list of arguments (not empty), and those of the script in it, if any."""
-        commands = split_arguments(arguments, max_commands=MAX_FACTS)
-        self._commands(commands, [spot] * len(commands), around)
+    def arguments(
+        self,
+        arguments: Sequence[str],
+        spot: Spot,
+        around: Around,
+        words: Sequence[Spot] = (),
+        reads: frozenset[str] = frozenset(),
+    ) -> list[ShellCommand]:
+        """Write down a command given as a list of arguments (not empty), and those of the script in it, if any.
+
+        `words` are the places of the arguments, where each has one: what one of them does stands there. `reads` are
+        variables, written as a shell's, that something else fills in.
+        """
+        commands = split_arguments(arguments, max_commands=MAX_FACTS, reads=reads)
+        self._commands(commands, [spot] * len(commands), around, list(zip(arguments, words, strict=bool(words))))
         return commands
 
     def command(self, command: ShellCommand, spot: Spot, around: Around) -> None:
         """Write down one command and what it does."""
         self._commands([command], [spot], around)
 
-    def _commands(self, commands: Sequence[ShellCommand], spots: Sequence[Spot], around: Around) -> None:
-        found = find_script_effects(commands, shell=around.shell, tainted=around.tainted, secrets=around.secrets)
+    def _commands(
+        self,
+        commands: Sequence[ShellCommand],
+        spots: Sequence[Spot],
+        around: Around,
+        words: Sequence[tuple[str, Spot]] = (),
+    ) -> None:
+        found = find_script_effects(
+            commands, shell=around.shell, tainted=around.tainted, secrets=around.secrets, literal=around.literal
+        )
         for command, spot, done in zip(commands, spots, found, strict=True):
             self.commands.append(
                 Command(
@@ -195,7 +217,10 @@ class FactBook:
                     reads_secrets=done.reads_secrets,
                 )
             )
-            self._effects(done.effects, spot, around)
+            if not words:
+                self._effects(done.effects, spot, around)
+            for effect in done.effects if words else ():
+                self._effects([effect], _word_of(effect, words) or spot, around)
 
     def reference(
         self,
@@ -289,19 +314,35 @@ class FactBook:
             )
         )
 
-    def secret(self, name: str, spot: Spot, stage: str, sink: Sink, *, inherited: bool = False) -> None:
+    def secret(
+        self,
+        name: str,
+        spot: Spot,
+        stage: str,
+        sink: Sink,
+        *,
+        inherited: bool = False,
+        guards: Sequence[Guard] = (),
+    ) -> None:
         """Write down that a secret reaches something; the name `*` is all of a collection."""
         self.secrets.append(
             SecretUse(
-                at=self.at("secrets", spot), stage=stage, name=name, all=name == "*", inherited=inherited, sink=sink
+                at=self.at("secrets", spot),
+                stage=stage,
+                name=name,
+                all=name == "*",
+                inherited=inherited,
+                sink=sink,
+                guards=list(guards),
             )
         )
 
-    def secret_once(self, name: str, spot: Spot, stage: str, sink: Sink) -> None:
-        """Write down that a secret reaches something, the first time in a stage for each kind of thing."""
-        if (stage, name, sink) not in self._secrets_seen:
-            self._secrets_seen.add((stage, name, sink))
-            self.secret(name, spot, stage, sink)
+    def secret_once(self, name: str, spot: Spot, stage: str, sink: Sink, guards: Sequence[Guard] = ()) -> None:
+        """Write down that a secret reaches something, the first time in a stage for each kind of thing and guard."""
+        key = (stage, name, sink, tuple(guards))
+        if key not in self._secrets_seen:
+            self._secrets_seen.add(key)
+            self.secret(name, spot, stage, sink, guards=guards)
 
     def crossing(
         self,
@@ -453,6 +494,14 @@ class FactBook:
             self._orders["effects"][-1] = order
 
 
+def _word_of(effect: FoundEffect, words: Sequence[tuple[str, Spot]]) -> Spot | None:
+    """Return the place of the argument that an effect is told by, `None` where it is told by all together."""
+    if not words or not effect.detail:
+        return None
+    whole = (spot for word, spot in words if word == effect.detail)
+    return next(whole, None) or next((spot for word, spot in words if effect.detail in word), None)
+
+
 def _name_secrets(commands: Sequence[ShellCommand], script: str, spans: Sequence[Opaque]) -> None:
     """Say of commands, and of variables that are set, that they read the secrets put into their text."""
     starts = [span.start for span in spans]
@@ -460,6 +509,10 @@ def _name_secrets(commands: Sequence[ShellCommand], script: str, spans: Sequence
     for command in commands:
         first, last = bisect_left(starts, command.start), bisect_left(starts, command.end)
         command.reads |= {span.secret for span in spans[first:last]}
+        if command.stdin_at >= 0:
+            first = bisect_left(starts, command.stdin_at)
+            last = bisect_left(starts, command.stdin_at + len(command.stdin))
+            command.reads |= {span.secret for span in spans[first:last]}
         command.sets = [
             one._replace(reads=one.reads | {name for text, name in texts.items() if text in one.value})
             for one in command.sets

@@ -32,7 +32,7 @@ def link(pipelines: Sequence[ReadPipeline], *, only: Container[int] | None = Non
 
     With `only`, those at other indices stay as they are; of them links, stages and places of links are looked at.
     """
-    if not any(pipeline.links.calls or pipeline.links.files for pipeline in pipelines):
+    if not any(pipeline.links.calls or pipeline.links.files or pipeline.links.feeds for pipeline in pipelines):
         return list(pipelines)
     return _Linker(pipelines).link(only)
 
@@ -70,6 +70,7 @@ class _Linker:
             for argument in pipeline.links.arguments:
                 if argument.value or argument.code:
                     self._follow(index, argument)
+        self._feed()
         self._hand_down_powers()
         self._join_artifacts()
         return [
@@ -86,6 +87,19 @@ class _Linker:
         return self.by_name.get((pipeline.ref.dialect, path))
 
     # Values.
+
+    def _feed(self) -> None:
+        """Follow values that stand in one file, into another, because a third one says so."""
+        feeds = {(pipeline.ref.dialect, *feed): None for pipeline in self.pipelines for feed in pipeline.links.feeds}
+        if not feeds:
+            return
+        held: dict[tuple[str, str], list[tuple[int, Argument]]] = defaultdict(list)
+        for index, pipeline in enumerate(self.pipelines):
+            for argument in pipeline.links.arguments:
+                held[pipeline.ref.dialect, argument.callee].append((index, argument))
+        for dialect, holder, callee in feeds:
+            for index, argument in held.get((dialect, holder), ()):
+                self._follow(index, replace(argument, callee=callee, name=f"{callee}:{argument.name}"))
 
     def _follow(self, origin: int, first: Argument) -> None:
         """Write down where a value lands, also by way of files that hand it on."""

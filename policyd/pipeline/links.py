@@ -81,6 +81,8 @@ class Links:
     arguments: tuple[Argument, ...] = ()
     calls: tuple[Call, ...] = ()
     files: tuple[HandedFiles, ...] = ()
+    #: Names of values and what they are given to: `arguments` with the first as callee go to the second, in any file.
+    feeds: tuple[tuple[str, str], ...] = ()
     #: Names by which others call parts of this file, where they don't call it by path, and the stages of each.
     provides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

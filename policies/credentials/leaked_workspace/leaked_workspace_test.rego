@@ -53,3 +53,11 @@ test_git_folder_on_gitlab_is_denied_with_less_confidence if {
 	some violation in leaked_workspace.deny with input as document({"pipeline": {"dialect": "gitlab"}, "checkouts": []})
 	violation.confidence == "medium"
 }
+
+test_file_that_holds_a_credential_is_denied if {
+	taken := upload({"whole_workspace": false, "credentials": "kubeconfig"})
+	found := leaked_workspace.deny with input as document({"artifacts": [taken]})
+	found == {{
+		"message": "kubeconfig, a file of credentials, is taken along", "at": ["artifacts", 0], "confidence": "medium",
+	}}
+}

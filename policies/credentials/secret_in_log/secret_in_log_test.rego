@@ -32,3 +32,9 @@ test_other_effect_is_fine if {
 test_nothing_is_fine if {
 	count(secret_in_log.deny) == 0 with input as object.union(document(effect({})), {"effects": []})
 }
+
+test_listing_on_gitlab_is_denied_as_all_variables_are_in_it if {
+	one := document(effect({"kind": "environment-dump", "program": "env"}))
+	count(secret_in_log.deny) == 1 with input as object.union(one, {"pipeline": {"dialect": "gitlab"}})
+	count(secret_in_log.deny) == 0 with input as object.union(one, {"pipeline": {"dialect": "github"}})
+}

@@ -2,9 +2,9 @@
 # title: No secret is sent to another host
 # description: >-
 #   A secret in the body or the address of a request is known to whoever answers, and stands in logs on the way. Seen are
-#   commands that send a secret, or the whole environment, to a host by curl, wget, netcat and their like; the confidence
-#   is low where the address is one to log in at. Not seen: a secret that only proves in a header who asks, and programs
-#   that send by themselves.
+#   commands that send a secret, or the whole environment, to a host by curl, wget, netcat and their like; logging in
+#   (an address for that, with fields such as `grant_type`) is left out. Not seen: a secret that only proves in a header
+#   who asks, and programs that send by themselves.
 # custom:
 #   id: credentials.secret_sent
 #   severity: high

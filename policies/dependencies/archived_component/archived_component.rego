@@ -21,13 +21,16 @@ deny contains violation if {
 	instead := of_kind[slug]
 	some reference in input.references
 	reference.slug == slug
-	reference.kind == kind
+	_list[reference.kind] == kind
 	not reference.local
 	violation := {
 		"message": _message(reference.text, instead),
 		"at": reference.at,
 	}
 }
+
+# Reusable workflows are listed among actions, by the repository they are in.
+_list := {"action": "action", "workflow": "action", "image": "image"}
 
 _message(text, "") := sprintf("%v is archived", [text])
 

@@ -21,6 +21,10 @@ test_archived_component_is_denied if {
 	found({"slug": "owner/old"}) == {{"message": "owner/name@v1 is archived; owner/new took its place", "at": ["references", 0]}}
 }
 
+test_reusable_workflow_of_an_archived_repository_is_denied if {
+	count(found({"kind": "workflow"})) == 1
+}
+
 test_other_or_local_component_is_fine if {
 	count(found({"slug": "owner/other"})) == 0
 	count(found({"kind": "image"})) == 0

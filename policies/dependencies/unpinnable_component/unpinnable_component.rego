@@ -3,14 +3,14 @@
 # description: >-
 #   A digest names the files of an action, component or task, not what those fetch. As long as one thing in it can
 #   change, pinning it does not help those who use it. Seen are actions, images and other references in the files of GitHub
-#   actions, GitLab components, and Tekton tasks and step actions. Not seen: the base image in a Dockerfile of the action,
+#   actions and of GitLab components. Not seen: the base image in a Dockerfile of the action,
 #   and what its scripts fetch.
 # custom:
 #   id: dependencies.unpinnable_component
 #   severity: low
 #   gate: pipeline
 #   controls: [OWASP-CICD-SEC-3, NIST-SSDF-PW.4.1]
-#   applies_to: [github, gitlab, tekton]
+#   applies_to: [github, gitlab]
 #   remediation: Pin everything the component takes from elsewhere to a digest, and name its Docker image by digest.
 package policyd.dependencies.unpinnable_component
 

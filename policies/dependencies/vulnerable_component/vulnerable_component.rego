@@ -3,8 +3,9 @@
 # description: >-
 #   Somebody has published how the component can be misused, or that its release held foreign code. Seen are versions in tags, in
 #   the comment beside a digest, and commits that are known to be bad, of actions, reusable workflows and images in the
-#   list that comes with the policies (`data/components.json`). Not seen: what is not in that list, a digest without
-#   a version beside it, and what a component fetches itself.
+#   list that comes with the policies (`data/components.json`). Where only tags were moved to foreign code, a digest is
+#   found by its commit alone. Not seen: what is not in that list, a digest without a version beside it, and what a
+#   component fetches itself.
 # custom:
 #   id: dependencies.vulnerable_component
 #   severity: high
@@ -21,10 +22,11 @@ import data.policyd.lib.version
 
 deny contains violation if {
 	some [reference, advisory] in _listed
+	_may_tell(advisory, reference)
 	written := _written(reference)
 	_is_affected(advisory, written)
 	violation := {
-		"message": sprintf("%v: %v, mended in %v (%v)", [reference.text, advisory.summary, advisory.fixed, advisory.id]),
+		"message": sprintf("%v: %v, %v (%v)", [reference.text, advisory.summary, _end(advisory), advisory.id]),
 		"at": reference.at,
 		"confidence": _confidence(reference),
 	}
@@ -53,16 +55,36 @@ _listed := [[reference, advisory] |
 	advisories := of_kind[slug]
 	some reference in input.references
 	reference.slug == slug
-	reference.kind == kind
+	_list[reference.kind] == kind
 	not reference.local
 	some advisory in advisories
 ]
 
+# Reusable workflows are listed among actions, by the repository they are in.
+_list := {"action": "action", "workflow": "action", "image": "image"}
+
+# A digest from before the tags were moved names what it always named, whatever version stands beside it.
+_may_tell(advisory, _) if not advisory.moved
+
+_may_tell(_, reference) if not reference.pinned
+
 _is_affected(advisory, written) if {
 	found := version.newest(written)
-	semver.compare(found, advisory.fixed) < 0
 	semver.compare(found, advisory.from) >= 0
+	_is_before(found, advisory.fixed)
 }
+
+# Nothing mends it.
+_is_before(_, fixed) if fixed == ""
+
+_is_before(found, fixed) if {
+	fixed != ""
+	semver.compare(found, fixed) < 0
+}
+
+_end(advisory) := "and no version mends it" if advisory.fixed == ""
+
+_end(advisory) := sprintf("mended in %v", [advisory.fixed]) if advisory.fixed != ""
 
 _written(reference) := reference.ref if not reference.pinned
 

@@ -11,9 +11,14 @@ reference(fields) := object.union(
 	fields,
 )
 
+advisory(fields) := object.union({"moved": false, "commits": [], "summary": "it leaks"}, fields)
+
 known := {"vulnerable": {
-	"action": {"owner/name": [{"id": "GHSA-1", "from": "2.0.0", "fixed": "4.1.3", "commits": ["abc"], "summary": "it leaks"}]},
-	"image": {"owner/name": [{"id": "GHSA-2", "from": "0.69.4", "fixed": "0.69.7", "commits": [], "summary": "it leaks"}]},
+	"action": {
+		"owner/name": [advisory({"id": "GHSA-1", "from": "2.0.0", "fixed": "4.1.3", "commits": ["abc"]})],
+		"owner/moved": [advisory({"id": "GHSA-3", "from": "1.0.0", "fixed": "", "moved": true, "commits": ["abc"]})],
+	},
+	"image": {"owner/name": [advisory({"id": "GHSA-2", "from": "0.69.4", "fixed": "0.69.7"})]},
 }}
 
 found(fields) := result if {
@@ -50,6 +55,20 @@ test_comment_beside_a_digest_counts_with_less_confidence if {
 
 test_commit_that_is_known_to_be_bad if {
 	found({"ref": "abc", "pinned": true}) == {{"message": "owner/name@v1: it leaks (GHSA-1)", "at": ["references", 0]}}
+}
+
+test_moved_tags if {
+	moved := {"slug": "owner/moved", "text": "owner/moved@v3"}
+	message := "owner/moved@v3: it leaks, and no version mends it (GHSA-3)"
+	found(object.union(moved, {"ref": "v3"})) == {{"message": message, "at": ["references", 0], "confidence": "high"}}
+	count(found(object.union(moved, {"ref": "v0.9"}))) == 0
+	count(found(object.union(moved, {"ref": "def", "pinned": true, "comment": "v3"}))) == 0
+	count(found(object.union(moved, {"ref": "abc", "pinned": true, "comment": "v3"}))) == 1
+}
+
+test_reusable_workflow_counts_as_its_repository if {
+	count(found({"kind": "workflow", "ref": "v3"})) == 1
+	count(found({"kind": "workflow", "ref": "v4.1.3"})) == 0
 }
 
 test_tag_of_an_image if {

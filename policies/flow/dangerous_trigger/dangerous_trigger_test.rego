@@ -32,6 +32,12 @@ test_comment_of_a_member_is_fine if {
 	count(dangerous_trigger.deny) == 0 with input as document(trigger("issue_comment", "untrusted", true), ["association"])
 }
 
+test_comment_that_a_step_asks_a_member_about_is_fine if {
+	given := document(trigger("issue_comment", "untrusted", true), ["comment"])
+	stages := [object.union(stage, {"asks": ["comment", "permission"]}) | some stage in given.stages]
+	count(dangerous_trigger.deny) == 0 with input as object.union(given, {"stages": stages})
+}
+
 test_strangers_without_powers_are_fine if {
 	count(dangerous_trigger.deny) == 0 with input as document(trigger("pull_request", "untrusted", false), [])
 }

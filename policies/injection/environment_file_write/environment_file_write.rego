@@ -2,8 +2,8 @@
 # title: Strangers do not write the environment of later steps
 # description: >-
 #   What a step writes to GITHUB_ENV or GITHUB_PATH, or sets with Azure's task.setvariable, holds for all steps after it:
-#   a stranger's line there becomes LD_PRELOAD or a program of their choice. Not seen: a write by a program, not by the
-#   script itself.
+#   a stranger's line there becomes LD_PRELOAD or a program of their choice. A value between two lines that
+#   nobody can foresee is left out. Not seen: a write by a program, not by the script itself.
 # custom:
 #   id: injection.environment_file_write
 #   severity: high

@@ -27,11 +27,11 @@ deny contains violation if {
 	_has_powers(stage)
 	guards := stage.guards
 	not trust.is_guarded(guards)
-	some ran in _ran(use)
+	use.runs != ""
 	violation := {
-		"message": sprintf("files of a stranger's run come into %s, which has secrets or a token that writes, %v", [stage.name, ran.text]),
+		"message": sprintf("files of a stranger's run come into %s, which has secrets or a token that writes, and runs %v", [stage.name, use.runs]),
 		"at": use.at,
-		"related": [{"message": "what runs of them", "at": ran.at}],
+		"related": [{"message": "what runs of them", "at": use.runs_at}],
 	}
 }
 
@@ -47,47 +47,3 @@ _has_powers(stage) if {
 	not stage.untrusted
 	stage.writes
 }
-
-# Unpacked over the tree: any file of it can be theirs.
-_ran(use) := [{"text": sprintf("and runs %v", [use.runs]), "at": use.runs_at}] if {
-	use.into_workspace
-	use.runs != ""
-}
-
-# In a folder of their own: only what is run from there.
-_ran(use) := found if {
-	not use.into_workspace
-	found := [{"text": sprintf("and runs %s", [command.text]), "at": command.at} |
-		some command in input.commands
-		command.stage == use.stage
-		_runs_from(command, use)
-	]
-}
-
-_runs_from(command, use) if _lies_in(command.argv[0], use.paths)
-
-_runs_from(command, use) if {
-	command.program in _interpreters
-	some word in command.argv
-	_lies_in(word, use.paths)
-}
-
-_runs_from(command, use) if {
-	command.program in {"cd", "pushd"}
-	use.runs != ""
-	some word in command.argv
-	some path in use.paths
-	_plain(word) == _plain(path)
-}
-
-_interpreters := {
-	".", "bash", "dash", "java", "node", "perl", "php", "powershell", "pwsh", "python", "python3", "ruby", "sh", "source",
-	"zsh",
-}
-
-_lies_in(word, paths) if {
-	some path in paths
-	startswith(_plain(word), sprintf("%v/", [_plain(path)]))
-}
-
-_plain(path) := trim_prefix(trim_suffix(path, "/"), "./")

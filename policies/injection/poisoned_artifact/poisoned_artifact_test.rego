@@ -18,16 +18,10 @@ use(fields) := object.union(
 	fields,
 )
 
-document(one, of, commands) := {"artifacts": [use(one)], "stages": [stage(of)], "commands": commands}
-
-command(argv) := {"at": ["commands", 0], "stage": "deploy", "text": concat(" ", argv), "program": argv[0], "argv": argv}
-
-found_by(argv) := violations if {
-	violations := poisoned_artifact.deny with input as document({"into_workspace": false, "paths": ["./out/"]}, {}, [command(argv)])
-}
+document(one, of) := {"artifacts": [use(one)], "stages": [stage(of)]}
 
 test_files_over_the_tree_are_denied if {
-	found := poisoned_artifact.deny with input as document({}, {}, [])
+	found := poisoned_artifact.deny with input as document({}, {})
 	found == {{
 		"message": "files of a stranger's run come into deploy, which has secrets or a token that writes, and runs make",
 		"at": ["artifacts", 0],
@@ -36,38 +30,30 @@ test_files_over_the_tree_are_denied if {
 }
 
 test_files_over_the_tree_of_which_nothing_runs_are_fine if {
-	count(poisoned_artifact.deny) == 0 with input as document({"runs": "", "runs_at": []}, {}, [])
+	count(poisoned_artifact.deny) == 0 with input as document({"runs": "", "runs_at": []}, {})
 }
 
-test_what_runs_from_their_folder_is_denied if {
-	count(found_by(["out/run"])) == 1
-	count(found_by(["bash", "-e", "out/run.sh"])) == 1
-	count(found_by(["cd", "out"])) == 1
-}
-
-test_what_only_reads_their_folder_is_fine if {
-	count(found_by(["cat", "out/number"])) == 0
-	count(found_by(["./scripts/comment.sh", "out/number"])) == 0
-	count(found_by(["outside/run"])) == 0
+test_what_runs_from_their_own_folder_is_denied if {
+	count(poisoned_artifact.deny) == 1 with input as document({"into_workspace": false, "paths": ["out"]}, {})
 }
 
 test_stage_that_members_let_pass_is_fine if {
-	count(poisoned_artifact.deny) == 0 with input as document({}, {"guards": ["event"]}, [])
+	count(poisoned_artifact.deny) == 0 with input as document({}, {"guards": ["event"]})
 }
 
 test_stage_without_powers_is_fine if {
-	count(poisoned_artifact.deny) == 0 with input as document({}, {"privileged": false}, [])
+	count(poisoned_artifact.deny) == 0 with input as document({}, {"privileged": false})
 }
 
 test_stage_that_members_start_has_its_secrets_and_is_denied if {
 	members := {"privileged": false, "untrusted": false}
-	count(poisoned_artifact.deny) == 1 with input as document({}, members, [])
+	count(poisoned_artifact.deny) == 1 with input as document({}, members)
 	token := object.union(members, {"has_secrets": false, "writes": true})
-	count(poisoned_artifact.deny) == 1 with input as document({}, token, [])
-	count(poisoned_artifact.deny) == 0 with input as document({}, object.union(members, {"has_secrets": false}), [])
+	count(poisoned_artifact.deny) == 1 with input as document({}, token)
+	count(poisoned_artifact.deny) == 0 with input as document({}, object.union(members, {"has_secrets": false}))
 }
 
 test_trusted_files_and_uploads_are_fine if {
-	count(poisoned_artifact.deny) == 0 with input as document({"untrusted": false}, {}, [])
-	count(poisoned_artifact.deny) == 0 with input as document({"direction": "upload"}, {}, [])
+	count(poisoned_artifact.deny) == 0 with input as document({"untrusted": false}, {})
+	count(poisoned_artifact.deny) == 0 with input as document({"direction": "upload"}, {})
 }

@@ -4,7 +4,8 @@
 #   A self-hosted runner usually lives on after a stage. Code of anyone who can open a pull request then stays on the
 #   machine, inside the network it stands in, and sees the next stages. Seen are stages that strangers can start on runners
 #   with labels, tags or pools of one's own; the confidence is low where a person lets each run pass, and on GitLab, where a
-#   fork's pipeline runs on the fork's runners until a member starts it here. Not seen: whether the runner is thrown away.
+#   fork's pipeline runs on the fork's runners until a member starts it here; there only tags count that name a machine
+#   of one's own, and no job that is started by hand. Not seen: whether the runner is thrown away.
 # custom:
 #   id: isolation.self_hosted_runner
 #   severity: high
@@ -29,12 +30,19 @@ deny contains violation if {
 	stage.untrusted
 	guards := stage.guards
 	not trust.is_ours(guards)
+	not _is_started_by_a_member(guards)
 	not _is_disposable(stage)
 	violation := {
 		"message": sprintf("anyone can start %s on a machine of your own", [stage.name]),
 		"at": stage.at,
 		"confidence": _confidence(guards),
 	}
+}
+
+# In GitLab only members can start what is started by hand.
+_is_started_by_a_member(guards) if {
+	input.pipeline.dialect == "gitlab"
+	trust.is_let_pass(guards)
 }
 
 _is_disposable(stage) if {

@@ -46,3 +46,8 @@ test_stranger_on_a_machine_that_is_thrown_away_is_fine if {
 	count(self_hosted_runner.deny) == 0 with input as document(labelled)
 		with data.policyd.settings.isolation.self_hosted_runner.disposable_labels as ["once"]
 }
+
+test_what_a_member_starts_by_hand_on_gitlab_is_fine if {
+	started := {"pipeline": {"dialect": "gitlab"}, "stages": [object.union(stage(true, true), {"guards": ["approval"]})]}
+	count(self_hosted_runner.deny) == 0 with input as started
+}

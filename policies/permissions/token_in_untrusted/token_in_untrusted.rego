@@ -4,7 +4,7 @@
 #   Code of a pull request can read every variable and file of its stage, whatever the script does with them. Seen are
 #   secrets, job tokens and service accounts in stages that pull or merge requests of outsiders start. The confidence
 #   is low where a person lets each run pass, and on GitLab, where a fork's pipeline has the fork's own secrets until a
-#   member starts it here; there only stages that deploy, publish or sign count. Not seen: settings of the project that keep secrets from forks, and GitHub, which does so by
+#   member starts it here; there only stages count that deploy, publish or sign without anyone having to start them. Not seen: settings of the project that keep secrets from forks, and GitHub, which does so by
 #   itself (injection.untrusted_checkout and flow.dangerous_trigger speak of what lifts that).
 # custom:
 #   id: permissions.token_in_untrusted
@@ -25,6 +25,8 @@ deny contains violation if {
 	_is_open(stage)
 	some secret in input.secrets
 	secret.stage == stage.name
+	asked := object.get(secret, "guards", [])
+	not trust.is_ours(asked)
 	violation := {
 		"message": sprintf("%s, which strangers can start, gets %s", [stage.name, secret.name]),
 		"at": secret.at,
@@ -39,6 +41,7 @@ deny contains violation if {
 	stage.writes
 	name := stage.name
 	not name in _with_secrets
+	not name in _named
 	violation := {
 		"message": sprintf("%s, which strangers can start, runs with an account that can change things", [name]),
 		"at": stage.at,
@@ -52,6 +55,24 @@ _is_open(stage) if {
 	guards := stage.guards
 	not trust.is_ours(guards)
 	_has_something_to_lose(stage)
+	not _is_said
+}
+
+# On Tekton injection.untrusted_checkout names what brings in the code that could read the secrets.
+_is_said if {
+	input.pipeline.dialect == "tekton"
+	some checkout in input.checkouts
+	checkout.untrusted
+	trust.may_run(checkout)
+	checked_out := checkout.guards
+	not trust.is_guarded(checked_out)
+}
+
+# And flow.unauthenticated_trigger says that anyone starts it.
+_is_said if {
+	input.pipeline.dialect == "tekton"
+	some trigger in input.triggers
+	not trigger.authenticated
 }
 
 # A token for a report or a scan is what merge requests of members need.
@@ -59,11 +80,21 @@ _has_something_to_lose(_) if input.pipeline.dialect != "gitlab"
 
 _has_something_to_lose(stage) if {
 	input.pipeline.dialect == "gitlab"
+	guards := stage.guards
+	not trust.is_let_pass(guards)
 	some purpose in stage.purposes
 	purpose in {"deploy", "publish", "sign"}
 }
 
 _with_secrets contains secret.stage if some secret in input.secrets
+
+# There injection.untrusted_checkout names the code that runs with the account.
+_named contains checkout.stage if {
+	input.pipeline.dialect == "azure"
+	some checkout in input.checkouts
+	checkout.untrusted
+	checkout.runs != ""
+}
 
 _confidence(stage) := "low" if _is_doubtful(stage)
 

@@ -49,3 +49,11 @@ test_approval_lowers_the_confidence if {
 	some violation in token_in_untrusted.deny with input as document({"guards": ["approval"]})
 	violation.confidence == "low"
 }
+
+gitlab(fields) := object.union(document(fields), {"pipeline": {"dialect": "gitlab"}})
+
+test_on_gitlab_only_what_deploys_or_publishes_counts if {
+	count(token_in_untrusted.deny) == 0 with input as gitlab({"purposes": ["scan", "test"]})
+	count(token_in_untrusted.deny) == 1 with input as gitlab({"purposes": ["deploy"]})
+	count(token_in_untrusted.deny) == 0 with input as gitlab({"purposes": ["deploy"], "guards": ["approval"]})
+}

@@ -145,6 +145,13 @@ def is_always_true(root: Node) -> bool:
     return constant is not _UNKNOWN and _truth(constant)
 
 
+def holds_after_failure(root: Node) -> bool:
+    """Say whether the condition plainly asks to run although what is needed has failed: `always()`, also in `and`."""
+    if root.kind == "call" and root.name == "and":
+        return any(holds_after_failure(side) for side in root.below)
+    return root.kind == "call" and root.name in ("always", "succeededorfailed", "failed")
+
+
 def checks_spoofable_person(root: Node) -> bool:
     """Say whether the expression lets something pass because of a name that a person chooses."""
     for node in _walk(root):
@@ -281,6 +288,8 @@ def _constant(node: Node) -> object:
         if decided and _covers_everything(node.below):
             return True
         return _UNKNOWN if _UNKNOWN in values or not values else not decided
+    if name == "always":
+        return True
     values = [_constant(side) for side in node.below]
     if _UNKNOWN in values:
         return _UNKNOWN

@@ -45,6 +45,7 @@ class Scope:
     shell: str = "bash"
     windows: bool = False
     outside: bool = False  # pull requests start the pipeline, as the file says
+    anyway: bool = False  # the condition holds although what is needed has failed
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -127,7 +128,9 @@ class OriginReader:
         if parameter.value is not None:
             origin = self.origin_of_part(parameter.value, scope, depth + 1)
         if parameter.value is None or not parameter.given:
-            return replace(origin, open=True) if parameter.open and parameter.kind in ("", "string") else origin
+            number = parameter.value is not None and isinstance(parameter.value.value, int | float)
+            is_text = parameter.kind == "string" or (parameter.kind == "" and not number)
+            return replace(origin, open=True) if parameter.open and is_text else origin
         if origin.carries:
             crossing = Crossing("call", scope.stage, parameter.name, parameter.value.spot())
             origin = replace(origin, crossings=origin.crossings | {crossing})

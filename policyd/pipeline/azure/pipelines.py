@@ -51,6 +51,7 @@ class _Pipeline(OutlineReader):
         super().__init__(templates)
         self._ends: dict[str, Reach] = {}  # by job: what is asked for where it succeeds
         self._has_group = False
+        self._jobs = 0
         self._outside = False
 
     def read(self, kind: PipelineKind) -> tuple[Facts, SourceMap]:
@@ -98,6 +99,7 @@ class _Pipeline(OutlineReader):
     def _read_jobs(self) -> None:
         self._join()
         jobs = {job.name: job for stage in self.stages for job in stage.jobs}
+        self._jobs = len(jobs)
         for name in in_order({name: job.needs for name, job in jobs.items()}):
             self._read_job(jobs[name])
         # As the file has them: that is how a reader counts.
@@ -192,10 +194,12 @@ class _Pipeline(OutlineReader):
             variables=variables,
             reach=conditions.join((begun.reach, job.part.reach)),
             known=Known(needs, siblings, variables.roots()),
+            anyway=False,
         )
         has_group = self.variables(entries.get("variables"), scope)
         scope = replace(scope, known=replace(scope.known, roots=variables.roots()))
         scope = self.condition(entries.get("condition"), scope, inherits=True)
+        self.book.may_fail[job.name] = {name for name in job.needs if (scope if name in own else begun).anyway}
         scope, environment = self._environment(job, scope)
         scope = self._matrix(entries.get("strategy"), scope)
         runner, self_hosted, windows = self._pool(job, scope)
@@ -220,7 +224,9 @@ class _Pipeline(OutlineReader):
         else:
             self._ends[job.name] = scope.reach
         self._ignored(entries, scope)
-        groups = has_group or stage.has_group or self._has_group
+        # What a group of all jobs holds is handed to those that name a variable of it.
+        uses_groups = self._jobs == 1 or job.name in self.with_foreign
+        groups = has_group or ((stage.has_group or self._has_group) and uses_groups)
         self_hosted |= self._is_on_machines(entries.get("environment"))
         self._stage(job, scope, state, environment, runner, self_hosted=self_hosted, groups=groups)
 
@@ -299,7 +305,7 @@ class _Pipeline(OutlineReader):
         windows = bool(words) and any(one in word for word in words for one in _WINDOWS)
         if images and not all(any(one in image.lower() for one in _WINDOWS) for image in images):
             windows = False
-        return [*images, *names, *demands], not images and _is_own(names), windows
+        return [*images, *names, *demands], _is_own(names), windows
 
     def _chosen(self, part: Part | None, what: str, scope: Scope) -> list[str]:
         return [text for text in self.expand_choices(self.templates.text(part, what), scope) if text]
@@ -354,7 +360,8 @@ class _Pipeline(OutlineReader):
                 timeout_seconds=seconds,
                 explicit_timeout=limited,
                 untrusted=scope.untrusted,
-                privileged=scope.untrusted and (has_secrets or writes),
+                privileged=(scope.untrusted and (groups or not self.exposed.isdisjoint((job.name, ""))))
+                or (state.outsiders and (has_secrets or writes)),
                 guards=list(scope.guards),
                 has_secrets=has_secrets,
                 writes=writes,

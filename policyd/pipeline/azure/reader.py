@@ -20,6 +20,7 @@ from policyd.pipeline.azure.references import Repository, parse_image, parse_tem
 from policyd.pipeline.azure.templates import Template, Templates
 from policyd.pipeline.azure.trust import (
     ACCESS_TOKEN,
+    is_predefined,
     is_secret_name,
     names_outsiders_ref,
 )
@@ -36,6 +37,9 @@ MAX_ROOT_LENGTH = 500  # of a variable that is a condition
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHELLS_WITH_SUBSTITUTION = frozenset(("bash", "pwsh", "powershell"))
 _FEW_LETTERS = re.compile(r"[a-z0-9]+\Z")
+_WHOLE_VARIABLE = re.compile(r"\$\(([^()]+)\)|\$\[\s*variables(?:\.|\[')([^'\]\s]+)(?:'\])?\s*\]")
+#: Commands that scripts put in without a word behind them.
+_COMMANDS = frozenset(("arch", "date", "hostname", "id", "ls", "nproc", "pwd", "tty", "uname", "whoami"))
 
 
 class Found(NamedTuple):
@@ -56,6 +60,8 @@ class AzureReader(OriginReader):
         self.images: dict[str, Part] = {}  # `resources: containers`, by alias in lower case
         self._written_images: set[tuple[str, Spot]] = set()
         self.with_secrets: set[str] = set()  # stages that a secret other than the run's own token reaches
+        self.exposed: set[str] = set()  # stages in which outsiders' builds reach a secret, token or connection
+        self.with_foreign: set[str] = set()  # stages that use a variable which the file does not set
         self._flowed: set[tuple[object, ...]] = set()
 
     # Marks.
@@ -67,6 +73,9 @@ class AzureReader(OriginReader):
         found = []
         for mark in find_marks(text):
             if mark.kind == "macro":
+                known = scope.variables.find(mark.inner) is not None or is_predefined(mark.inner)
+                if not known and mark.inner not in _COMMANDS:
+                    self.with_foreign.add(scope.stage)
                 if not _is_macro(mark.inner, scope, shell):
                     continue
                 origin = self.origin_of_variable(mark.inner, scope)
@@ -130,7 +139,14 @@ class AzureReader(OriginReader):
         """Write down that a secret reaches something, once a stage."""
         if name.lower() != ACCESS_TOKEN.lower():
             self.with_secrets.add(scope.stage)
-        self.book.secret_once(name, spot, scope.stage, sink)
+        self.expose(scope)
+        self.book.secret_once(name, spot, scope.stage, sink, scope.guards)
+
+    def expose(self, scope: Scope) -> None:
+        """Note that a secret, a token or a connection is in reach of an outsider's build, if one leads here."""
+        guards = scope.reach.get("pull-request")
+        if guards is not None and "same-repository" not in guards:
+            self.exposed.add(scope.stage)
 
     # Conditions.
 
@@ -171,7 +187,8 @@ class AzureReader(OriginReader):
             computed=parsed.computed,
         )
         self.marks(resolved, text, scope, "condition")
-        return replace(scope, reach=conditions.narrow(scope.reach, root, scope.known))
+        anyway = root is not None and conditions.holds_after_failure(root)
+        return replace(scope, reach=conditions.narrow(scope.reach, root, scope.known), anyway=anyway)
 
     # Variables.
 
@@ -201,7 +218,11 @@ class AzureReader(OriginReader):
                 text = self.templates.text(group, "`group`")
                 self.marks(group, self.templates.raw(group, "`group`"), scope, "other")
                 if text:
-                    self.secret(text, group.spot(), scope, "environment")
+                    # Of which jobs these are the secrets is known where their variables are used.
+                    self.book.secret_once(text, group.spot(), scope.stage, "environment")
+                    if scope.stage:
+                        self.with_secrets.add(scope.stage)
+                        self.expose(scope)
             elif "name" in entries:
                 name = self.templates.text(entries["name"], "`name`")
                 if name:
@@ -231,6 +252,8 @@ class AzureReader(OriginReader):
         if previous is not None and part.reach is not ANY:
             origin = join((previous.origin, origin))  # one side of an `if`: the other may be taken
         scope.variables.set(name, Value(origin, known, root))
+        if part.reach is not ANY and name.lower().replace("_", ".") == "system.debug":
+            return  # asked for, not left on
         self._variable(name, known, part, scope, "environment", origin, literal=not find_marks(text))
 
     def environment(self, part: Part | None, scope: Scope) -> Scope:
@@ -295,7 +318,8 @@ class AzureReader(OriginReader):
 
     def around(self, script: str, scope: Scope, found: Iterable[Found] = ()) -> Around:
         """Return what the book has to know of a script: which variables of its environment hold what."""
-        tainted, secrets = set(), set()
+        tainted = set[str]()
+        secrets = {name for name, origin in scope.environment.items() if origin.secrets}
         for name in set(_IDENTIFIER.findall(script)):
             origin = self.origin_in_environment(name, scope)
             if origin.is_untrusted(scope.reach):
@@ -424,7 +448,8 @@ class AzureReader(OriginReader):
 
     def expand_choices(self, text: str, scope: Scope) -> list[str]:
         """Return what a text can become: a variable of a matrix stands for each of its values."""
-        name = text.strip()[2:-1].lower() if text.strip().startswith("$(") else ""
+        found = _WHOLE_VARIABLE.fullmatch(text.strip())
+        name = (found[1] or found[2]).lower() if found else ""
         return scope.choices.get(name) or [self.expand_macros(text, scope)]
 
     def expand_macros(self, text: str, scope: Scope) -> str:

@@ -6,6 +6,7 @@ pipeline artifacts", "Pipeline caching", "Logging commands".
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,12 +18,20 @@ from policyd.pipeline.azure.fetches import find_fetch, keeps_credentials
 from policyd.pipeline.azure.origins import Scope
 from policyd.pipeline.azure.parts import UNKNOWN, Part
 from policyd.pipeline.azure.reader import AzureReader, Found
-from policyd.pipeline.azure.references import parse_task
-from policyd.pipeline.azure.tasks import find_file, find_scripts, is_connection, task_name
+from policyd.pipeline.azure.references import Repository, parse_repository, parse_task
+from policyd.pipeline.azure.tasks import (
+    TAKES_OPTIONS,
+    find_arguments,
+    find_file,
+    find_pasted,
+    find_scripts,
+    is_connection,
+    task_name,
+)
 from policyd.pipeline.azure.templates import MAX_TEMPLATES_INSIDE, Templates
-from policyd.pipeline.azure.trust import ACCESS_TOKEN
+from policyd.pipeline.azure.trust import ACCESS_TOKEN, names_outsiders_ref
 from policyd.pipeline.azure.values import NOTHING, Crossing, Origin, Value, join
-from policyd.pipeline.azure.written import find_written, reads_commits, tainted_by, variables_read
+from policyd.pipeline.azure.written import Written, find_written, reads_commits, tainted_by, variables_read
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.effects import FoundEffect
 from policyd.pipeline.shell import ShellCommand
@@ -48,6 +57,10 @@ KINDS = (
     "upload",
 )
 _SHELLS = {"bash": "bash", "pwsh": "pwsh", "powershell": "powershell"}
+_RUN_OF = re.compile(r"resources\.pipeline\.([^.()\s]+)\.runid\b", re.IGNORECASE)
+_QUOTE = re.compile("[\"']")
+_OF_BUILD = re.compile(r"\bBuild\.Source(?:Branch|Version)\)|BUILD_SOURCE(?:BRANCH|VERSION)\b")
+MAX_VALUE = 400  # characters of an input that what it does repeats
 
 
 @dataclass(slots=True)
@@ -55,11 +68,14 @@ class StageState:
     """What is found out of a stage while its steps are read."""
 
     has_source: bool = False
+    checked_out: bool = True  # by Azure, before the steps or in one
     connections: bool = False  # service connections or secure files
     token: bool = False  # the token of the run is handed out
     approves: bool = False  # a person has to let later stages pass
     outputs: list[str] = field(default_factory=list)
     fetched: set[str] = field(default_factory=set)  # names of an outsider's code that git has fetched
+    fetched_always: bool = False  # in every build: the reference of a pull request is written out
+    outsiders: bool = False  # an outsider's code is brought into a build that no outsider starts
 
 
 class StepsReader(AzureReader):
@@ -131,7 +147,9 @@ class StepsReader(AzureReader):
             self._checkout_step(value, entries, here, state)
         else:
             self._short_step(kind, value, entries, here)
-        if self.templates.text(entries.get("continueOnError"), "`continueOnError`").lower() == "true":
+        ignores = self.templates.text(entries.get("continueOnError"), "`continueOnError`").lower() == "true"
+        # What fails when results are put up is that, and no test.
+        if ignores and not (kind == "task" and task_name(str(value.value)).startswith("publish")):
             self.effect(
                 FoundEffect("ignores-failure", "continueOnError", text="continueOnError: true"),
                 entries["continueOnError"],
@@ -206,6 +224,7 @@ class StepsReader(AzureReader):
                     text = next(iter(sorted(tainted & read)), "git")
                     origins.append(Origin(text, frozenset(("always",))))
             origin = join(origins)
+            self._set(one, script, part, scope)
             if one.secret:
                 origin = replace(origin, secrets=origin.secrets | {one.name})
             scope.variables.set(one.name, Value(origin, hidden=one.secret))
@@ -213,6 +232,20 @@ class StepsReader(AzureReader):
                 state.outputs.append(f"{name}.{one.name}")
                 scope.variables.set(f"{name}.{one.name}", Value(origin, hidden=one.secret))
                 self._output(f"{name}.{one.name}", origin, part.spot(one.start, one.end), scope)
+
+    def _set(self, one: Written, script: str, part: Part, scope: Scope) -> None:
+        """Write down what a variable does whose value stands in the script, as if it were one of `variables`."""
+        value = _QUOTE.split(script[one.start : one.end], maxsplit=1)[0].strip()
+        if not value or "$" in value or "%" in value:
+            return
+        line = script.rfind("\n", 0, one.start) + 1
+        commented = scope.shell != "cmd" and script[line : one.start].partition("##vso")[0][-1:].isspace()
+        spot = part.spot(line, one.end)
+        if one.secret and commented:  # for the shell a comment, and so no command
+            found = FoundEffect("literal-credential", "a value declared a secret", text=value, confidence="medium")
+            self.book.effect(replace(found, text=script[line : one.start]), spot, scope.around())
+        elif not one.secret and not one.output:
+            self.book.variable(one.name, value, spot, scope.around(), origin="environment", literal=True)
 
     def _output(self, name: str, origin: Origin, spot: Spot, scope: Scope) -> None:
         if origin is NOTHING:
@@ -234,9 +267,13 @@ class StepsReader(AzureReader):
         origins += (self.origin_in_environment(name, scope) for name in sorted(command.reads))
         origins.append(self.origin_of_text(command.text, part, scope))
         words = {name for word in command.argv for name in (word, *word.split(":"))}
-        brings = fetch.always or any(origin.code for origin in origins) or not state.fetched.isdisjoint(words)
+        # Where nothing was checked out before, the branch of the build is what is brought.
+        built = not state.checked_out and _OF_BUILD.search(command.text) is not None
+        brings = fetch.always or built or any(origin.code for origin in origins) or not state.fetched.isdisjoint(words)
         if brings:
-            state.fetched |= {"FETCH_HEAD", *(word.rpartition(":")[2] for word in command.argv[2:] if ":" in word)}
+            state.fetched_always |= fetch.always or names_outsiders_ref(command.text)
+            fetched = [word.rpartition(":")[2] for word in command.argv[2:] if ":" in word]
+            state.fetched |= {"FETCH_HEAD", *fetched, *(_short(name) for name in fetched)}
         persists = keeps_credentials(command.text)
         if not fetch.into_tree or not (brings or persists):
             return
@@ -247,13 +284,14 @@ class StepsReader(AzureReader):
                 stage=scope.stage,
                 text=command.text,
                 ref=next((word for word in command.argv[2:] if word[:1] != "-"), ""),
-                untrusted=brings and "pull-request" in scope.reach,
+                untrusted=brings and (state.fetched_always or "pull-request" in scope.reach),
                 persists_credentials=persists,
                 mutable=brings,
                 guards=list(scope.guards),
             )
         )
         state.has_source = True
+        state.outsiders |= brings and state.fetched_always
 
     # Tasks.
 
@@ -270,17 +308,32 @@ class StepsReader(AzureReader):
             if not (resolved := self.templates.resolve(below)).is_mapping and not resolved.is_list
         }
         scripts = {one.name: one.shell for one in find_scripts(task, raw, windows=scope.windows)}
-        given = self.inputs(entries.get("inputs"), scope, scripts)
+        pasted = find_pasted(task, raw, windows=scope.windows)
+        given = self.inputs(entries.get("inputs"), scope, {**pasted, **scripts})
         self.reference(text, parsed, part, scope, {key: value for key, (value, _, _) in given.items()})
+        here = _with_principal(scope) if raw.get("addspntoenvironment", "").strip().lower() == "true" else scope
         for key, (value, below, found) in given.items():
-            state.connections |= is_connection(key) and value.strip() != ""
+            if key in TAKES_OPTIONS and key not in scripts and key not in pasted:
+                for one in found:
+                    if one.untrusted:
+                        text_of = value[one.mark.start : one.mark.end]
+                        effect = FoundEffect("argument", text_of, program=task, text=value[:MAX_VALUE], untrusted=True)
+                        self.effect(replace(effect, confidence="medium"), below, here)
+                        break
+            if is_connection(key) and value.strip():
+                state.connections = True
+                self.expose(scope)
             state.token |= any(ACCESS_TOKEN in one.origin.secrets for one in found)
             shell = scripts.get(key)
             if shell is not None:
-                self._script(below, value, replace(scope, shell=shell), state, name, found)
+                self._script(below, value, replace(here, shell=shell), state, name, found)
         file = find_file(task, raw, windows=scope.windows)
         if file is not None:
             self._file(file, given, scope, task)
+        arguments = find_arguments(task, raw)
+        if arguments is not None:
+            name, argv = arguments
+            self.book.arguments(argv, given[name][1].spot(), replace(scope, shell="").around())
         self._known_task(task, raw, part, step, scope, state)
 
     def _file(
@@ -316,6 +369,10 @@ class StepsReader(AzureReader):
         elif task in ("cache", "restorecache", "savecache", "cachebeta"):
             self._cache(part, inputs.get("key", ""), inputs.get("path", ""), scope, task)
         artifact = find_artifact_step(task, inputs)
+        if artifact is not None and artifact.foreign:
+            run = _RUN_OF.search(inputs.get("runid", inputs.get("pipelineid", inputs.get("buildid", ""))))
+            if run is not None:
+                artifact = artifact._replace(any_branch=self.takes_any_branch(run[1]))
         if artifact is not None:
             self._artifact(artifact, part, scope)
 
@@ -358,12 +415,16 @@ class StepsReader(AzureReader):
         text = self.templates.text(part, "`checkout`")
         self.marks(part, raw, scope, "reference")
         if text.lower() == "none":
+            state.checked_out = False
             return
         persists = self.templates.text(entries.get("persistCredentials"), "`persistCredentials`").lower() == "true"
         for name in ("persistCredentials", "submodules", "fetchDepth", "lfs", "path", "ref", "fetchTags", "clean"):
             if name in entries:
                 self.all_marks(entries[name], scope)
         state.has_source = True
+        if persists:
+            state.token = True
+            self.expose(scope)
         own = text.lower() == "self"
         origin = self.origin_of_text(raw, part, scope)
         ref = ""
@@ -372,7 +433,12 @@ class StepsReader(AzureReader):
             ref = repository.ref if repository is not None else text.partition("@")[2]
             if repository is not None and "$" in repository.ref:
                 origin = join((origin, self.origin_of_text(repository.ref, part, scope)))
+            if repository is None and "://" in text:
+                kind, _, rest = text.partition("://")
+                written = Repository(kind.lower(), rest.partition("@")[0], ref)
+                self.reference(text, parse_repository(written), part, scope, {"type": written.kind})
         untrusted = scope.untrusted if own else origin.code
+        state.outsiders |= not own and untrusted
         self.book.checkouts.append(
             Checkout(
                 at=self.book.at("checkouts", part.spot()),
@@ -440,6 +506,18 @@ class StepsReader(AzureReader):
         if not keys.isdisjoint(("job", "deployment")):
             return "jobs"
         return "" if keys.isdisjoint(KINDS) or "template" in keys else "steps"
+
+
+def _short(reference: str) -> str:
+    """Return a reference as git takes it from a person: `origin/pr` for `refs/remotes/origin/pr`."""
+    return reference.removeprefix("refs/").removeprefix("remotes/").removeprefix("heads/")
+
+
+def _with_principal(scope: Scope) -> Scope:
+    """Return the scope of a script that gets the credential of a service connection."""
+    key = Origin(secrets=frozenset(("servicePrincipalKey",)))
+    token = Origin(secrets=frozenset(("idToken",)))
+    return replace(scope, environment={**scope.environment, "servicePrincipalKey": key, "idToken": token})
 
 
 _READ = frozenset(

@@ -53,6 +53,32 @@ _FILES: dict[str, FileInput] = {
     "pythonscript": FileInput("scriptpath", "arguments", "python"),
     "batchscript": FileInput("filename", "arguments", "cmd"),
 }
+#: Tasks that hand a line to a program: the program, the input with the line, and one that comes before it.
+_COMMANDS: dict[str, tuple[str, str, str]] = {
+    "npm": ("npm", "customcommand", ""),
+    "yarn": ("yarn", "arguments", ""),
+    "dotnetcorecli": ("dotnet", "arguments", "custom"),
+    "maven": ("mvn", "options", ""),
+}
+#: Inputs whose words a task hands to its program as they are, options among them.
+TAKES_OPTIONS = frozenset(
+    (
+        "additionalarguments",
+        "arguments",
+        "args",
+        "buildargs",
+        "buildarguments",
+        "commandoptions",
+        "customcommand",
+        "goals",
+        "msbuildargs",
+        "msbuildarguments",
+        "options",
+        "overridevalues",
+        "overrideparameters",
+        "tasks",
+    )
+)
 #: Values of an input that chooses between a script and a file, where it is the file that runs.
 _CHOOSERS = ("targettype", "scripttype", "scriptsource", "scriptlocation", "runoptions")
 _FILE_CHOICES = frozenset(("filepath", "scriptpath", "file"))
@@ -93,6 +119,29 @@ def find_file(task: str, inputs: Mapping[str, str], *, windows: bool) -> tuple[s
         return None
     program = _shell(task, "", inputs, windows=windows) if task == "azurecli" else known.program
     return program, inputs[known.name].strip(), inputs.get(known.arguments, "")
+
+
+def find_pasted(task: str, inputs: Mapping[str, str], *, windows: bool) -> dict[str, str]:
+    """Return the inputs of a task that become part of a line which a shell reads, with that shell.
+
+    The arguments of a script file are written behind its name as they are.
+    """
+    known = _FILES.get(task)
+    if known is None or known.program == "python" or not inputs.get(known.arguments, "").strip():
+        return {}
+    if find_file(task, inputs, windows=windows) is None and task not in ("azurecli", "powershell"):
+        return {}
+    return {known.arguments: _shell(task, known.program if task != "azurecli" else "", inputs, windows=windows)}
+
+
+def find_arguments(task: str, inputs: Mapping[str, str]) -> tuple[str, list[str]] | None:
+    """Return the command that a task runs as it is written in an input, with that input's name."""
+    program, name, first = _COMMANDS.get(task, ("", "", ""))
+    text = inputs.get(name, "").strip()
+    if not text or (task != "maven" and inputs.get("command", "custom").strip().lower() != "custom"):
+        return None
+    words = [inputs.get(first, "").strip(), text] if first else [text]
+    return name, [program, *" ".join(words).split()]
 
 
 def is_connection(name: str) -> bool:

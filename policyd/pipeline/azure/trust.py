@@ -85,7 +85,7 @@ _SECRET = re.compile(
 _NO_SECRET = re.compile(
     r"(?:^|_)(?:PUBLIC|PUB|CACHE|PROJECT|SORT|PRIMARY|FOREIGN|PARTITION|KNOWN|SHORT|ISSUE|OBJECT)_KEY$|^PWD$|^KEY$"
 )
-_OUTSIDERS_REF = re.compile(r"\bpull/[^\s:'\"]{0,200}/(?:head|merge)\b")
+_OUTSIDERS_REF = re.compile(r"\bpull(?:-requests)?/(?:\$\{\{[^}\n]{0,200}\}\}|[^\s:'\"]){0,200}/(?:head|merge|from)\b")
 
 
 def carries(name: str) -> Carries:
@@ -108,7 +108,7 @@ def names_code(name: str) -> bool:
 
 def names_outsiders_ref(text: str) -> bool:
     """Say whether a text writes out the reference of a pull request."""
-    return "pull/" in text and _OUTSIDERS_REF.search(text) is not None
+    return "pull" in text and _OUTSIDERS_REF.search(text) is not None
 
 
 def is_predefined(name: str) -> bool:

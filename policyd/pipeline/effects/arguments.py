@@ -22,13 +22,25 @@ _TAKE_OPTIONS = words(
 #: Their first operand is a script.
 _TAKE_SCRIPTS = words(
     """
-    sed awk gawk mawk perl jq yq envsubst bc psql mysql sqlite3 gdb expect
+    sed awk gawk mawk perl jq yq envsubst bc psql mysql sqlite3 gdb expect sbt
     """
 )
 #: Options whose value is text to these, never a script.
 _TEXT_VALUES = frozenset(("-v", "--arg", "--argjson", "--rawfile", "--slurpfile"))
 #: Options of fetching programs behind which the address stands.
-_BEFORE_ADDRESS = re.compile(r"--url|-Uri|-[a-zA-Z]*[LsSfOkg]")
+_BEFORE_ADDRESS = re.compile(r"--url|-Uri|--(?:silent|show-error|fail|location|compressed|quiet)|-[a-zA-Z]*[LsSfOkgqi]")
+#: Options of theirs behind which an address is no address to fetch from.
+_TAKES_TEXT = re.compile(
+    r"--(?:data|form|header|json|user|referer|cookie|post-data|body).*|-[dFHueAbXoO]|-(?:Body|Headers|OutFile)"
+)
+#: Options that have no value, so what stands behind them can be one.
+_SWITCHES = words(
+    """
+    --rm -i -it -ti --detach --quiet -q --verbose --force --all --no-cache --privileged --bare --tags --hard --soft
+    --mixed --no-edit --no-verify --no-ff --ff-only --squash --oneline --name-only --stat --cached --staged --recursive --yes -y
+    --dry-run
+    """
+)
 
 
 def find_argument(seen: Seen) -> Iterator[FoundEffect]:
@@ -45,13 +57,21 @@ def find_argument(seen: Seen) -> Iterator[FoundEffect]:
 
 def _scripts(seen: Seen) -> Iterator[FoundEffect]:
     before = ["", ""]
+    files = False  # from here on: the script stood before
     for word in seen.args:
         # `--arg name value`: the value stands two words behind; `-v name=value`: one.
         as_text = before[1] in _TEXT_VALUES or (before[0] in _TEXT_VALUES and before[0] != "-v") or word[:2] == "-v"
-        if _is_tainted(word, seen) and not as_text:
+        is_script = not files or _SCRIPT_OPTION.fullmatch(before[1])
+        if is_script and not as_text and _is_tainted(word, seen):
             yield seen.found("argument", word, untrusted=True)
             return
+        is_operand = word[:1] != "-" and word not in ("", "e", "eval", "ea") and before[1] not in ("-F", "-f", "-i")
+        files |= is_operand and not as_text and seen.program in _SCRIPT_FIRST
         before = [before[1], word]
+
+
+_SCRIPT_OPTION = re.compile(r"-[a-zA-Z]*e|--expression(?:=.*)?")
+_SCRIPT_FIRST = frozenset(("sed", "awk", "gawk", "mawk", "jq", "yq"))
 
 
 def _options(seen: Seen) -> Iterator[FoundEffect]:
@@ -60,18 +80,39 @@ def _options(seen: Seen) -> Iterator[FoundEffect]:
         if word == "--":
             return
         # What stands behind an option is most often its value, and no option itself.
-        takes_it = word[:1] == "$" and (before[:1] != "-" or before == "-")
+        takes_it = _begins_tainted(word, seen) and (
+            before[:1] != "-" or before == "-" or before in _SWITCHES or _is_bare(word, seen)
+        )
         if _is_tainted(word, seen) and (takes_it or (seen.program == "make" and "=" in word)):
             yield seen.found("argument", word, untrusted=True, confidence="medium")
             return
         before = word
 
 
+def _begins_tainted(word: str, seen: Seen) -> bool:
+    """Say whether an outsider chooses the first character of a word. An address or path of a project is no option."""
+    first = _FIRST.match(word)
+    return first is not None and first[1] in seen.tainted and not first[1].endswith(("_URL", "_PATH"))
+
+
+def _is_bare(word: str, seen: Seen) -> bool:
+    """Say whether a variable stands without quotes, so that a blank in it begins another word."""
+    if seen.shell in ("pwsh", "powershell"):
+        return False  # which hands a value on as one word
+    return re.search(rf"(?:^|\s){re.escape(word)}(?=\s|\Z)", seen.command.text) is not None
+
+
+_FIRST = re.compile(r"\$\{?(?:env:)?([A-Za-z_][A-Za-z0-9_]*|[1-9@*])")
+
+
 def _requests(seen: Seen) -> Iterator[FoundEffect]:
     before = ""
     for word in seen.args:
-        if _is_tainted(word, seen) and (before[:1] != "-" or _BEFORE_ADDRESS.fullmatch(before)):
-            address = re.search(r"://([^/?]*)", word)
+        address = re.search(r"://([^/?]*)", word)
+        stands = (
+            before[:1] != "-" or _BEFORE_ADDRESS.fullmatch(before) or (address and not _TAKES_TEXT.fullmatch(before))
+        )
+        if _is_tainted(word, seen) and stands:
             in_host = "$" in address[1] if address else word[:1] == "$"
             if address or in_host or seen.program == "gh":
                 yield seen.found("request", word, untrusted=True, confidence="high" if in_host else "medium")
@@ -82,4 +123,4 @@ def _requests(seen: Seen) -> Iterator[FoundEffect]:
 def _is_tainted(word: str, seen: Seen) -> bool:
     if "$" not in word and "%" not in word:
         return False
-    return not seen.tainted.isdisjoint(re.findall(r"[$%]\{?(?:env:)?([A-Za-z_][A-Za-z0-9_]*)", word))
+    return not seen.tainted.isdisjoint(re.findall(r"[$%]\{?(?:env:)?([A-Za-z_][A-Za-z0-9_]*|[1-9@*])", word))

@@ -36,7 +36,7 @@ _TABLE: dict[EffectKind, str] = {
     """,
     "sign": """
         sigstore/gh-action-sigstore-python actions/attest-build-provenance actions/attest actions/attest-sbom
-        azure/trusted-signing-action slsa-framework/slsa-github-generator/*
+        azure/trusted-signing-action azure/artifact-signing-action slsa-framework/slsa-github-generator/*
         signpath/github-action-submit-signing-request
     """,
     "sbom": """
@@ -50,7 +50,8 @@ _TABLE: dict[EffectKind, str] = {
         changesets/action googleapis/release-please-action google-github-actions/release-please-action
         svenstaro/upload-release-action elgohr/publish-docker-github-action helm/chart-releaser-action
         katyo/publish-crates peter-evans/dockerhub-description relekang/python-semantic-release
-        python-semantic-release/publish-action redhat-actions/push-to-registry
+        python-semantic-release/publish-action python-semantic-release/upload-to-gh-release
+        python-semantic-release/python-semantic-release redhat-actions/push-to-registry
     """,
     "deploy": """
         actions/deploy-pages peaceiris/actions-gh-pages jamesives/github-pages-deploy-action azure/webapps-deploy
@@ -60,9 +61,10 @@ _TABLE: dict[EffectKind, str] = {
         google-github-actions/deploy-appengine google-github-actions/deploy-cloud-functions
         cloudflare/wrangler-action cloudflare/pages-action amondnet/vercel-action nwtgck/actions-netlify
         akhileshns/heroku-deploy firebaseextended/action-hosting-deploy appleboy/ssh-action appleboy/scp-action
-        easingthemes/ssh-deploy burnett01/rsync-deployments digitalocean/app_action serverless/github-action
-        pulumi/actions hashicorp/tfc-workflows-github/* jakejarvis/s3-sync-action samkirkland/ftp-deploy-action
-        einaregilsson/beanstalk-deploy deployphp/action koslib/helm-eks-action
+        easingthemes/ssh-deploy burnett01/rsync-deployments digitalocean/app_action digitalocean/app_action/deploy
+        serverless/github-action pulumi/actions hashicorp/tfc-workflows-github/actions/apply-run
+        jakejarvis/s3-sync-action samkirkland/ftp-deploy-action einaregilsson/beanstalk-deploy
+        deployphp/action koslib/helm-eks-action
     """,
     "auto-merge": """
         pascalgn/automerge-action peter-evans/enable-pull-request-automerge hmarr/auto-approve-action
@@ -193,7 +195,7 @@ def find_component_effects(kind: str, owner: str, name: str, inputs: Mapping[str
     if kind not in ("action", "workflow", "orb", "component"):
         return
     slug = f"{owner}/{name}".lower().strip("/")
-    rows = _ROWS.get(slug) or _ROWS.get(slug.rpartition("/")[0] + "/*")
+    rows = _ROWS.get(slug) or _ROWS.get("/".join(slug.split("/")[:2]) + "/*")
     for effect, asked in rows or ():
         if not asked or given.get(asked, "false").strip().lower() not in ("", "false"):
             yield FoundEffect(effect, slug, text=slug)
@@ -220,6 +222,8 @@ def _by_inputs(slug: str, given: Mapping[str, str]) -> Iterator[FoundEffect]:
             yield FoundEffect("privileged-container", "security.insecure", text=slug)
     elif slug == "goreleaser/goreleaser-action":
         args = given.get("args", "")
+        if args.strip().startswith(("check", "healthcheck", "init", "completion", "--version")):
+            return
         yield FoundEffect(
             "build" if "--snapshot" in args or args.strip().startswith("build") else "publish", slug, text=slug
         )

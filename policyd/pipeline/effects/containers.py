@@ -106,6 +106,8 @@ def _unpinned(seen: Seen, image: str) -> Iterator[FoundEffect]:
         return
     plain = name.partition(":")[0]
     for other in [*seen.before(), *seen.after()]:
+        if other.program in ENGINES and other.argv[1:2] in (["load"], ["import"]):
+            return
         # Made in the same script: what it names is known.
         if (
             other.program in ENGINES and not {"build", "buildx", "tag", "load", "import"}.isdisjoint(other.argv)

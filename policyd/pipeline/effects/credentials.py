@@ -26,19 +26,29 @@ _FORMATS = (
     ("a Databricks token", r"dapi[0-9a-f]{32}"),
     ("a DigitalOcean token", r"dop_v1_[0-9a-f]{64}"),
     ("a Hugging Face token", r"hf_[A-Za-z]{34}"),
-    ("an Azure storage key", r"AccountKey=[A-Za-z0-9+/]{80,}={0,2}"),
+    ("a registry's login", r"\"auth\"\s*:\s*\"[A-Za-z0-9+/]{12,}={0,2}\""),
+    ("a SonarQube token", r"\bsq[apu]_[0-9a-f]{40}\b"),
+    ("a Vault token", r"hv[sb]\.[A-Za-z0-9_-]{24}"),
+    ("an Azure storage key", r"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{40,}={0,2}"),
+    (
+        "the password of a database",
+        r"(?i:(?:Server|Data Source|Host|Address)=(?!(?:tcp:)?(?:localhost|127\.|\(local|\.[;,\\]))[^\n'\"]{1,300};\s*"
+        r"(?:Password|Pwd)=)(?=[^;'\"\n]*[0-9])[^;'\"\s$%{<*]{8,}",
+    ),
 )
 _ANY_FORMAT = re.compile("|".join(f"(?P<f{index}>{pattern})" for index, (_, pattern) in enumerate(_FORMATS)))
 _HINT = re.compile(
-    r"gh[pousr]_|github_pat_|gl[a-z]+-|AKIA|ASIA|xox|hooks\.slack|AIza|k_live_|npm_|pypi-A|-----BEGIN|dckr_|SG\.|dapi|dop_v1|hf_|AccountKey"
+    r"gh[pousr]_|github_pat_|gl[a-z]+-|AKIA|ASIA|xox|hooks\.slack|AIza|k_live_|npm_|pypi-A|-----BEGIN|\"auth\"|hv[sb]\.|sq[apu]_|dckr_|SG\.|dapi|dop_v1|hf_|AccountKey|AccessKey=|[Pp]assword=|Pwd="
 )
 _NAMES = re.compile(
-    r"(?:^|[_-])(?:password|passwd|pwd|passphrase|secret|token|api[_-]?key|apikey|(?:secret|private|access|signing|encryption)[_-]?key(?:[_-]id)?)$",
+    r"(?:^|[_-]|pg|mysql)(?:password|passwd|pwd|passphrase|secret|token|pat|api[_-]?key|apikey"
+    r"|(?:secret|private|access|signing|encryption)[_-]?key(?:[_-]id)?)$",
     re.I,
 )
-_LOOKS_MADE = re.compile(r"[A-Za-z0-9+/=_.:!@#%^*&?-]{8,}\Z")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_LOOKS_MADE = re.compile(r"[A-Za-z0-9+/=_.:!@#%^*&?~-]{8,}\Z")
 _PLACEHOLDER = re.compile(
-    r"test|dummy|example|sample|fake|change-?_?me|placeholder|password|secret|your|xxxx|local|default|postgres|mysql|admin|guest|root"
+    r"test|dummy|example|sample|fake|change-?_?me|placeholder|password|secret|your|xxxx|local|default|postgres|mysql|minio|admin|guest|root"
     r"|mock|demo|redacted|://|12345|abc123|foobar|\*\*\*|\$\(|\$\{|%[A-Z_]+%|\bnone\b|true|false",
     re.I,
 )
@@ -47,11 +57,17 @@ _LITERAL_OPTIONS: dict[str, tuple[str, ...]] = {
     "docker": ("-p", "--password"),
     "podman": ("-p", "--password"),
     "buildah": ("-p", "--password"),
+    "skopeo": ("-p", "--password"),
+    "crane": ("-p", "--password"),
+    "oras": ("-p", "--password"),
+    "nerdctl": ("-p", "--password"),
     "helm": ("--password",),
     "twine": ("-p", "--password"),
     "sshpass": ("-p",),
     "az": ("-p", "--password"),
     "curl": ("-u", "--user"),
+    "sqlcmd": ("-P",),
+    "bcp": ("-P",),
     "cf": ("-p",),
     "oc": ("--token", "-p", "--password"),
     "nuget": ("-ApiKey",),
@@ -60,6 +76,11 @@ _LITERAL_OPTIONS: dict[str, tuple[str, ...]] = {
     "argocd": ("--password",),
 }
 
+_HEADER = re.compile(
+    r"(?:authorization:\s*(?:bearer|basic|token)\s+|(?:x-)?(?:api-?key|auth-token|access-token|vault-token)[:=]\s*"
+    r"|private-token:\s*)([A-Za-z0-9_.~+/=-]{16,})(?=['\"\s]|\Z)",
+    re.I,
+)
 #: Take a password in the same word as its option.
 _ATTACHED = frozenset(("mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "7z", "7za"))
 #: A credential in an address that does not outlive the job: GitLab's runner leaves the same one there by itself.
@@ -92,7 +113,8 @@ def find_format(text: str) -> str:
 def looks_like_credential(name: str, value: str) -> bool:
     """Say whether a variable's name says that it is secret and its value looks made by a machine."""
     return (
-        _NAMES.search(name) is not None
+        _NAMES.search(_CAMEL.sub("_", name)) is not None
+        and "public" not in name.lower()
         and _LOOKS_MADE.match(value) is not None
         and re.search(r"[0-9]", value) is not None
         and re.search(r"[A-Za-z]", value) is not None
@@ -100,12 +122,24 @@ def looks_like_credential(name: str, value: str) -> bool:
     )
 
 
+def find_in_address(text: str) -> bool:
+    """Say whether a text is an address with a password in it that is none of a test's."""
+    found = _IN_URL.search(text) if "@" in text else None
+    if found is None or found[1] == "x-oauth-basic":
+        return False
+    return _is_literal(found[1]) and _PLACEHOLDER.search(found[1]) is None
+
+
 def find_credential(seen: Seen) -> Iterator[FoundEffect]:
     """Yield credentials that are written out in a command, and those that it leaves lying."""
     text = seen.command.text
-    known = find_format(text) or (find_format(seen.command.stdin) if seen.command.stdin else "")
+    known = find_format(text)
     if known:
         yield seen.found("literal-credential", known, secret=False)
+    elif seen.command.stdin and (known := find_format(seen.command.stdin)):
+        found = seen.found("literal-credential", known, secret=False)
+        place = _ANY_FORMAT.search(seen.command.stdin)
+        yield found if place is None else seen.in_document(found, place.start())
     else:
         yield from _literal(seen)
     for one in seen.command.sets:
@@ -115,23 +149,53 @@ def find_credential(seen: Seen) -> Iterator[FoundEffect]:
 
 
 def _literal(seen: Seen) -> Iterator[FoundEffect]:
+    if "<password>" in seen.command.stdin:
+        written = _IN_XML.search(seen.command.stdin)
+        if written and _is_literal(written[1]) and not _PLACEHOLDER.search(written[1]):
+            found = seen.found("literal-credential", "a password in settings", secret=False, confidence="medium")
+            yield seen.in_document(found, written.start())
+            return
     options = _LITERAL_OPTIONS.get(seen.program)
-    if options and (seen.program not in ("docker", "podman", "buildah", "az") or seen.verb in ("login", "acr", "sp")):
+    if options and (
+        seen.program not in ("docker", "podman", "buildah", "nerdctl", "az") or seen.verb in ("login", "acr", "sp")
+    ):
         value = seen.value(*options) or ""
         if seen.program == "curl":
             value = value.partition(":")[2]
         if _is_literal(value):
             yield seen.found("literal-credential", f"the password of {seen.program}", secret=False)
             return
+    if seen.program == "az" and _is_literal(seen.value("--account-key", "--sas-token", "--connection-string") or ""):
+        yield seen.found("literal-credential", "a key of a storage account", secret=False)
+        return
+    if seen.program == "ConvertTo-SecureString":
+        words = [word for word in seen.args if not word.startswith("-")]
+        plain = any(word.lower().startswith("-a") for word in seen.args)
+        if plain and words and _is_literal(words[0]) and not words[0].startswith("("):
+            yield seen.found("literal-credential", "a password made secure", secret=False)
+            return
     if seen.program in _ATTACHED:
         word = next((word[2:] for word in seen.args if word.startswith("-p") and len(word) > 5), "")
         if _is_literal(word) and not _PLACEHOLDER.search(word):
             yield seen.found("literal-credential", f"the password of {seen.program}", secret=False)
             return
-    if "@" in seen.command.text:
-        found = _IN_URL.search(seen.command.text)
-        if found and _is_literal(found[1]) and not _PLACEHOLDER.search(found[1]) and found[1] != "x-oauth-basic":
-            yield seen.found("literal-credential", "a password in an address", secret=False, confidence="medium")
+    if seen.program in ("curl", "wget", "http", "https"):
+        header = _HEADER.search(seen.command.text)
+        if header and re.search(r"[0-9]", header[1]) and not _PLACEHOLDER.search(header[1]):
+            yield seen.found("literal-credential", "a token in a header", secret=False, confidence="medium")
+            return
+    if (
+        seen.program == "aws"
+        and seen.verb == "configure"
+        and len(seen.args) > 3
+        and looks_like_credential(seen.args[-2], seen.args[-1])
+    ):
+        yield seen.found("literal-credential", seen.args[-2], secret=False)
+    elif find_in_address(seen.command.text):
+        yield seen.found("literal-credential", "a password in an address", secret=False, confidence="medium")
+
+
+_IN_XML = re.compile(r"<password>([^<>\s]{6,100})</password>")
 
 
 def _is_literal(value: str) -> bool:
@@ -144,7 +208,7 @@ def _left_lying(seen: Seen) -> Iterator[FoundEffect]:
     if seen.program == "git":
         verb = seen.verb
         if verb in ("clone", "remote", "config", "push", "submodule") and re.search(
-            r"://[^/\s@'\"]{0,100}\$[^/\s@'\"]{0,100}@", text
+            r"://[^/\s@'\"]{0,100}\$(?:\{\{[^}\n]{0,100}\}\}|[^/\s@'\"]{0,100})@", text
         ):
             if verb != "push" and _OF_THE_JOB.search(text) is None:
                 yield seen.found("persists-credentials", f"git {verb}", secret=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.hosts import URL, is_near
@@ -14,6 +15,7 @@ from policyd.pipeline.shell import SHELLS, ShellCommand, program_name
 FETCHERS = words(
     """
     curl wget aria2c fetch http https axel iwr irm Invoke-WebRequest Invoke-RestMethod
+    certutil bitsadmin Start-BitsTransfer
     """
 )
 _RUN_ANYTHING = SHELLS | {"eval", "source", ".", "pwsh", "powershell", "iex", "Invoke-Expression", "$SHELL", "${SHELL}"}
@@ -30,15 +32,21 @@ _INSTALLERS = words(
     dpkg rpm apt apt-get dnf yum installer msiexec apk
     """
 )
+_STARTERS = frozenset(("start-process", "saps", "start", "cmd"))
 _RUNS_CODE = re.compile(r"\b(?:exec|eval)\s?\(")
 _FETCHES = re.compile(r"urlopen|urlretrieve|requests\.get|\bfetch\(")
 _POWERSHELL_FETCH = re.compile(
     r"DownloadString|Invoke-WebRequest|\biwr\b|\birm\b|Invoke-RestMethod|\bcurl\b|\bwget\b", re.I
 )
+#: The file that PowerShell saves a download to.
+_SAVES = re.compile(
+    r"-OutFile\s+[\"']?([^\s\"';|)]{1,300})|\.DownloadFile\([^,\n]{1,500},\s*[\"']?([^\"')\n]{1,300})", re.I
+)
+_POWERSHELL_RUN = re.compile(r"\biex\b|\bInvoke-Expression\b|\[scriptblock\]::Create", re.I)
 #: What keeps what it fetches: packages, code, images.
 _KEEPERS = words(
     """
-    wget git pip npm pnpm yarn gem go cargo helm aria2c uv bundle composer
+    wget git pip npm pnpm yarn gem go cargo helm aria2c uv bundle composer nuget dotnet choco Register-PSRepository
     """
 )
 
@@ -48,13 +56,19 @@ def find_download(seen: Seen) -> Iterator[FoundEffect]:
     command = seen.command
     target = _address(seen.args)
     if command.pipes_to:
+        if command.pipes_to in _UNPACKERS:
+            unpacked = next((other for other in seen.after() if other.program == command.pipes_to), None)
+            if unpacked is not None and _runs_unpacked(seen, unpacked, _last_part(target)):
+                yield seen.found("download-run", target, confidence="medium")
         if command.pipes_to in _RUN_ANYTHING or (command.pipes_to in _READ_PROGRAMS and _reads_program(seen)):
             yield seen.found("download-run", target)
         return
     file = _saved_as(seen)
     if not file:
         return
-    how = _how_it_runs(seen, file)
+    how = how_it_runs(seen, file)
+    if not how and _ARCHIVE.search(file):
+        how = "unpacked" if _is_unpacked_and_run(seen, file) else ""
     if how:
         yield seen.found("download-run", target, confidence="high" if how == "run" else "medium")
 
@@ -64,13 +78,34 @@ def find_inline_download(seen: Seen) -> Iterator[FoundEffect]:
     if seen.program in ("iex", "Invoke-Expression"):
         if _POWERSHELL_FETCH.search(seen.command.text):
             yield seen.found("download-run", _address([seen.command.text]))
+    elif seen.program in ("pwsh", "powershell"):
+        code = " ".join(seen.args)
+        saved = _SAVES.search(code)
+        runs = bool(_POWERSHELL_FETCH.search(code) and _POWERSHELL_RUN.search(code))
+        if runs or (saved and how_it_runs(seen, saved[1] or saved[2])):
+            yield seen.found("download-run", _address([code]))
     elif seen.program == "deno":
         if seen.verb == "run" and any(word.startswith(("http://", "https://")) for word in seen.args):
             yield seen.found("download-run", _address(seen.args))
     else:
         code = " ".join([*seen.args, seen.command.stdin])
         if _FETCHES.search(code) and _RUNS_CODE.search(code):
-            yield seen.found("download-run", _address([code]))
+            run = _RUNS_CODE.search(seen.command.stdin)
+            found = seen.found("download-run", _address([code]))
+            yield seen.in_document(found, run.start()) if run else found
+
+
+def find_powershell_download(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield a download that PowerShell makes without a command of its own, and runs."""
+    text = seen.command.text
+    if "[scriptblock]::create(" in text.lower():
+        if _POWERSHELL_FETCH.search(text):
+            yield seen.found("download-run", _address([text]))
+    elif ".DownloadString(" in text:
+        if seen.command.pipes_to in _RUN_ANYTHING:
+            yield seen.found("download-run", _address([text]))
+    elif ".DownloadFile(" in text and (saved := _SAVES.search(text)) and how_it_runs(seen, saved[1] or saved[2]):
+        yield seen.found("download-run", _address([text]))
 
 
 def find_insecure_url(seen: Seen) -> Iterator[FoundEffect]:
@@ -142,7 +177,11 @@ def _saved_as(seen: Seen) -> str:
             if word in ("-O", "--remote-name", "-J") or re.match(r"-[a-zA-Z#]*O[a-zA-Z]*\Z", word):
                 return _last_part(_address(args))
     if seen.program in ("iwr", "irm", "Invoke-WebRequest", "Invoke-RestMethod"):
-        return seen.value("-OutFile", "-Outfile", "-outfile", "-o") or ""
+        saved = _SAVES.search(seen.command.text)
+        return saved[1] if saved and saved[1] else seen.value("-OutFile", "-o") or ""
+    if seen.program in ("certutil", "bitsadmin", "Start-BitsTransfer"):
+        fetches = _address(args) and "-hashfile" not in args
+        return args[-1] if fetches and "://" not in args[-1] else _last_part(_address(args)) if fetches else ""
     return seen.command.writes_to[0] if seen.command.writes_to and seen.command.saved else ""
 
 
@@ -150,7 +189,7 @@ def _last_part(address: str) -> str:
     return address.partition("?")[0].rstrip("/").rsplit("/", 1)[-1]
 
 
-def _how_it_runs(seen: Seen, file: str) -> str:
+def how_it_runs(seen: Seen, file: str) -> str:
     """Say how a saved file is used later: "run", "made executable", "" if not at all or only once verified."""
     name = _plain(file)
     executable = False
@@ -169,16 +208,70 @@ def _how_it_runs(seen: Seen, file: str) -> str:
             _plain(argv[0]) == name
             or (
                 (command.program in _RUN_ANYTHING or program_name(argv[0]) in _READ_PROGRAMS)
-                and any(_plain(word) == name for word in argv[1:3])
+                and any(_plain(word) == name for word in _programs_in(argv))
             )
             or (command.program in _INSTALLERS and any(_plain(word) == name for word in argv[1:]))
+            or (command.program.lower() in _STARTERS and any(_plain(word) == name for word in argv[1:]))
         ):
             return "run"
     return "made executable" if executable else ""
 
 
+def _programs_in(argv: list[str]) -> list[str]:
+    """Return the words of an interpreter's command that can be its program: what follows is given to that."""
+    first = next((index for index, word in enumerate(argv) if index and not word.startswith("-")), 1)
+    return argv[1 : first + (2 if first > 1 else 1)]
+
+
+def _is_unpacked_and_run(seen: Seen, file: str) -> bool:
+    name = _plain(file)
+    for command in seen.after():
+        if _verifies(command):
+            return False
+        if command.program in _UNPACKERS and any(_plain(word) == name for word in command.argv[1:]):
+            return _runs_unpacked(seen, command, name)
+    return False
+
+
+def _runs_unpacked(seen: Seen, unpacked: ShellCommand, archive: str) -> bool:
+    """Say whether a program that came out of an archive is run or installed, and nothing verified it."""
+    folder = next((word for word in unpacked.argv[1:] if _PROGRAM_FOLDER.search(word)), "")
+    if folder:
+        return True
+    into = next((b for a, b in pairwise(unpacked.argv) if a in _INTO or a.lower() == "-destinationpath"), "")
+    into = into.replace("\\", "/").removeprefix("./").rstrip("/")
+    into = f"{into}/" if into not in ("", ".") else ""
+    behind = False
+    for command in seen.after():
+        if command is unpacked:
+            behind = True
+            continue
+        if _verifies(command):
+            return False
+        if not behind:
+            continue
+        argv = command.argv
+        name = _plain(argv[0]).partition(".")[0]
+        if len(name) > 1 and "/" in argv[0] and archive.lower().startswith(name.lower()):
+            return True
+        if into and argv[0].replace("\\", "/").removeprefix("./").startswith(into):
+            return True
+        if command.program in ("mv", "cp", "install", "ln") and _PROGRAM_FOLDER.search(argv[-1]):
+            return True
+    return False
+
+
+_ARCHIVE = re.compile(r"\.(?:tar(?:\.\w+)?|tgz|tbz2?|txz|zip|gz|bz2|xz)\Z", re.I)
+_UNPACKERS = frozenset(("tar", "bsdtar", "unzip", "gunzip", "gzip", "7z", "busybox", "Expand-Archive"))
+_INTO = frozenset(("-d", "-C", "--directory"))
+#: Where programs are looked for by their name.
+_PROGRAM_FOLDER = re.compile(
+    r"(?:^|[=/])(?:usr(?:/local)?|opt(?:/[^/]+)?|\.local|root|~)?/?s?bin(?:/[^/]*)?/?\Z|^/usr/local/?\Z|^/usr/?\Z"
+)
+
+
 def _plain(word: str) -> str:
-    word = word.removeprefix("./").removeprefix(".\\")
+    word = word.replace("\\", "/").removeprefix("./")
     return word.rsplit("/", 1)[-1] if not word.endswith("/") else word
 
 

@@ -12,8 +12,15 @@ from policyd.models.facts import EffectKind
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.seen import Seen
 from policyd.pipeline.effects.tables import words
+from policyd.pipeline.effects.values import is_random
 
 _FILE = re.compile(r"(?:\$(?:env:)?\{?(?:env:)?|%)(GITHUB_ENV|GITHUB_PATH|GITHUB_OUTPUT|GITHUB_STATE|BASH_ENV)\b", re.I)
+#: `NAME<<$DELIMITER` or `NAME<<end_$(uuidgen)`, the line that ends the value, and a value in one line.
+_OPENS = re.compile(
+    r"\b[A-Za-z_][A-Za-z0-9_-]{0,100}<<(?:[\w-]{0,40}\$\{?([A-Za-z_][A-Za-z0-9_]*)|[\w-]{0,40}[$`(][^\n]{0,80})"
+)
+_ENDS = re.compile(r"[\w-]{0,40}\$\{?(\w+)\}?")
+_PAIR = re.compile(r"\s*[\"']?[A-Za-z_][A-Za-z0-9_-]*=")
 _RESULT = re.compile(r"\$\((?:step\.)?results\.([A-Za-z0-9_.-]+)\.path\)|/tekton/results/([A-Za-z0-9_.-]+)")
 _KINDS: dict[str, EffectKind] = {
     "GITHUB_ENV": "environment-write",
@@ -71,7 +78,32 @@ def _write(seen: Seen, kind: EffectKind, detail: str) -> FoundEffect:
     made = seen.program not in _PRINTS or (seen.program == "cat" and len(command.argv) > 1)
     made |= command.fed_by != "" and command.fed_by not in _PRINTS
     received = bool(command.receives & seen.known_tainted)
-    return seen.found(kind, detail, computed=seen.computed or made, untrusted=seen.untrusted or received)
+    untrusted, computed = seen.untrusted or received, seen.computed or made
+    if (untrusted or computed) and _is_enclosed(seen):
+        untrusted = computed = False
+    return seen.found(kind, detail, computed=computed, untrusted=untrusted)
+
+
+def _is_enclosed(seen: Seen) -> bool:
+    """Say whether a value stands between two lines that nobody can foresee, so that none of its lines ends it."""
+    own = " ".join(seen.command.argv[1:])
+    if not seen.command.stdin and _PAIR.match(own) and not _OPENS.search(own):
+        return False
+    before = seen.before()
+    closed: set[str] = set()
+    for command in (seen.command, *reversed(before)):
+        text = f"{' '.join(command.argv[1:])}\n{command.stdin}"
+        opened = _OPENS.search(text)
+        if opened:
+            if any(_PAIR.match(line) and "$" in line for line in text[opened.end() :].splitlines()):
+                return False
+            if opened[1] is None:
+                return is_random(opened[0])
+            sets = [one for other in (*before, seen.command) for one in other.sets if one.name == opened[1]]
+            return opened[1] not in closed and any(is_random(one.value) for one in sets)
+        if command is not seen.command and len(command.argv) == 2 and (end := _ENDS.fullmatch(command.argv[1])):
+            closed.add(end[1])
+    return False
 
 
 def _azure(seen: Seen, text: str) -> Iterator[FoundEffect]:

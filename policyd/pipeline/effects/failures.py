@@ -15,13 +15,17 @@ _OPTIONS: dict[str, frozenset[str]] = {
     program: frozenset(options.split())
     for programs, options in (
         ("bandit", "--exit-zero"),
-        ("checkov tfsec terrascan", "--soft-fail -s"),
+        ("checkov tfsec", "--soft-fail -s"),
         ("gitleaks", "--exit-code=0"),
         ("trivy", "--exit-code=0"),
-        ("mvn mvnw", "-Dmaven.test.failure.ignore -Dmaven.test.failure.ignore=true -DskipTests=true -fn --fail-never"),
+        ("mvn mvnw", "-Dmaven.test.failure.ignore -Dmaven.test.failure.ignore=true -fn --fail-never"),
         ("gradle gradlew", "--continue-on-failure"),
         ("kube-linter", "--ignore-failures"),
         ("hadolint", "--no-fail"),
+        ("safety", "--continue-on-error"),
+        ("gosec", "-no-fail"),
+        ("brakeman", "--no-exit-on-warn"),
+        ("kics", "--ignore-on-exit=all --ignore-on-exit=results"),
         ("snyk", "--severity-threshold=none"),
         ("jest", "--passWithNoTests=ignore"),
     )

@@ -13,7 +13,7 @@ from policyd.pipeline.effects.seen import Seen
 from policyd.pipeline.effects.tables import words
 
 _PYTHON_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[A-Za-z0-9,._ -]*\])?(?:[=<>!~ ].*)?\Z")
-_NODE_PACKAGE = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._-]+)?(?:@[^/]*)?\Z")
+_NODE_PACKAGE = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._-]+(?:#[^#]*)?)?(?:@[^/]*)?\Z")
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 _REMOTE = re.compile(r"(?:git\+|https?://|git://|github:|ssh://)")
 _COMMIT = re.compile(r"[@#][0-9a-f]{40}\b")
@@ -123,7 +123,7 @@ def _node(seen: Seen) -> Iterator[FoundEffect]:
         if _REMOTE.match(word):
             if not _COMMIT.search(word):
                 yield seen.found("unlocked-install", word)
-        elif _NODE_PACKAGE.match(word) and not word.endswith((".tgz", ".tar.gz")):
+        elif _NODE_PACKAGE.match(word) and not _COMMIT.search(word) and not word.endswith((".tgz", ".tar.gz")):
             yield seen.found("unlocked-install", word)
 
 
@@ -156,8 +156,15 @@ def _go(seen: Seen) -> Iterator[FoundEffect]:
     operands = seen.operands()
     if operands[:1] in (["install"], ["run"], ["get"]):
         for word in operands[1:]:
-            if re.search(r"@(?:latest|master|main|HEAD|upgrade)\Z", word):
+            newest = operands[0] == "get" and seen.has("-u")
+            if newest or re.search(r"@(?:latest|master|main|HEAD|upgrade)\Z", word):
                 yield seen.found("unlocked-install", word)
+
+
+def _dart(seen: Seen) -> Iterator[FoundEffect]:
+    operands = seen.operands()
+    if operands[:3] == ["pub", "global", "activate"] and len(operands) == 4:
+        yield seen.found("unlocked-install", operands[3])
 
 
 def _dotnet(seen: Seen) -> Iterator[FoundEffect]:
@@ -209,6 +216,8 @@ _FINDERS = {
     "dotnet": _dotnet,
     "composer": _composer,
     "choco": _choco,
+    "dart": _dart,
+    "flutter": _dart,
     "Install-Module": _powershell,
 }
 

@@ -36,7 +36,7 @@ _TABLE: dict[EffectKind, str] = {
         horusec start; dependency-check*; sonar-scanner; scorecard; kubesec; kube-linter lint; polaris audit;
         checkmarx*; cx scan; veracode*; fortify*; nuclei; zap*; policyd check; policyd scan; twistcli *; wizcli *;
         mvn sonar:sonar|*dependency-check*; gradle sonar*|dependencyCheck*; gradlew sonar*|dependencyCheck*; retire;
-        njsscan; spectral lint; shellcheck
+        njsscan; spectral lint; shellcheck; mix sobelow|deps.audit
     """,
     "build": """
         make; make all|build*; cmake *; ninja; meson *; go build|install; cargo build|b;
@@ -221,7 +221,7 @@ _TESTS = re.compile(r"(?:[\w-]*[\W_])?[Tt]ests?(?:[\W_][\w-]*)?|[\w-]*tests")
 
 
 def _runs_own_tests(seen: Seen) -> bool:
-    word = seen.command.argv[0]
+    word = seen.command.argv[0].replace("\\", "/")
     if seen.program in SHELLS or seen.program in ("python", "node", "ruby"):
         word = next((one for one in seen.args if not one.startswith("-")), "")
     elif "/" not in word:

@@ -8,12 +8,20 @@ from dataclasses import dataclass
 
 from policyd.pipeline.effects import installs, shells, signatures, transport
 from policyd.pipeline.effects.arguments import find_argument
+from policyd.pipeline.effects.code import find_code_evaluation, find_code_print
 from policyd.pipeline.effects.containers import ENGINES, find_engine_use
 from policyd.pipeline.effects.credentials import find_credential
-from policyd.pipeline.effects.downloads import FETCHERS, find_download, find_inline_download, find_insecure_url
+from policyd.pipeline.effects.downloads import (
+    FETCHERS,
+    find_download,
+    find_inline_download,
+    find_insecure_url,
+    find_powershell_download,
+)
 from policyd.pipeline.effects.environment_files import find_environment_write
 from policyd.pipeline.effects.failures import find_ignored_failure
 from policyd.pipeline.effects.found import FoundEffect
+from policyd.pipeline.effects.parameters import NOTHING_HANDED, find_handed, note_parameters
 from policyd.pipeline.effects.purposes import find_purpose
 from policyd.pipeline.effects.secrets import find_secret_use
 from policyd.pipeline.effects.seen import Seen
@@ -51,6 +59,8 @@ def _by_program() -> dict[str, tuple[_Finder, ...]]:
         (ENGINES, find_engine_use),
         (_CODE_PROGRAMS, transport.find_tls_off_in_code),
         (_CODE_PROGRAMS, find_inline_download),
+        (_CODE_PROGRAMS, find_code_evaluation),
+        (_CODE_PROGRAMS, find_code_print),
     ):
         for program in programs:
             asked[program] = (*asked.get(program, ()), finder)
@@ -78,15 +88,22 @@ def find_script_effects(
     shell: str = "bash",
     tainted: frozenset[str] = frozenset(),
     secrets: frozenset[str] = frozenset(),
+    literal: frozenset[str] = frozenset(),
 ) -> list[CommandEffects]:
     """Return what each command of a script does, in their order.
 
-    `tainted` and `secrets` are variables of the environment with an outsider's text or a secret.
+    `tainted` and `secrets` are variables of the environment with an outsider's text or a secret, `literal` those whose
+    value the pipeline writes out.
     """
-    values = Values(tainted, secrets)
+    handed = find_handed(commands, tainted, secrets)
+    if handed:
+        note_parameters(commands, handed)
+    values = Values(tainted, secrets, literal)
     found = []
     known: set[tuple[str, str]] = set()  # what is said of the place of the command before
     for index, command in enumerate(commands):
+        if handed:
+            values.enter(*handed.get(command.function, NOTHING_HANDED))
         one = _look(command, index, commands, shell, values)
         if index == 0 or commands[index - 1].start != command.start:
             known = set()
@@ -126,6 +143,7 @@ def _look(
         known_tainted=values.tainted,
         known_secrets=values.secrets,
         downloaded=values.downloaded,
+        literal=values.literal,
         computed=command.computed or bool(reads & values.computed),
     )
     effects: list[FoundEffect] = []
@@ -139,10 +157,14 @@ def _look(
         effects += shells.find_reverse_shell(seen)
     if "://" in command.text:
         effects += find_insecure_url(seen)
+    if command.untrusted and not seen.tainted and command.receives.isdisjoint(values.tainted):
+        # That the CI system itself pastes an outsider's text into it is said of the expression.
+        effects = [effect for effect in effects if effect.kind != "evaluates"]
     if seen.tainted and not any(effect.kind == "evaluates" for effect in effects):
         effects += find_argument(seen)
     if shell in _POWERSHELLS and seen.program not in _CODE_PROGRAMS:
         effects += transport.find_tls_off_in_code(seen)
+        effects += find_powershell_download(seen)
     if command.sets or effects:
         effects += _find_set_variables(seen, effects)
         effects += find_ignored_failure(seen, effects)

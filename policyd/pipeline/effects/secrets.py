@@ -10,12 +10,13 @@ from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.hosts import URL, is_near
 from policyd.pipeline.effects.seen import Seen
 from policyd.pipeline.effects.tables import words
-from policyd.pipeline.effects.values import names_secret
+from policyd.pipeline.effects.values import ANSWERS, is_harmless, names_secret
 from policyd.pipeline.shell import ShellCommand
 
 _PRINTERS = words(
     """
     echo printf print Write-Host Write-Output write-host write-output cat base64 xxd rev od hexdump
+    Write-Verbose Write-Warning Write-Error Write-Information Write-Debug
     """
 )
 #: Hand on what they are given, more or less as it was. Masking does not know it any more.
@@ -26,39 +27,44 @@ _HAND_ON = words(
     """
 )
 _SENDERS = FETCHERS | {"nc", "ncat", "netcat", "telnet", "socat"}
+_PRINTS_IN_CODE = re.compile(
+    r"(?:\bprint|\bputs\b|console\.(?:log|info|warn|error|debug)|core\.(?:info|notice|warning|error)|std(?:out|err)\.write)"
+)
+#: What leaves only the names of variables over.
+_NAMES_ALONE = re.compile(
+    r"\Acut\s(?=.*-d\s*[\"']?=)(?=.*-f\s*1\b)|\Aawk\s+-F\s*[\"']?=[\"']?\s+['\"]\{\s*print \$1\s*\}|\Ased\s.*s/=\.\*//"
+)
+_SUBSTITUTION = re.compile(r"\$\((?:[^()]|\([^()]{0,500}\)){0,500}\)")
+_RESOLVERS = frozenset(("nslookup", "dig", "host", "ping", "drill", "getent"))
+#: By program: options that make it print what it sends.
+_VERBOSE = {"curl": re.compile(r"-[a-zA-Z]*v[a-zA-Z]*"), "wget": re.compile(r"-[a-zA-Z]*d[a-zA-Z]*")}
 _DATA_OPTIONS = re.compile(
     r"(?:-d|--data(?:-raw|-binary|-urlencode|-ascii)?|-F|--form(?:-string)?|--json|--post-data|--body-data|-Body|-T|--upload-file)(?:=|\Z)"
 )
 _AUTHENTICATES = re.compile(r"oauth|token|login|auth|session|signin|credential", re.I)
+_CREDENTIAL_FIELDS = re.compile(
+    r"grant_type|client_(?:id|secret|assertion)|\buser(?:name)?\b|\bpass(?:word)?\b|\bemail\b", re.I
+)
 _CATCHERS = re.compile(
     r"ngrok|webhook\.site|requestbin|pipedream|burpcollaborator|interact\.sh|oast\.|requestcatcher|beeceptor|hookbin|dnslog|pastebin",
     re.I,
+)
+_OF_GITLAB = re.compile(
+    r"^\$\{?CI_(?:API_V4_URL|API_GRAPHQL_URL|SERVER_URL|SERVER_FQDN|PROJECT_URL)\b|/api/v4/.{0,200}/trigger/pipeline"
 )
 _DUMP = re.compile(
     r"\$\(\s*(?:env|printenv|export -p|declare -[px]+|set)\s*(?:\)|\|)"
     r"|`\s*(?:env|printenv)\s*(?:`|\|)|@/proc/self/environ"
 )
+#: Files by which `tee` writes to the log, whoever reads its output.
+_COPIES_TO_LOG = frozenset(("/dev/stderr", "/dev/tty", "/dev/fd/2", "/proc/self/fd/2"))
+_READ_FILE = re.compile(r"\$\(\s*(?:cat\s+|<\s*|base64\s+(?:-w\s?0\s+)?)[\"']?([^\s\"')|]{1,200})")
 _CREDENTIAL_FILES = re.compile(
     r"(?:\.aws/credentials|\.npmrc|\.netrc|\.docker/config\.json|\.dockerconfigjson|\.git-credentials|\.pypirc|kubeconfig|\.kube/config"
     r"|id_rsa|id_ed25519|/(?:password|passwd|token|secret)(?:\.txt)?|/(?:secrets?|creds?|credentials)/[^/]+)\Z",
     re.I,
 )
-#: Commands that answer with a secret.
-_ANSWERS = {
-    program: re.compile(pattern)
-    for programs, pattern in (
-        ("kubectl oc", r"\bget\s+secrets?(?:\s|/).{0,200}(?:-o|--output|--template)|\bextract\s+secret.{0,100}--to=-"),
-        ("az", r"\bkeyvault\s+secret\s+show\b|\baccount\s+get-access-token\b|\bacr\s+credential\s+show\b"),
-        ("aws", r"\bsecretsmanager\s+get-secret-value\b|\bssm\s+get-parameters?\b.{0,300}--with-decryption"),
-        (
-            "gcloud",
-            r"\bsecrets\s+versions\s+access\b|\bauth\s.{0,30}\bprint-(?:access|identity)-token\b",
-        ),
-        ("vault", r"\A\S+\s+(?:kv\s+get|read)\b"),
-        ("gh glab", r"\bauth\s+token\b"),
-    )
-    for program in programs.split()
-}
+_SECRET_NAME = re.compile(r"(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|PRIVATE_KEY|CREDENTIALS?)\Z")
 _SAYS_NOTHING = re.compile(r"(?:-o|--output)[ =]none\b|-o[ =]?name\b|--query\s+[\"']?(?:id|name)\b")
 _NAMES_OF_SECRETS = re.compile(r"token|secret|passw|api_?key|credential|aws_", re.I)
 #: Options by which programs take a password although they would read it from standard input or a variable.
@@ -101,30 +107,62 @@ def find_secret_use(seen: Seen) -> Iterator[FoundEffect]:
     """Yield how a command gives secrets away."""
     yield from _dumps(seen)
     yield from _answers(seen)
+    if seen.program in _SENDERS and "$(" in seen.command.text:
+        yield from _sends_file(seen)
     text_names_secret = names_secret(seen.command.text) or names_secret(seen.command.stdin)
     if not (seen.secrets or text_names_secret or seen.known_secrets):
         return
     if seen.program in _PRINTERS:
         yield from _prints(seen, by_text=text_names_secret)
+    elif seen.shell in ("pwsh", "powershell") and _SHOWN.fullmatch(seen.command.text):
+        yield from _shown(seen)
+    elif seen.shell == "cmd" and seen.program == "set" and len(seen.args) == 1 and "=" not in seen.args[0]:
+        listed = [name for name in sorted(seen.known_secrets) if name.upper().startswith(seen.args[0].upper())]
+        if listed and _reaches_log(seen):
+            yield seen.found("secret-print", listed[0], secret=True)
     elif seen.program == "printenv" and seen.verb in seen.known_secrets:
-        if seen.logged:
+        if _reaches_log(seen):
             yield seen.found("secret-print", seen.verb, secret=True)
-    elif seen.program in ("python", "node", "ruby", "perl") and seen.known_secrets:
+    elif seen.program in ("python", "node", "ruby", "perl", "javascript") and (seen.known_secrets or text_names_secret):
         yield from _prints_in_code(seen)
     if seen.secrets or text_names_secret:
         if seen.program in _SENDERS:
             yield from _sends(seen)
+            yield from _talks(seen)
+        elif seen.program in _RESOLVERS and any(
+            _is_value(name, " ".join(seen.args), seen.shell) for name in seen.secrets
+        ):
+            yield seen.found("secret-send", "in a name that is looked up", secret=True)
         yield from _argument(seen)
+
+
+def _sends_file(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield a file of credentials in what is sent: as data, or in the address."""
+    before = ""
+    for word in seen.args:
+        data = word if URL.match(word) or _DATA_OPTIONS.match(word) or _DATA_OPTIONS.match(before) else ""
+        for file in _READ_FILE.findall(data):
+            if file.endswith("/serviceaccount/token") or _CREDENTIAL_FILES.search(file):
+                yield seen.found("secret-send", _host(seen) or file, secret=True, confidence="medium")
+                return
+        before = word
 
 
 def _answers(seen: Seen) -> Iterator[FoundEffect]:
     """Yield what asks for a secret, or shows the file it lies in, and leaves the answer to the log."""
+    if seen.program == "printenv" and seen.verb not in seen.known_secrets:
+        if _SECRET_NAME.search(seen.verb) and _reaches_log(seen):
+            yield seen.found("secret-print", seen.verb, secret=True, confidence="medium")
+        return
     if seen.program == "cat":
         word = seen.command.argv[-1] if len(seen.command.argv) > 1 else ""
+        if _reaches_log(seen) and _holds_environment(word, seen):
+            yield seen.found("environment-dump", "cat", secret=bool(seen.known_secrets))
+            return
         if _CREDENTIAL_FILES.search(word) and _reaches_log(seen):
             yield seen.found("secret-print", word, secret=True, confidence="medium")
         return
-    pattern = _ANSWERS.get(seen.program)
+    pattern = ANSWERS.get(seen.program)
     text = seen.command.text
     if pattern is not None and pattern.search(text) and not _SAYS_NOTHING.search(text) and _reaches_log(seen):
         yield seen.found("secret-print", "the secret it asks for", secret=True, confidence="medium")
@@ -136,19 +174,67 @@ def _prints(seen: Seen, *, by_text: bool) -> Iterator[FoundEffect]:
     if seen.program == "cat":
         # A variable of the kind that GitLab makes a file of: its name is that of a secret, its value a path.
         shown = next((name for name in sorted(seen.secrets) if _names_file(name, seen.args)), "")
+        shown = shown or _kept_in(seen.args, seen)
         if shown:
             yield seen.found("secret-print", shown, secret=True, confidence="medium")
             return
     words = seen.command.argv[1:] if seen.program not in ("cat", "base64", "xxd", "rev", "od", "hexdump") else []
     text = " ".join([*words, seen.command.stdin])
+    if "$(" in text:
+        text = _SUBSTITUTION.sub(lambda found: "" if is_harmless(found[0]) else found[0], text)
     if "::add-mask::" in text or re.search(r"##vso\[task\.setvariable\b", text, re.I):
         return
+    if "${!" in text:
+        for named in re.findall(r"\$\{!([A-Za-z_][A-Za-z0-9_]*)\}", text):
+            shown = next((name for name in _values_of(named, seen) if name in seen.known_secrets), "")
+            if shown:
+                yield seen.found("secret-print", shown, secret=True, confidence="medium")
+                return
     for name in sorted(seen.secrets):
         if _is_value(name, text, seen.shell):
-            yield seen.found("secret-print", name, secret=True)
+            found = seen.found("secret-print", name, secret=True)
+            used = re.search(rf"\$[{{(]?{re.escape(name)}\b", seen.command.stdin)
+            yield found if used is None else seen.in_document(found, used.start())
             return
     if by_text and names_secret(text):
-        yield seen.found("secret-print", "a secret", secret=True)
+        found = seen.found("secret-print", "a secret", secret=True)
+        place = seen.command.stdin.find("${{")
+        yield found if place < 0 or names_secret(" ".join(words)) else seen.in_document(found, place)
+
+
+def _kept_in(files: Sequence[str], seen: Seen) -> str:
+    """Return the secret that the script has written to one of `files`; "" if there is none."""
+    for command in seen.before() if files else ():
+        if command.saved and not seen.known_secrets.isdisjoint(command.reads) and set(files) & set(command.writes_to):
+            return min(seen.known_secrets & command.reads)
+    return ""
+
+
+def _shown(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield a value that stands alone in PowerShell, which prints it."""
+    text = seen.command.text
+    if _reaches_log(seen) and not seen.command.called:
+        shown = next((name for name in sorted(seen.secrets) if _is_value(name, text, seen.shell)), "")
+        if shown:
+            yield seen.found("secret-print", shown, secret=True, confidence="medium")
+
+
+_SHOWN = re.compile(r"\"[^\"\n]*\"|\$\{?(?:env:)?[A-Za-z0-9_]+\}?|\$\([A-Za-z0-9_.-]+\)")
+
+
+def _values_of(name: str, seen: Seen) -> Iterator[str]:
+    """Yield the words that a variable was set to, as far as they are written out."""
+    for command in (*seen.before(), seen.command):
+        for one in command.sets:
+            if one.name == name:
+                yield from one.value.split()
+
+
+def _holds_environment(file: str, seen: Seen) -> bool:
+    """Say whether the script has written the whole environment to `file`."""
+    return any(
+        command.argv in (["env"], ["printenv"], ["export"]) and file in command.writes_to for command in seen.before()
+    )
 
 
 def _names_file(name: str, args: Sequence[str]) -> bool:
@@ -159,14 +245,19 @@ def _is_value(name: str, text: str, shell: str) -> bool:
     """Say whether the value of a variable is in `text`: not its length, nor whether it is set."""
     if shell == "cmd":
         return re.search(rf"[%!]{re.escape(name)}[%!:]|\$\({re.escape(name)}\)", text, re.I) is not None
-    braced, plain = rf"\{{(?:env:)?{re.escape(name)}(?:\}}|:[^+?]|[%/^,@#-])", rf"{re.escape(name)}(?![A-Za-z0-9_])"
+    braced, plain = (
+        rf"\{{(?:env:)?{re.escape(name)}(?:\}}|:[^+?]|[%/^,@#-])",
+        rf"{re.escape(name)}(?![A-Za-z0-9_]|\.Length\b)",
+    )
     return re.search(rf"\$(?:env:)?(?:{braced}|{plain}|\({re.escape(name)}\))", text) is not None
 
 
 def _reaches_log(seen: Seen) -> bool:
     command = seen.command
-    if command.saved or command.captured:
+    if command.captured:
         return False
+    if command.saved:
+        return any("GITHUB_STEP_SUMMARY" in file for file in command.writes_to)
     program = command.pipes_to
     if not program:
         return True
@@ -177,6 +268,8 @@ def _reaches_log(seen: Seen) -> bool:
                 return False
             if program == "grep" and {"-q", "-c", "--quiet"} & set(other.argv):
                 return False
+            if program == "tee" and _COPIES_TO_LOG.intersection(other.argv):
+                return True
             if program == "tee" and any("/dev/null" in word for word in other.argv):
                 return True
             program = other.pipes_to
@@ -186,14 +279,28 @@ def _reaches_log(seen: Seen) -> bool:
 
 
 def _prints_in_code(seen: Seen) -> Iterator[FoundEffect]:
-    text = f"{seen.command.text}\n{seen.command.stdin}"
-    if "print" not in text and "console.log" not in text and "puts" not in text:
+    code = seen.command.stdin or seen.command.text
+    if _PRINTS_IN_CODE.search(code) is None:
         return
+    lines = set()
+    for printed in re.finditer(rf"{_PRINTS_IN_CODE.pattern}[^\n;]{{0,200}}\$\{{\{{[^}}\n]{{0,300}}\}}\}}", code):
+        if names_secret(printed[0]):
+            lines.add(code.count("\n", 0, printed.start()))
+            yield seen.in_document(seen.found("secret-print", "a secret", secret=True), printed.start())
     for name in sorted(seen.known_secrets):
         read = rf"(?:environ|getenv|process\.env|ENV)[^\n;]{{0,4}}[\[(.'\"]{{1,3}}{re.escape(name)}\b"
-        if re.search(rf"(?:print|console\.log|puts)[^\n;]{{0,200}}{read}", text):
-            yield seen.found("secret-print", name, secret=True)
-            return
+        for printed in re.finditer(rf"{_PRINTS_IN_CODE.pattern}[^\n;]{{0,200}}{read}", code):
+            if _ONLY_ASKED.search(printed[0]) or _ASKED.match(code, printed.end()):
+                continue
+            line = code.count("\n", 0, printed.start())
+            if line not in lines:
+                lines.add(line)
+                yield seen.in_document(seen.found("secret-print", name, secret=True), printed.start())
+
+
+#: Whether a value is there is asked, in Python in front of it, in JavaScript behind.
+_ONLY_ASKED = re.compile(r"\bif\b|!!|\bBoolean\(|\blen\(")
+_ASKED = re.compile(r"['\"\])\s]{0,6}\?(?![.?])|['\"\])\s]{0,6}(?:is\s+(?:not\s+)?None|[!=]=|\.length\b)")
 
 
 def _dumps(seen: Seen) -> Iterator[FoundEffect]:
@@ -204,13 +311,17 @@ def _dumps(seen: Seen) -> Iterator[FoundEffect]:
             yield seen.found("environment-dump", seen.program, secret=bool(seen.known_secrets))
         return
     command = seen.command
-    following = [other for other in seen.after() if other.fed_by][:4]
+    following = [other for other in seen.after() if other.fed_by][:4] if command.pipes_to else []
     if command.pipes_to in _SENDERS or any(
         other.program in _SENDERS for other in following if command.pipes_to in _HAND_ON
     ):
         yield seen.found("environment-send", command.pipes_to, secret=bool(seen.known_secrets))
     elif _reaches_log(seen) and (command.pipes_to != "grep" or _looks_for_secrets(following)):
-        yield seen.found("environment-dump", seen.command.program, secret=bool(seen.known_secrets))
+        if following and _NAMES_ALONE.search(following[0].text):
+            return
+        found = seen.found("environment-dump", seen.command.program, secret=bool(seen.known_secrets))
+        listed = re.search(r"(?:os\.environ|process\.env|\bENV)\b", seen.command.stdin)
+        yield found if listed is None else seen.in_document(found, listed.start())
 
 
 def _looks_for_secrets(following: Sequence[ShellCommand]) -> bool:
@@ -228,13 +339,25 @@ def _lists_environment(seen: Seen) -> bool:
     if seen.program in ("env", "printenv", "export", "set"):
         # In PowerShell `set` is Set-Variable, in others without words it lists.
         return len(argv) == 1 or (argv[1:] in (["-p"], ["-0"]) and seen.program != "set")
+    if seen.program in ("cat", "strings"):
+        return "/proc/self/environ" in argv[1:]
+    if seen.program in ("echo", "printf"):
+        # for v in $(compgen -e); do echo "${!v}"; done
+        named = re.findall(r"\$\{!([A-Za-z_][A-Za-z0-9_]*)\}", seen.command.text)
+        return any("compgen" in value for name in named for value in _values_of(name, seen))
     if seen.program in ("declare", "typeset"):
         return argv[1:] in (["-p"], ["-x"], ["-px"], ["-xp"])
     if seen.program.lower() in ("get-childitem", "gci", "ls", "dir"):
         return any(word.lower().rstrip(":\\*") == "env" and ":" in word for word in argv[1:])
-    if seen.program in ("python", "node"):
+    if seen.shell in ("pwsh", "powershell") and "::GetEnvironmentVariables(" in seen.command.text:
+        return True
+    if seen.program in ("python", "node", "ruby"):
         return (
-            re.search(r"(?:print|console\.log)\(\s*(?:dict\()?(?:os\.environ|process\.env)\s*\)", seen.command.text)
+            re.search(
+                r"(?:print|console\.log)\(\s*(?:dict\()?(?:os\.environ|process\.env)\s*\)"
+                r"|\b(?:puts|p|print)[ (]+ENV(?:\.(?:to_h|to_a|inspect|to_s)\b|[\s'\")]|\Z)",
+                seen.command.text,
+            )
             is not None
         )
     return False
@@ -250,6 +373,8 @@ def _host(seen: Seen) -> str:
 
 def _sends(seen: Seen) -> Iterator[FoundEffect]:
     """Yield secrets in what is sent. One that only proves who sends is left out."""
+    if any(_OF_GITLAB.search(word) for word in seen.args):
+        return  # which knows its own tokens
     address = next((found for word in seen.args for found in [URL.search(word)] if found), None)
     host = address["host"] if address else ""
     if host and is_near(host) and "$" not in host and "{" not in host:
@@ -261,28 +386,38 @@ def _sends(seen: Seen) -> Iterator[FoundEffect]:
         if _DATA_OPTIONS.match(word)
     ]
     if address:
-        data += [address["rest"].partition("?")[2]]
+        data += [word.partition("?")[2] for word in seen.args if "://" in word]
+    if any("@-" in word for word in data):
+        data.append(seen.command.stdin)
     text = " ".join(data)
     sent = next((name for name in sorted(seen.secrets) if _is_value(name, text, seen.shell)), "")
     if not sent and names_secret(text):
         sent = "a secret"
     if sent:
-        authenticates = bool(address and _AUTHENTICATES.search(address[0]))
-        yield seen.found(
-            "secret-send",
-            host or sent,
-            secret=True,
-            confidence="high" if catcher else "low" if authenticates else "medium",
-        )
+        logs_in = address and _AUTHENTICATES.search(address[0].partition("?")[0]) and _CREDENTIAL_FIELDS.search(text)
+        if logs_in and not catcher:
+            return
+        yield seen.found("secret-send", host or sent, secret=True, confidence="high" if catcher else "medium")
     elif catcher:
         yield seen.found("secret-send", host, secret=True)
+
+
+def _talks(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield requests whose headers are printed, the one that holds a secret among them."""
+    verbose = seen.has("--verbose", "--trace", "--trace-ascii", "--debug") or any(
+        _VERBOSE[seen.program].fullmatch(word) for word in seen.args if seen.program in _VERBOSE
+    )
+    if verbose and not seen.command.captured and "2>/dev/null" not in seen.command.text.replace(" ", ""):
+        yield seen.found("secret-print", "the headers it sends", secret=True, confidence="medium")
 
 
 def _argument(seen: Seen) -> Iterator[FoundEffect]:
     options = _PASSWORD_OPTIONS.get(seen.program)
     if options is None:
         return
-    if seen.program == "docker" and seen.verb != "login":
+    if seen.program in ("docker", "podman", "buildah") and seen.verb in ("build", "bud", "buildx"):
+        options = ("--build-arg",)  # kept in the image's history
+    elif seen.program == "docker" and seen.verb != "login":
         return
     value = seen.value(*options)
     if value is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from policyd.models.facts import EffectKind
@@ -58,6 +58,7 @@ class Seen:
     known_secrets: frozenset[str]
     downloaded: frozenset[str]  # variables that hold what was fetched
     computed: bool
+    literal: frozenset[str] = frozenset()  # variables whose value is written out
     wrapper: str = ""
     program: str = ""
     args: list[str] = field(default_factory=list)
@@ -135,6 +136,16 @@ class Seen:
             secret=bool(self.secrets) if secret is None else secret,
             confidence=confidence,
         )
+
+    def in_document(self, found: FoundEffect, start: int) -> FoundEffect:
+        """Return the effect at the line of the command's here-document that holds its character `start`."""
+        command = self.command
+        if command.stdin_at < 0 and command.stdin != command.text:
+            return found
+        begin = command.stdin.rfind("\n", 0, start) + 1
+        end = command.stdin.find("\n", start)
+        shift = command.stdin_at - command.start if command.stdin_at >= 0 else 0  # a script in another language
+        return replace(found, start=shift + begin, end=shift + (end if end >= 0 else len(command.stdin)))
 
     def after(self) -> Iterator[ShellCommand]:
         """Yield the commands that stand next behind this one in the script."""

@@ -34,7 +34,9 @@ _OPTIONS: dict[str, frozenset[str]] = {
     for program in programs.split()
 }
 _TEXTS: dict[str, re.Pattern[str]] = {
-    "go": re.compile(r"\benv\s+-w\s.{0,300}(?:GOSUMDB=off|GONOSUMDB=\S|GONOSUMCHECK=\S|GOFLAGS=\S{0,200}-insecure)"),
+    "go": re.compile(
+        r"\benv\s+-w\s.{0,300}(?:GOSUMDB=off|(?:GONOSUMDB|GOPRIVATE)=(?:[^\s,]{1,100},)*\*(?![^\s,])|GONOSUMCHECK=\S|GOFLAGS=\S{0,200}-insecure)"
+    ),
     "gradle": re.compile(r"--dependency-verification\s+(?:off|lenient)"),
     "gradlew": re.compile(r"--dependency-verification\s+(?:off|lenient)"),
     "nix": re.compile(r"--option\s+require-sigs\s+false"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.hosts import hosts_in
@@ -15,7 +16,7 @@ _OPTIONS: dict[str, re.Pattern[str]] = {
     for programs, pattern in (
         # Options without a value may be written together: -fsSLk. What follows an option with a value belongs to it.
         ("curl", r"--insecure|--proxy-insecure|-[#0-9afgijlnpqsvGILMNORSZ]*k[A-Za-z#0-9]*"),
-        ("wget", r"--no-check-certificate"),
+        ("wget rclone", r"--no-check-certificate"),
         ("http https", r"--verify=no|--verify=false"),
         ("pip uv uvx", r"--trusted-host(?:=.*)?|--allow-insecure-host(?:=.*)?"),
         (
@@ -25,13 +26,20 @@ _OPTIONS: dict[str, re.Pattern[str]] = {
             """,
             r"--insecure-skip-tls-verify(?:=true)?|--insecure-skip-tls-verify-backend|--(?:src-|dest-)?tls-verify=(?:false|0)"
             r"|--kube-insecure-skip-tls-verify|--insecure|--allow-insecure-registry|--skip-tls-verify|--insecure-registry.*"
-            r"|--kube-insecure-skip-tls-verify|--tls=false|--insecure-policy",
+            r"|--tls=false",
         ),
-        ("executor kaniko", r"--skip-tls-verify(?:-pull)?|--insecure(?:-pull|-registry)?"),
+        (
+            "executor kaniko",
+            r"--(?:skip-tls-verify|insecure)(?:-pull)?(?:=true)?|--(?:skip-tls-verify|insecure)-registry(?:=.*)?",
+        ),
+        ("dockerd dockerd-entrypoint.sh", r"--insecure-registry(?:=.*)?|--tls=false|--tlsverify=false"),
         ("aws", r"--no-verify-ssl"),
         ("gh glab", r"--skip-tls-verify|--insecure"),
         ("npm yarn pnpm", r"--(?:no-strict-ssl|strict-ssl=false)"),
-        ("mvn mvnw", r"-Dmaven\.wagon\.http\.ssl\.(?:insecure|allowall)=true"),
+        (
+            "mvn mvnw",
+            r"-Dmaven\.wagon\.http\.ssl\.(?:insecure|allowall)=true|-Daether\.connector\.https\.securityMode=insecure",
+        ),
         ("ansible-galaxy", r"-c|--ignore-certs"),
         ("svn", r"--trust-server-cert(?:-failures=.*)?"),
         ("terraform", r"-insecure"),
@@ -39,7 +47,7 @@ _OPTIONS: dict[str, re.Pattern[str]] = {
         ("sonar-scanner newman", r"--insecure|-k"),
         ("apt apt-get", r"Acquire::https?(?:::[^:]+)?::Verify-(?:Peer|Host)=(?:\"|')?(?:false|0|no)(?:\"|')?"),
         ("yum dnf microdnf", r"--setopt=(?:.*\.)?sslverify=(?:false|0|no)"),
-        ("Invoke-WebRequest Invoke-RestMethod iwr irm", r"-SkipCertificateCheck"),
+        ("Invoke-WebRequest Invoke-RestMethod iwr irm", r"(?i:-SkipCertificateCheck(?:=\S*|:\$true)?)"),
     )
     for program in programs.split()
 }
@@ -48,6 +56,7 @@ _TEXTS: dict[str, re.Pattern[str]] = {
     "git": re.compile(r"http(?:\.\S{0,200})?\.sslVerify[\s=]+[\"']?(?:false|0|no|off)\b", re.I),
     "npm": re.compile(r"\bset\s+[\"']?strict-ssl[\s=]+[\"']?(?:false|0)\b"),
     "yarn": re.compile(r"\bset\s+[\"']?(?:strict-ssl|enableStrictSsl)[\"']?\s+[\"']?(?:false|0)\b"),
+    "dockerd": re.compile(r"(?:-H|--host)[ =][\"']?tcp://\S{0,200}:2375\b"),
     "lftp": re.compile(r"verify-certificate\s+(?:no|off|false)\b"),
     "pnpm": re.compile(r"\bset\s+strict-ssl[\s=]+[\"']?(?:false|0)\b"),
     "conda": re.compile(r"--set\s+ssl_verify\s+(?:false|no|off)\b", re.I),
@@ -56,15 +65,34 @@ _TEXTS: dict[str, re.Pattern[str]] = {
     "go": re.compile(r"\benv\s+-w\s.{0,300}GOINSECURE=[^\s]"),
     "pip": re.compile(r"\bconfig\s+set\s+\S{0,50}trusted-host\s+\S"),
     "gcloud": re.compile(r"\bset\s+auth/disable_ssl_validation\s+true", re.I),
-    "ssh": re.compile(r"StrictHostKeyChecking[=\s]+[\"']?(?:no|off)\b", re.I),
+    "ssh": re.compile(r"StrictHostKeyChecking[=\s]+[\"']?(?:no|off)\b|UserKnownHostsFile[=\s]+[\"']?/dev/null\b", re.I),
 }
 _SSH = frozenset(("ssh", "scp", "sftp", "rsync", "ssh-copy-id"))
 _WRITERS = frozenset(("echo", "printf", "cat", "tee"))
-_SSH_SETTINGS = re.compile(r"(?:\.ssh/config|ssh_config(?:\.d/\S+)?)\Z")
+#: Files of settings, and what in them tells a program not to verify.
+_SETTINGS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
+    (re.compile(rf"(?:{file})\Z"), re.compile(rf"(?:^|[\s\"';]|\\[nt])(?:{setting})(?![A-Za-z0-9_])", re.I))
+    for file, setting in (
+        (r"\.ssh/config|ssh_config(?:\.d/\S+)?", r"StrictHostKeyChecking[=\s]+(?:no|off)"),
+        (r"curlrc", r"insecure|-k|--insecure"),
+        (r"wgetrc", r"check[_-]certificate\s*=\s*(?:off|no|0)"),
+        (r"npmrc|\.yarnrc(?:\.yml)?", r"(?:strict-ssl|enableStrictSsl)[=:\s]+\"?false"),
+        (r"pip\.(?:conf|ini)", r"trusted-host\s*=\s*\S+"),
+        (r"\.gitconfig|gitconfig|\.git/config", r"sslVerify\s*=\s*(?:false|0|off|no)"),
+        (r"\.?condarc", r"ssl_verify:\s*(?:false|no|off)"),
+        (r"daemon\.json|registries\.conf(?:\.d/\S+)?", r"insecure-registries|insecure\s*=\s*true"),
+        (r"apt\.conf(?:\.d/\S+)?", r"Acquire::https?(?:::[^:\s]+)?::Verify-(?:Peer|Host)\s+\"?(?:false|0|no)"),
+    )
+)
+_SETTING = re.compile(
+    r"StrictHostKey|insecure|-k\b|check[_-]cert|strict-?ssl|trusted-host|sslverify|ssl_verify|Verify-(?:Peer|Host)",
+    re.I,
+)
 PROGRAMS = _SSH | _WRITERS | _OPTIONS.keys() | _TEXTS.keys()
 _IN_CODE = re.compile(
     r"_create_unverified_context|verify\s*=\s*False|rejectUnauthorized['\"]?\s*:\s*false|CURLOPT_SSL_VERIFYPEER\s*,\s*(?:0|false)"
-    r"|InsecureSkipVerify:\s*true|ServerCertificateValidationCallback\s*=\s*\{\s*\$true|TrustAllCertsPolicy|VERIFY_NONE"
+    r"|InsecureSkipVerify:\s*true|ServerCertificateValidationCallback\s*\+?=\s*\{\s*(?:return\s+)?\$true|RemoteCertificateValidationCallback\]\s*\{\s*(?:return\s+)?\$true"
+    r"|(?i:\bSkipCertificateCheck['\"]?\s*=\s*\$true)|TrustAllCertsPolicy|VERIFY_NONE"
 )
 
 
@@ -88,27 +116,46 @@ def find_tls_off(seen: Seen) -> Iterator[FoundEffect]:
 
 
 def _written(seen: Seen) -> Iterator[FoundEffect]:
-    """Yield what tells ssh, by its file of settings, to take any host for the right one."""
-    text = f"{seen.command.text}\n{seen.command.stdin}"
-    if "StrictHostKeyChecking" not in text:
+    """Yield what tells a program, by its file of settings, to take any host for the right one."""
+    command = seen.command
+    written = " ".join(command.argv[1:])
+    if not (_SETTING.search(written) or (command.stdin and _SETTING.search(command.stdin))):
         return
-    found = _TEXTS["ssh"].search(text)
-    files = [*seen.command.writes_to, *(word for other in seen.after() if other.fed_by == seen.program for word in other.argv)]
-    if found and any(_SSH_SETTINGS.search(file) for file in files):
-        yield seen.found("tls-off", found[0], confidence="low")
+    files = command.writes_to if command.program != "tee" else [*command.writes_to, *command.argv[1:]]
+    if command.pipes_to == "tee":
+        files = [*files, *next((other.argv[1:] for other in seen.after() if other.program == "tee"), [])]
+    for file in files:
+        for name, setting in _SETTINGS:
+            if name.search(file):
+                confidence: Literal["low", "high"] = "low" if "ssh" in file else "high"
+                if found := setting.search(written):
+                    yield seen.found("tls-off", found[0].strip(), confidence=confidence)
+                elif found := setting.search(command.stdin):
+                    yield seen.in_document(
+                        seen.found("tls-off", found[0].strip(), confidence=confidence), found.end() - 1
+                    )
+                return
 
 
 def find_tls_off_in_code(seen: Seen) -> Iterator[FoundEffect]:
     """Yield where inline code of an interpreter, or PowerShell, switches verification off."""
-    found = _IN_CODE.search(seen.command.text) or _IN_CODE.search(seen.command.stdin)
-    if found:
-        yield seen.found("tls-off", found[0])
+    lines: set[int] = set()
+    for within in _IN_CODE.finditer(seen.command.stdin):
+        found = seen.in_document(seen.found("tls-off", within[0]), within.start())
+        if found.start not in lines:
+            lines.add(found.start)
+            yield found
+    if not lines and (written := _IN_CODE.search(seen.command.text)):
+        yield seen.found("tls-off", written[0])
 
 
 def _stays_near(seen: Seen, word: str) -> bool:
     if seen.program in ("pip", "uv", "uvx"):
         host = word.partition("=")[2] or seen.value("--trusted-host", "--allow-insecure-host") or ""
         return bool(re.match(r"localhost|127\.|\[?::1", host))
+    addresses = " ".join(seen.args)
+    if "http://" in addresses and "https://" not in addresses:
+        return True  # there is nothing to verify
     hosts = hosts_in(seen.args)
     if not hosts:
         hosts = [

@@ -11,18 +11,83 @@ import re
 from policyd.pipeline.shell import Assignment, ShellCommand
 
 #: What is left of a text behind these says nothing of its own.
-_HARMLESS = re.compile(r"\|\s*(?:sha\d*sum|shasum|md5sum|cksum|wc|tr\s+-(?:cd|dc)|jq\s+-R\S*\s+@sh)\b")
+_HARMLESS = re.compile(
+    r"\|\s*(?:sha\d*sum|shasum|md5sum|cksum|wc|tr\s+-(?:cd|dc)|jq\s+-R\S*\s+@sh)\b"
+    r"|\bgrep\s+-\w*o\w*\s+['\"]?(?:\\b|\^)?(?:\[[0-9A-Za-z_]+(?:-[0-9A-Za-z_]+)*\](?:[+*]|\{[0-9,]+\})?)+(?:\\b|\$)?['\"]?(?=[\s)|])"
+)
+#: A field of an event that is a number or a digest, and a text of which only plain characters are left.
+_PLAIN = re.compile(
+    r"(?:\$\(|`)\s*jq\s[^|)`]{0,100}\.(?:iid|id|number|sha|node_id|after|before)['\"]?[\s)]"
+    r"|\$\{\w+//?\[\^[A-Za-z0-9_./ -]+\]/[^$}]*\}"
+)
+#: What the author of a commit chose: its message, and the name.
+_OF_COMMITS = re.compile(
+    r"(?:\$\(|`)\s*git\s+(?:-\S+\s+)*(?:log|show|rev-list|for-each-ref)\s[^|)]{0,200}"
+    r"(?:%(?:[sbB]|[ac][nNeElL])\b|--pretty=(?:oneline|medium|full)|--oneline|\(contents|\(subject)"
+)
+_RANDOM = re.compile(
+    r"\bopenssl\s+rand\b|\buuidgen\b|/dev/u?random\b|kernel/random/uuid|\$\{?RANDOM\b|\bmktemp\b|\bGet-Random\b|NewGuid"
+    r"|\b(?:token_hex|token_urlsafe|uuid4|randomUUID)\b|\b(?:sha\d+|md5)sum\b"
+)
 _DOWNLOADS = re.compile(r"(?:\$\(|`)\s*(?:curl|wget|iwr|irm)\s")
+#: As PowerShell writes it: a command's output is assigned without a sign of its own.
+_FETCHED = re.compile(r"\(*\s*(?:iwr|irm|Invoke-WebRequest|Invoke-RestMethod)\s+\S*(?:-\w|https?:|\$)", re.I)
+
+#: Commands that answer with a secret.
+ANSWERS = {
+    program: re.compile(pattern)
+    for programs, pattern in (
+        (
+            "kubectl oc",
+            r"\bget\s+secrets?(?:\s|/).{0,200}(?:-o|--output|--template)|\bextract\s+secret.{0,100}--to=-|\bconfig\s+view\b.{0,100}--raw\b",
+        ),
+        ("az", r"\bkeyvault\s+secret\s+show\b|\baccount\s+get-access-token\b|\bacr\s+credential\s+show\b"),
+        ("aws", r"\bsecretsmanager\s+get-secret-value\b|\bssm\s+get-parameters?\b.{0,300}--with-decryption"),
+        (
+            "gcloud",
+            r"\bsecrets\s+versions\s+access\b|\bauth\s.{0,30}\bprint-(?:access|identity)-token\b",
+        ),
+        ("vault", r"\A\S+\s+(?:kv\s+get|read)\b"),
+        ("gh glab", r"\bauth\s+token\b"),
+    )
+    for program in programs.split()
+}
+_ASKS = re.compile(rf"(?:\$\(|`)\s*((?:{'|'.join(sorted(ANSWERS))})\s[^|)`]{{1,400}})")
+#: Parts of an answer that are no secret.
+_NO_SECRET = re.compile(
+    r"(?:-field[= ]|\.)(?:user(?:name)?|login|host(?:name)?|port|region|name|id|version|endpoint|database)\b"
+)
+
+
+def asks_for_secret(value: str) -> bool:
+    """Say whether a value is the answer of a command that gives secrets away: `$(vault kv get -field=x y)`."""
+    found = _ASKS.search(value)
+    if found is None:
+        return False
+    program = found[1].split(None, 1)[0]
+    return ANSWERS[program].search(found[1]) is not None and _NO_SECRET.search(value) is None
+
+
+#: How a function names what it is handed.
+PARAMETERS = frozenset("123456789@*")
+_MATCHED = frozenset(("BASH_REMATCH",))
+_FREE = re.compile(r"\.[*+{]|\[\^|\\S")
 
 
 class Values:
     """The names of variables by what they hold."""
 
-    def __init__(self, tainted: frozenset[str], secrets: frozenset[str]) -> None:
+    def __init__(self, tainted: frozenset[str], secrets: frozenset[str], literal: frozenset[str] = frozenset()) -> None:
         self.tainted = tainted
         self.secrets = secrets
+        self.literal = literal - tainted
         self.computed: frozenset[str] = frozenset()
         self.downloaded: frozenset[str] = frozenset()
+
+    def enter(self, tainted: frozenset[str], secrets: frozenset[str]) -> None:
+        """Take in what the parameters hold of the function that is looked at next; outside of one they hold nothing."""
+        self.tainted = (self.tainted - PARAMETERS) | tainted
+        self.secrets = (self.secrets - PARAMETERS) | secrets
 
     def before(self, command: ShellCommand) -> None:
         """Take in what is set before `command` runs."""
@@ -39,23 +104,55 @@ class Values:
             if texts & self.secrets:
                 self.secrets |= names
             self.computed |= names
+        elif command.program == "[[" and "=~" in command.argv[:-1]:
+            # What matched is as free as the pattern.
+            free = _FREE.search(command.argv[command.argv.index("=~") + 1]) is not None
+            holds = free and not command.reads.isdisjoint(self.tainted)
+            self.tainted = self.tainted | _MATCHED if holds else self.tainted - _MATCHED
 
     def _set(self, one: Assignment) -> None:
         name = {one.name}
-        harmless = one.computed and _HARMLESS.search(one.value) is not None
-        if not harmless and (one.untrusted or one.reads & self.tainted):
+        harmless = (one.computed and _HARMLESS.search(one.value) is not None) or _PLAIN.search(one.value) is not None
+        if one.computed or one.untrusted or one.reads - self.literal:
+            self.literal -= name
+        else:
+            self.literal |= name
+        # PowerShell takes what a command says without a sign: `$title = git log -1`.
+        said = one.value if "$(" in one.value or "`" in one.value else f"$({one.value.lstrip('( ')}"
+        written = one.computed and "git " in said and _OF_COMMITS.search(said) is not None
+        if not harmless and (one.untrusted or written or one.reads & self.tainted):
             self.tainted |= name
-        if not harmless and (one.reads & self.secrets or names_secret(one.value)):
+        if not harmless and (
+            one.reads & self.secrets or names_secret(one.value) or (one.computed and asks_for_secret(one.value))
+        ):
             self.secrets |= name
         if one.computed or one.reads & self.computed:
             self.computed |= name
             if _DOWNLOADS.search(one.value):
                 self.downloaded |= name
+        if _FETCHED.match(one.value) or ".DownloadString(" in one.value:
+            self.downloaded |= name
 
 
-_SECRET = re.compile(r"\$\{\{[^}]{0,300}\b(?:secrets\s*[.\[]|github\.token\b)")
+def is_harmless(text: str) -> bool:
+    """Say whether what a text yields says nothing of what goes in: a digest, a number, a few characters."""
+    return _HARMLESS.search(text) is not None
+
+
+def is_random(text: str) -> bool:
+    """Say whether a text is made of something that nobody can foresee."""
+    return _RANDOM.search(text) is not None
+
+
+_SECRET = re.compile(r"\$\{\{[^}]{0,300}?\b(?:secrets\s*[.\[)]|github\.token\b)")
+
+
+_COMPARED = re.compile(r"[\w'\]]{0,100} ?[!=]=[^}|&]{0,200}\}\}")
 
 
 def names_secret(text: str) -> bool:
     """Say whether the CI system expands a secret in `text`."""
-    return "${{" in text and _SECRET.search(text) is not None
+    if "${{" not in text:
+        return False
+    # `${{ secrets.X != '' }}` is true or false.
+    return any(_COMPARED.match(text, found.end()) is None for found in _SECRET.finditer(text))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from policyd.models.facts import EffectKind, VariableOrigin
-from policyd.pipeline.effects.credentials import find_format, looks_like_credential
+from policyd.pipeline.effects.credentials import find_format, find_in_address, looks_like_credential
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.hosts import URL, is_near
 from policyd.pipeline.effects.tables import words
@@ -15,7 +15,6 @@ _ON = frozenset(("1", "true", "yes", "on", "y", "t"))
 _OFF = frozenset(("0", "false", "no", "off", "n"))
 #: Names whose being switched on, or off, does something.
 _SWITCHED_ON: dict[str, EffectKind] = {
-    "GIT_SSL_NO_VERIFY": "tls-off",
     "AZURE_CLI_DISABLE_CONNECTION_VERIFICATION": "tls-off",
     "HELM_KUBEINSECURE_SKIP_TLS_VERIFY": "tls-off",
     "VAULT_SKIP_VERIFY": "tls-off",
@@ -37,7 +36,6 @@ _SWITCHED_OFF: dict[str, EffectKind] = {
     "PYTHONHTTPSVERIFY": "tls-off",
     "NPM_CONFIG_STRICT_SSL": "tls-off",
     "YARN_ENABLE_STRICT_SSL": "tls-off",
-    "CARGO_HTTP_CHECK_REVOKE": "tls-off",
     "CONDA_SSL_VERIFY": "tls-off",
     "BUNDLE_SSL_VERIFY_MODE": "tls-off",
     "CONSUL_HTTP_SSL_VERIFY": "tls-off",
@@ -45,12 +43,22 @@ _SWITCHED_OFF: dict[str, EffectKind] = {
     "DOCKER_CONTENT_TRUST": "signature-off",
     "GOSUMDB": "signature-off",
 }
+#: Compared with a zero, so that another word leaves the check on.
+_OFF_AT_ZERO = frozenset(("NODE_TLS_REJECT_UNAUTHORIZED", "PYTHONHTTPSVERIFY"))
 _SET_AT_ALL: dict[str, EffectKind] = {
+    "GIT_SSL_NO_VERIFY": "tls-off",  # git asks whether it is set, not to what
     "PIP_TRUSTED_HOST": "tls-off",
     "GOINSECURE": "tls-off",
     "UV_INSECURE_HOST": "tls-off",
-    "GONOSUMDB": "signature-off",
 }
+#: What an empty value switches off. curl's is heeded by Python's requests before 2.28.
+_EMPTIED = frozenset(("DOCKER_TLS_CERTDIR", "CURL_CA_BUNDLE", "GIT_SSL_NO_VERIFY"))
+#: Modules that the checksum database is not asked about; a pattern for all of them switches it off.
+_UNLISTED = frozenset(("GONOSUMDB", "GOPRIVATE"))
+_JAVA_WITHOUT_TLS = re.compile(
+    r"-Dmaven\.wagon\.http\.ssl\.(?:insecure|allowall)=true|-Daether\.connector\.https\.securityMode=insecure"
+    r"|-Dtrust_all_cert=true"
+)
 _LOADERS = (
     (frozenset(("LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES")), None, "makes every program load a library first"),
     (frozenset(("BASH_ENV", "PROMPT_COMMAND")), None, "makes every shell run a file first"),
@@ -106,6 +114,8 @@ def find_variable_effects(
         # What a registry is given to log in is there to be secret, whatever it looks like.
         if value and re.search(r"password|token|secret|key", name, re.I) and "$" not in value:
             yield FoundEffect("literal-credential", "a registry's password", text=name)
+    elif literal and "://" in value and find_in_address(value):
+        yield FoundEffect("literal-credential", "a password in an address", text=name, confidence="medium")
     elif literal and looks_like_credential(name, value):
         yield FoundEffect("literal-credential", "what seems a credential", text=name, confidence="medium")
     if origin == "environment":
@@ -122,19 +132,23 @@ def find_switches(name: str, value: str) -> Iterator[FoundEffect]:
             yield FoundEffect(kind, name, text=value)
     elif setting in _OFF:
         kind = _SWITCHED_OFF.get(upper)
-        if kind:
+        if kind and (setting == "0" or upper not in _OFF_AT_ZERO):
             yield FoundEffect(
                 kind, name, text=value, confidence="low" if upper == "ANSIBLE_HOST_KEY_CHECKING" else "high"
             )
     if not setting:
-        if upper == "DOCKER_TLS_CERTDIR":
-            yield FoundEffect("tls-off", name, text=value)
+        if upper in _EMPTIED:
+            yield _by_being_set(name, value)
         return
     kind = _SET_AT_ALL.get(upper)
     if kind:
-        yield FoundEffect(kind, name, text=value)
-    elif upper == "GOFLAGS" and "-insecure" in value:
+        yield _by_being_set(name, value) if setting in _OFF else FoundEffect(kind, name, text=value)
+    elif (upper in _UNLISTED and "*" in value.split(",")) or (upper == "GOFLAGS" and "-insecure" in value):
         yield FoundEffect("signature-off", name, text=value)
+    elif upper in ("MAVEN_OPTS", "JAVA_OPTS", "GRADLE_OPTS", "JAVA_TOOL_OPTIONS", "MAVEN_CLI_OPTS") and (
+        found := _JAVA_WITHOUT_TLS.search(value)
+    ):
+        yield FoundEffect("tls-off", found[0], text=value)
     elif upper == "DOCKER_HOST" and re.match(r"tcp://[^\s]*:2375\b", value):
         yield FoundEffect("tls-off", name, text=value)
     elif upper in _INDEXES:
@@ -145,3 +159,11 @@ def find_switches(name: str, value: str) -> Iterator[FoundEffect]:
         pattern, why = _LOADS[name]
         if pattern is None or pattern.search(value):
             yield FoundEffect("loads-code", why, text=name)
+
+
+def _by_being_set(name: str, value: str) -> FoundEffect:
+    """Return what a variable does whose value says otherwise, or nothing."""
+    if name.upper() == "DOCKER_TLS_CERTDIR":
+        return FoundEffect("tls-off", name, text=value)
+    detail = f"{name}, set to anything at all," if name.upper() == "GIT_SSL_NO_VERIFY" else name
+    return FoundEffect("tls-off", detail, text=value, confidence="medium")

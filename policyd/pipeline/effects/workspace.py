@@ -101,6 +101,7 @@ _SCRIPT = re.compile(r"[A-Za-z0-9_./\\-]+\.(?:py|sh|bash|js|mjs|cjs|ts|rb|pl|php
 _OWN = re.compile(
     r"\.{1,2}[/\\]|\$\{?(?:GITHUB_WORKSPACE|CI_PROJECT_DIR|PWD|BUILD_SOURCESDIRECTORY|WORKSPACE)\}?/|\$\(Build\.SourcesDirectory\)|\$\(workspaces\."
 )
+_WHEEL = re.compile(r"[^:$]+(?:\.whl|\.tar\.gz)")
 _WITH_VALUE = words(
     """
     -C --prefix --cwd --dir --directory -f --file --filter -w --workspace --project --manifest-path
@@ -196,6 +197,8 @@ def _pip(seen: Seen) -> str:
     if seen.verb not in ("install", "wheel", "download"):
         return ""
     for index, word in enumerate(seen.args):
+        if _WHEEL.fullmatch(word):
+            return f"pip install {word}"[:80]
         if re.match(r"\.{1,2}(?:/\S*)?(?:\[.*\])?\Z", word) or (
             word in ("-e", "--editable") and index + 1 < len(seen.args)
         ):

@@ -316,6 +316,9 @@ def _contained(node: Node, event: str, known: Known, *, holds: bool) -> Guards |
             return _is_label(whole.name, holds=holds)
         if whole.name in _COMMENTS:
             return _given("comment", holds=holds)
+        if whole.name in _ASSOCIATION:
+            # No other word of GitHub's holds one of these.
+            return _given("association", holds=holds and texts[0].upper() in _INSIDERS)
         if whole.name == "github.event_name" and not is_any(event):
             says = {"contains": texts[0] in event, "startswith": event.startswith(texts[0])}
             return NONE if says.get(node.name, event.endswith(texts[0])) is holds else None

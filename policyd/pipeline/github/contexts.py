@@ -61,7 +61,16 @@ OUTSIDERS_TEXTS: dict[frozenset[str], tuple[str, ...]] = {
     _DISCUSSION: ("github.event.discussion.title", "github.event.discussion.body"),
     _COMMENT: ("github.event.comment.body",),
     frozenset(("pull_request_review",)): ("github.event.review.body",),
-    frozenset(("pull_request_review_comment",)): ("github.event.review_comment.body",),
+    frozenset(("pull_request_review_comment",)): (
+        "github.event.review_comment.body",
+        "github.event.comment.path",
+        "github.event.comment.diff_hunk",
+    ),
+    frozenset(("fork",)): (
+        "github.event.forkee.description",
+        "github.event.forkee.homepage",
+        "github.event.forkee.default_branch",
+    ),
     frozenset(("gollum",)): ("github.event.pages.*.page_name", "github.event.pages.*.title"),
     frozenset(("push",)): (
         "github.event.commits.*.message",
@@ -100,7 +109,7 @@ OUTSIDERS_TEXTS: dict[frozenset[str], tuple[str, ...]] = {
 _TEXTS: dict[tuple[str, ...], frozenset[str]] = {
     tuple(path.split(".")): events for events, paths in OUTSIDERS_TEXTS.items() for path in paths
 }
-
+_PAYLOAD = ("github", "event", "client_payload")
 
 _REFS = ("github.ref", "github.ref_name", "github.event.ref", "github.event.base_ref")
 #: What somebody with write access names freely, by the events that carry it: branches, tags, releases, payloads.
@@ -138,6 +147,8 @@ _CODE: tuple[tuple[str, Code], ...] = (
     ("github.event.pull_request.head.sha", Code(_PULL, mutable=False)),
     ("github.event.pull_request.head.", Code(_PULL, mutable=True)),
     ("github.event.pull_request.merge_commit_sha", Code(_PULL, mutable=False)),
+    ("github.event.pull_request.diff_url", Code(_PULL, mutable=True)),
+    ("github.event.pull_request.patch_url", Code(_PULL, mutable=True)),
     ("github.event.after", Code(_PULL_REQUEST, mutable=False)),
     ("github.event.workflow_run.head_sha", Code(_RUN, mutable=False)),
     ("github.event.workflow_run.head_commit.id", Code(_RUN, mutable=False)),
@@ -215,7 +226,9 @@ def find_text_events(context: str, *, whole: bool = False) -> frozenset[str]:
         return _TEXTS[path]
     found: frozenset[str] = frozenset()
     for known, events in _TEXTS.items():
-        fits = len(path) == len(known) or (whole and len(path) < len(known))
+        # What a member hands over need not hold a pull request, unless that is asked for.
+        shortest = len(_PAYLOAD) + 1 if known[: len(_PAYLOAD)] == _PAYLOAD else 0
+        fits = len(path) == len(known) or (whole and shortest <= len(path) < len(known))
         if fits and all(step in (name, "*") or name == "*" for step, name in zip(path, known, strict=False)):
             found |= events
     return found
@@ -224,7 +237,7 @@ def find_text_events(context: str, *, whole: bool = False) -> frozenset[str]:
 @lru_cache(maxsize=2048)
 def find_member_events(context: str) -> frozenset[str]:
     """Return the events under which `context` holds a text that a member chooses freely; none if it never does."""
-    if context.startswith("github.event.client_payload."):
+    if tuple(context.split(".", 3)[:3]) == _PAYLOAD:
         return _DISPATCH
     return _MEMBERS_TEXTS.get(context, frozenset())
 

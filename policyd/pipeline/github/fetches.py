@@ -13,7 +13,10 @@ from typing import NamedTuple
 from policyd.pipeline.shell import ShellCommand
 
 _INTO_TREE = frozenset(
-    ("checkout", "switch", "merge", "pull", "reset", "rebase", "worktree", "cherry-pick", "read-tree", "restore")
+    (
+        *("checkout", "switch", "merge", "pull", "reset", "rebase", "worktree", "cherry-pick", "read-tree", "restore"),
+        *("apply", "am"),
+    )
 )
 _WITH_VALUE = frozenset(("-C", "-c", "--git-dir", "--work-tree", "--namespace", "--exec-path"))
 _CREDENTIALS = re.compile(r"https?://[^/\s\"']*@")
@@ -27,10 +30,12 @@ class Fetch(NamedTuple):
     always: bool = False
     ref: str = ""
 
-    def named(self, argv: Sequence[str]) -> set[str]:
+    def named(self, argv: Sequence[str], files: Sequence[str] = ()) -> set[str]:
         """Return the names under which later commands find what this one fetched."""
         if self.verb == "remote":
             return {argv[-2]} if len(argv) > 3 else set()
+        if self.verb == "diff":
+            return {word for word in files if "." in word}
         if self.verb not in ("fetch", "pull"):
             return set()
         return {"FETCH_HEAD"} | {
@@ -50,8 +55,12 @@ def find_fetch(command: ShellCommand) -> Fetch | None:
             return Fetch("checkout", into_tree=True, always=True)
         if argv[1:3] == ["pr", "diff"] and command.pipes_to in ("git", "patch"):
             return Fetch("apply", into_tree=True, always=True)
+        if argv[1:3] == ["pr", "diff"]:
+            return Fetch("diff", into_tree=False, always=True)
         if argv[1:3] == ["repo", "clone"]:
             return Fetch("clone", into_tree=True)
+    if command.program == "patch":
+        return Fetch("apply", into_tree=True)
     if command.program in ("curl", "wget") and command.pipes_to in ("git", "patch"):
         return Fetch("apply", into_tree=True, always=".patch" in command.text or ".diff" in command.text)
     return None

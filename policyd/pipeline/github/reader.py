@@ -264,7 +264,8 @@ class GithubReader(Shapes[JsonPath]):
 
     def _is_open(self, context: str, scope: Scope) -> bool:
         """Say whether a member chooses freely what a context holds: a branch's name, unless the file lists branches."""
-        events = carried(find_member_events(context), scope.reach)
+        known = find_member_events(context)
+        events = carried(known, scope.reach) if known else known
         return bool(events - self.fixed_refs if events and names_ref(context) else events)
 
     def _origin_of_output(self, context: str, scope: Scope) -> Origin:

@@ -186,13 +186,16 @@ class StepsReader(GithubReader):
         handed_on: dict[tuple[str, str], Origin] = {}
         for one in written:
             inside = origins_inside(found, one.start, one.end)
-            origin = join((*inside, self._origin_of_shell(script[one.start : one.end], variables, scope)))
+            text = script[one.start : one.end]
+            origin = join(
+                (*inside, self._origin_of_shell(text, variables, scope), self.names_pull_request(text, scope))
+            )
             if one.target == "local":
                 variables[one.name] = origin
             else:
                 key = (one.target, one.name)
                 handed_on[key] = join((handed_on.get(key, NOTHING), origin))
-                if scope.meets(origin.events):
+                if scope.meets(origin.events) and not one.enclosed:
                     self._mark_write(one, first)
         return handed_on
 
@@ -201,7 +204,7 @@ class StepsReader(GithubReader):
         for index in range(first, len(self.book.effects)):
             effect, spot = self.book.effects[index], self.book.spots["effects"][index]
             writes = effect.kind in ("environment-write", "output-write", "deprecated-command")
-            if writes and not effect.untrusted and spot.start <= written.end and written.start <= spot.end:
+            if writes and not effect.untrusted and spot.start < written.end and written.start < spot.end:
                 self.book.effects[index] = effect.model_copy(update={"untrusted": True})
 
     def _origin_of_shell(self, text: str, variables: Mapping[str, Origin], scope: Scope) -> Origin:
@@ -220,7 +223,7 @@ class StepsReader(GithubReader):
             origin = join((origin, Origin(code=frozenset(scope.reach), mutable=True)))
         brings = scope.meets(origin.code)
         if brings:
-            self.fetched |= fetch.named(command.argv)
+            self.fetched |= fetch.named(command.argv, command.writes_to)
         persists = keeps_credentials(command.text)
         if not fetch.into_tree or not (brings or persists or origin.parameters):
             return

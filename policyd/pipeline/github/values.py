@@ -18,7 +18,10 @@ _VARIABLE = re.compile(r"\$\{?(?:env:)?([A-Za-z_][A-Za-z0-9_]*)|%([A-Za-z_][A-Za
 #: What lets only harmless characters through, or yields a digest or a number.
 _HARMLESS = re.compile(
     r"\btr[ \t]+-(?:cd|dc|d[ \t]*-c)\b|\bsed\b[^|\n]{0,40}\[\^|//\[\^|\b(?:sha\d+sum|md5sum|cksum|wc|base64|basenc)\b"
-    r"|\bgrep[ \t]+-\w*[cq]|%q|@sh\b|@uri\b|@base64\b"
+    r"|\bjq\b[^|)\n]{0,100}\.(?:login|number|id|sha|headRefOid|node_id)['\"]?[ \t]*(?:<<<|[|)`\n]|\Z)"
+    r"|\bgrep[ \t]+-\w*o\w*[ \t]+['\"]?(?:\\b|\^)?"
+    r"(?:\[[0-9A-Za-z_-]+\](?:[+*]|\{[0-9,]+\})?)+(?:\\b|\$)?['\"]?(?=[ \t)|])"
+    r"|\bgrep[ \t]+-\w*[cq]|\|[ \t]*length\b|%q|@sh\b|@uri\b|@base64\b"
 )
 _ASKS = re.compile(
     r"\bgh[ \t]+(?:pr|issue|api|run|release)\b|GITHUB_EVENT_PATH|github\.event_path|api\.github\.com|GITHUB_API_URL"
@@ -26,7 +29,8 @@ _ASKS = re.compile(
 _SHA = re.compile(r"headRefOid|\.?head\.sha|head_sha|headSha|merge_commit_sha|potentialMergeCommit|\.head_commit\.id")
 _REF = re.compile(r"headRefName|\.head\.(?:ref|label)|head_branch|headBranch|headRepository|\.head\.repo|headRefName")
 _TEXT = re.compile(
-    r"\b(?:title|body|message|displayTitle|display_title|comments|description|page_name|headRefName|headBranch)\b"
+    r"\bgh[ \t]+pr[ \t]+diff\b|\bfile(?:s|name)\b"
+    r"|\b(?:title|body|message|displayTitle|display_title|comments|description|page_name|headRefName|headBranch)\b"
     r"|\.head\.(?:ref|label)|head_branch"
 )
 _GIT_TEXT = re.compile(
@@ -54,8 +58,6 @@ _OUTSIDERS_EVENTS = frozenset(
 
 def origin_of_shell(text: str, variables: Mapping[str, Origin], scope: Scope, *, foreign_files: bool) -> Origin:
     """Return where a piece of shell text comes from; expressions in it are the caller's to add."""
-    if _HARMLESS.search(text):
-        return NOTHING
     found = []
     if variables and ("$" in text or "%" in text):
         for one in _VARIABLE.finditer(text):
@@ -68,7 +70,11 @@ def origin_of_shell(text: str, variables: Mapping[str, Origin], scope: Scope, *,
         found.append(Origin("git", _outside(scope)))
     if foreign_files and _READS_FILE.search(text):
         found.append(Origin("a file that an outsider wrote", _outside(scope), _outside(scope), mutable=True))
-    return join(found)
+    origin = join(found)
+    # A commit's digest of which only such characters are left still names the commit.
+    if origin is not NOTHING and _HARMLESS.search(text):
+        return Origin(code=origin.code, mutable=origin.mutable) if origin.code else NOTHING
+    return origin
 
 
 def origin_of_javascript(text: str, script: str, scope: Scope, *, foreign_files: bool) -> Origin:

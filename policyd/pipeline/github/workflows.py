@@ -22,7 +22,7 @@ from policyd.models.base import JsonPath
 from policyd.models.facts import Guard, Permission, StageFact, Trigger
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.front_end import FrontEndRead
-from policyd.pipeline.github.conditions import LABELED, NONE, Guards, Known, Reach, is_outsiders
+from policyd.pipeline.github.conditions import LABELED, NONE, Guards, Known, Reach, guards_under, is_outsiders
 from policyd.pipeline.github.contexts import ANY_EVENT, is_any
 from policyd.pipeline.github.expressions import find_expressions, parse_expression, possible_texts
 from policyd.pipeline.github.origins import NOTHING, Origin
@@ -198,7 +198,8 @@ class _Workflow(StepsReader):
             self.refuse(f"the job {quoted(name)} has neither `steps` nor `uses`", path)
         after = self.steps(job.get("steps"), (*path, "steps"), scope)
         self._end_job(name, job, path, after)
-        stage = self._stage(name, job, path, scope, runner=runner, needs=needs, calls=calls, writes=writes)
+        asks = guards_under(self.with_passed(after))
+        stage = self._stage(name, job, path, scope, runner=runner, needs=needs, calls=calls, writes=writes, asks=asks)
         powers = any(event in EVENTS and EVENTS[event].privileged for event in scope.outsiders)
         for index in range(first_call, len(self.calls)):
             self.calls[index] = replace(
@@ -270,6 +271,7 @@ class _Workflow(StepsReader):
         needs: list[str],
         calls: bool,
         writes: bool,
+        asks: Sequence[Guard],
     ) -> StageFact:
         timeout = job.get("timeout-minutes")
         seconds: int | None = DEFAULT_TIMEOUT_SECONDS if timeout is None and not calls else None
@@ -301,6 +303,7 @@ class _Workflow(StepsReader):
             untrusted=bool(outside),
             privileged=(has_secrets or writes) and any(EVENTS[event].privileged for event in outside),
             guards=list(guards),
+            asks=list(asks),
             has_secrets=has_secrets,
             writes=writes,
             outputs=list(outputs),

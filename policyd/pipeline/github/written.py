@@ -13,6 +13,8 @@ import re
 from itertools import islice
 from typing import Literal, NamedTuple
 
+from policyd.pipeline.effects.values import is_random
+
 Target = Literal["output", "environment", "local"]
 
 
@@ -28,6 +30,7 @@ class Written(NamedTuple):
     name: str
     start: int
     end: int
+    enclosed: bool = False  # between two lines that nobody can foresee
 
 
 _MENTIONS = re.compile(r"GITHUB_(OUTPUT|ENV)\b|::set-(output|env)")
@@ -44,6 +47,11 @@ _ASSIGNMENT = re.compile(
     r"(?:^|[;&|{(]|\bthen\b|\bdo\b)[ \t]*(?:(?:export|local|readonly|declare|typeset)(?:[ \t]+-\w+)*[ \t]+)?"
     r"(?:\$(?:env:)?)?([A-Za-z_][A-Za-z0-9_]*)[ \t]?(?<![ \t])\+?=[ \t]*(?!=)",
     re.MULTILINE,
+)
+#: `read -r a b <<< "$X"`, `for a in $X`: the names, and what they are set to.
+_TAKEN = re.compile(
+    rf"\bread(?:[ \t]+-[A-Za-z]+)*((?:[ \t]+{_NAME}){{1,9}})[ \t]*<<<[ \t]*([^\n]+)"
+    rf"|\bfor[ \t]+({_NAME})[ \t]+in[ \t]+([^;\n]+)"
 )
 _TO_FILE = re.compile(
     r"^(.{0,500}?)(?:>>?|\btee[ \t]+-a|\bOut-File\b[^$\n]{0,80}|\bAdd-Content\b[^$\n]{0,80})[ \t]*"
@@ -64,6 +72,10 @@ def find_written(script: str) -> list[Written]:
         Written("local", one[1], one.end(), _value_end(script, one.end()))
         for one in islice(_ASSIGNMENT.finditer(script), _MAX_FOUND)
     ]
+    for one in islice(_TAKEN.finditer(script), _MAX_FOUND) if "<<<" in script or "for " in script else ():
+        group = 2 if one[1] else 4
+        found += [Written("local", name, *one.span(group)) for name in (one[1] or one[3]).split()]
+    found.sort(key=lambda one: one.start)
     mentioned = {(one[1] or one[2]).lower() for one in _MENTIONS.finditer(script)}
     if mentioned:
         found += _handed_on(script, mentioned)
@@ -86,6 +98,7 @@ def _handed_on(script: str, mentioned: set[str]) -> list[Written]:
     targets += ["environment"] if "env" in mentioned else []
     found: list[Written] = []
     named: set[int] = set()  # lines whose names are known
+    enclosed: list[tuple[int, int]] = []
     for one in islice(_COMMAND.finditer(script), _MAX_FOUND):
         target: Target = "output" if one[1] == "output" else "environment"
         found.append(Written(target, one[2], one.end(), _line_end(script, one.end())))
@@ -99,11 +112,24 @@ def _handed_on(script: str, mentioned: set[str]) -> list[Written]:
         close = script.find(one[3], begin, limit)
         end = limit if close < 0 else _line_start(script, close)
         named.add(_line_start(script, one.start(1)))
-        found += [Written(to, one[1], begin, end) for to in targets]
+        safe = _is_unforeseen(one[3], script[max(0, one.start() - _MAX_TEXT) : one.start()])
+        if safe:
+            enclosed.append((begin, end))
+        found += [Written(to, one[1], begin, end, safe) for to in targets]
     for one in islice(_TO_FILE.finditer(script), _MAX_FOUND):
         if one.start() not in named and "=" not in one[1].partition("$")[0]:
-            found.append(Written("output" if one[2] == "OUTPUT" else "environment", "*", one.start(1), one.end(1)))
+            safe = any(begin <= one.start(1) < end for begin, end in enclosed)
+            target = "output" if one[2] == "OUTPUT" else "environment"
+            found.append(Written(target, "*", one.start(1), one.end(1), safe))
     return found
+
+
+def _is_unforeseen(delimiter: str, script: str) -> bool:
+    """Say whether a delimiter is a variable that `script`, the text before it, sets to something random."""
+    name = delimiter.strip("${}")
+    if name == delimiter:
+        return False
+    return any(is_random(one[1]) for one in re.finditer(rf"\b{re.escape(name)}=([^\n]{{0,400}})", script))
 
 
 def _targets(rest: str, mentioned: list[Target]) -> list[Target]:
@@ -129,6 +155,8 @@ def _value_end(script: str, position: int) -> int:
     """Return where the value of an assignment ends: with its line, or with the quotes or brackets open there."""
     end = _line_end(script, position)
     opening = script[position : position + 1]
+    if script.startswith('"$(', position):
+        return _value_end(script, position + 1)
     if opening in ('"', "'"):
         close = script.find(opening, position + 1, position + _MAX_LINE)
         return end if close < 0 else max(close + 1, position)

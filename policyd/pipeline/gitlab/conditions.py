@@ -209,7 +209,12 @@ def weigh(condition: Condition, value_of: Callable[[str], Value]) -> bool | None
 
 
 def is_always_true(condition: Condition) -> bool:
-    """Say whether a condition holds in every pipeline."""
+    """Say whether a condition that compares something holds in every pipeline.
+
+    A variable alone that is always set (`if: $CI_PROJECT_PATH`) is how people write "otherwise".
+    """
+    if isinstance(condition, Leaf) and condition.kind in ("variable", "other"):
+        return False
     return weigh(condition, lambda name: PRESENT if name in _ALWAYS_PRESENT else ANYTHING) is True
 
 

@@ -394,7 +394,8 @@ def read_configuration(path: str, content: bytes, included: Included, *, strict:
 
     Raises `DocumentError` or `InputTooLarge` where it is none, also for an included file, with the place there.
     """
-    configuration = Configuration(path, strict, included)
+    # A file that others include extends what lies in them.
+    configuration = Configuration(path, strict, included, open=not strict)
     configuration.root = entries_of(configuration.add(content, path, None))
     return configuration
 

@@ -50,6 +50,7 @@ class Job:
     scope: Scope = field(default_factory=Scope)
     untrusted: bool = False
     privileged: bool = False
+    has_powers: bool = False  # secrets, a token that writes, an environment: whoever starts it
     dotenv: tuple[str, ...] = ()  # files whose lines become variables of later jobs
     receives: dict[str, Handed] = field(default_factory=dict)  # such variables of earlier jobs
     commands: list[tuple[ShellCommand, Spot]] = field(default_factory=list)

@@ -29,7 +29,7 @@ from policyd.pipeline.gitlab.references import (
     parse_remote,
     parse_template,
 )
-from policyd.pipeline.gitlab.trust import JOB_TOKENS, find_variables, names_outsiders_code, variables_in
+from policyd.pipeline.gitlab.trust import JOB_TOKENS, find_variables, names_fork, names_outsiders_code, variables_in
 from policyd.pipeline.links import Call
 from policyd.pipeline.references import ParsedReference
 from policyd.pipeline.shell import ShellCommand
@@ -79,7 +79,8 @@ class JobReader(FilesReader):
         writes = not secrets.isdisjoint(JOB_TOKENS) or not _WRITING.isdisjoint(entries)
         environment = self._environment(entries.get("environment"), scope)
         has_secrets = not secrets <= JOB_TOKENS
-        job.privileged = job.untrusted and (has_secrets or writes or bool(environment))
+        job.has_powers = has_secrets or writes or bool(environment)
+        job.privileged = job.untrusted and job.has_powers
         job.scope = scope
         around = scope.around(frozenset(secrets))
         has_source = self._has_source(job)
@@ -230,7 +231,12 @@ class JobReader(FilesReader):
                 return "clone" in words
         else:
             return False
-        # A merge request pipeline has its code anyway: then it counts where the job has something to lose.
+        # A merge request pipeline has its code anyway, and a branch of `origin` is none of a fork: then what comes from
+        # elsewhere counts, where the job has something to lose. Other pipelines have it only from here on.
+        elsewhere = names_fork(command.text, job.scope.outside) or _fetches_from_elsewhere(command)
+        fetched = not job.untrusted or (job.privileged and elsewhere)
+        if not job.untrusted:
+            job.privileged = job.has_powers
         mutable = "_SHA" not in command.text
         self.book.checkouts.append(
             Checkout(
@@ -238,10 +244,10 @@ class JobReader(FilesReader):
                 stage=job.name,
                 text=command.text,
                 ref=next((word for word in command.argv if names_outsiders_code(word, job.scope.outside)), ""),
-                untrusted=not job.untrusted or job.privileged,
+                untrusted=fetched,
                 persists_credentials=_keeps_credentials(command),
                 mutable=mutable,
-                guards=list(job.scope.guards),
+                guards=[guard for guard in job.scope.guards if job.untrusted or guard not in _OF_THE_EVENT],
             )
         )
         return True
@@ -288,7 +294,8 @@ class JobReader(FilesReader):
     def _settings(self, job: Job) -> None:
         entries, scope = job.entries, job.scope
         allowed = entries.get("allow_failure")
-        if allowed is not None and allowed.value is True:
+        by_hand = self.configuration.text(entries.get("when"), "`when`") == "manual"  # nobody waits for it
+        if allowed is not None and allowed.value is True and not by_hand:
             self.effects([FoundEffect("ignores-failure", "allow_failure", text="allow_failure: true")], allowed, scope)
         if "release" in entries:
             self.effects([FoundEffect("publish", "release")], entries["release"], scope)
@@ -352,7 +359,8 @@ class JobReader(FilesReader):
                 file = self.configuration.text(item, "`file`").lstrip("/") if files else ""
                 shown = f"{text}:{file}" if file else text
                 shown = f"{shown}@{ref}" if ref else shown
-                self.reference(shown, parse_project(text, file, ref), item, scope, inputs)
+                # Told where the project is named: one `ref` holds for all its files.
+                self.reference(shown, parse_project(text, file, ref), named, scope, inputs)
             if "ref" in fields:
                 self.expansions(ref, fields["ref"], scope, "reference")
             return
@@ -435,12 +443,21 @@ _READ = frozenset(
         "variables",
     )
 )
+#: Guards that speak of what started the pipeline, and not of code that a job fetches besides.
+_OF_THE_EVENT = frozenset(("protected", "event", "merged"))
 _FETCHES = frozenset(("checkout", "fetch", "pull", "switch", "merge", "clone", "worktree", "reset", "rebase"))
 _SCANS = re.compile(
     r"(?:^|/)(?:Security/|Jobs/(?:SAST|Secret-Detection|Dependency-Scanning|Container-Scanning|DAST|API-))", re.I
 )
 #: What gives a job a token that writes, or lets it log in to a cloud.
 _WRITING = frozenset(("id_tokens", "identity", "release"))
+#: What somebody calls a machine of their own. `docker` or `linux` say what a runner can do, and not whose it is.
+_OWN = re.compile(
+    r"(?:^|[-_.:/ ])(?:self|hosted|own(?:ed)?|on-?prem(?:ise)?s?|internal|intranet|private|privileged|prod(?:uction)?"
+    r"|deploy(?:er)?|shell|metal|physical|lab|rack|hardware|hw|dedicated|bare|dc[0-9]*|gpu|macos|mac|office|corp(?:orate)?|vm|host|server|persistent"
+    r"|static|local|(?<!shared-)runner|build-?(?:host|server|machine))[0-9]*(?:$|[-_.:/ ])",
+    re.I,
+)
 _HOSTED = re.compile(r"^(?:saas-.*|gitlab-org(?:-docker)?|shared-windows|gitlab\.com)$", re.I)
 
 
@@ -450,8 +467,8 @@ def is_hosted_runner(tag: str) -> bool:
 
 
 def is_own_runner(tag: str) -> bool:
-    """Say whether a tag can only be one of a runner somebody runs themselves. What a variable holds is not known."""
-    return "$" not in tag and not is_hosted_runner(tag)
+    """Say whether a tag is one of a runner somebody runs themselves. What a variable holds is not known."""
+    return "$" not in tag and not is_hosted_runner(tag) and _OWN.search(tag) is not None
 
 
 _DURATION = re.compile(
@@ -474,6 +491,12 @@ def read_duration(text: str) -> int | None:
     return int(seconds) if 0 < seconds <= _MAX_SECONDS else None
 
 
+def _fetches_from_elsewhere(command: ShellCommand) -> bool:
+    """Say whether `git fetch` names a remote other than the project itself."""
+    words = [word for word in command.argv[1:] if not word.startswith("-")]
+    return words[:1] in (["fetch"], ["pull"]) and len(words) > 1 and words[1] != "origin"
+
+
 def _keeps_credentials(command: ShellCommand) -> bool:
     return any(
         "://" in word and "@" in word and "$" in (used := word.partition("@")[0]) and "CI_JOB_TOKEN" not in used
@@ -485,11 +508,13 @@ def writes_dotenv(job: Job) -> dict[str, Handed]:
     """Return the variables that a job writes to its `dotenv` files with an outsider's text."""
     files = {file.removeprefix("./") for file in job.dotenv}
     found: dict[str, Handed] = {}
+    tainted = set(job.scope.tainted)
     for command, spot in job.commands:
+        tainted |= {one.name for one in command.sets if not tainted.isdisjoint(one.reads) and not one.computed}
         if not any(target.removeprefix("./") in files for target in command.writes_to):
             continue
         name = _ASSIGNED.search(command.text)
-        value = next((used for used, _, _ in find_variables(command.text) if used in job.scope.tainted), "")
+        value = next((used for used, _, _ in find_variables(command.text) if used in tainted), "")
         if name is not None and value:
             found.setdefault(name[1], Handed(job.name, value, spot))
     return found

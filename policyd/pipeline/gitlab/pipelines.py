@@ -27,7 +27,27 @@ DEFAULT_STAGES = ("build", "test", "deploy")
 MAX_NEEDS = 200_000  # of all jobs together; a job of a stage needs all of the stage before
 MAX_RECEIVED = 20_000  # variables that jobs hand on to others, all together
 #: One of these makes a mapping a job where a file need not be a whole pipeline.
-_OF_JOBS = frozenset(("script", "trigger", "run", "extends", "stage", "rules", "before_script", "environment", "image"))
+_OF_JOBS = frozenset(
+    (
+        "after_script",
+        "allow_failure",
+        "artifacts",
+        "before_script",
+        "cache",
+        "environment",
+        "extends",
+        "image",
+        "needs",
+        "rules",
+        "run",
+        "script",
+        "services",
+        "stage",
+        "tags",
+        "trigger",
+        "variables",
+    )
+)
 #: Events that are listed where a file speaks of them, since every pipeline can be started so.
 _LISTED = ("push", "merge_request_event")
 
@@ -314,7 +334,8 @@ class _Pipeline(JobReader):
             )
             if waiting and effect.kind == "evaluates" and effect.untrusted
         }
-        for command, spot in job.commands if waiting else ():
+        # A variable that one command runs and others print is told where it is run.
+        for command, spot in sorted(job.commands, key=lambda one: one[1] not in evaluating) if waiting else ():
             for variable in sorted(command.reads & waiting.keys()):
                 handed = waiting.pop(variable)
                 source = spot.source or self.configuration.main.map

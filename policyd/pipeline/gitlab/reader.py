@@ -59,8 +59,14 @@ class Scope:
 
     def around(self, secrets: Iterable[str] = ()) -> Around:
         """Return what the book wants to know of a script here."""
+        literal = frozenset(name for name, text in self.written.items() if "$" not in text and name not in self.choices)
         return Around(
-            self.stage, self.shell, frozenset(self.tainted), frozenset(self.secrets) | frozenset(secrets), self.guards
+            self.stage,
+            self.shell,
+            frozenset(self.tainted),
+            frozenset(self.secrets) | frozenset(secrets),
+            self.guards,
+            literal - self.tainted,
         )
 
     def opened(self) -> OpenScope:
@@ -272,7 +278,7 @@ class GitlabReader:
         self.marks(text, name, scope, "reference")
         self.expansions(text, name, scope, "reference")
         known = self.configuration.known(name, what)
-        images = [image for image in self.expand(known, scope) if image]
+        images = [image for image in self.expand(known, scope) if image and not _MACHINE.match(image)]
         for image in images:
             self.reference(image, parse_image(image), name, scope)
         if images:
@@ -289,6 +295,7 @@ class GitlabReader:
             fields = entries_of(part)
             self.variables(fields.get("variables"), scope, f"`variables` of {what}")
             if images and inner:
+                self._engine_options(fields.get("entrypoint"), inner, scope)
                 self._engine_options(fields.get("command"), inner, scope)
             for key, below in fields.items():
                 if key not in ("name", "variables"):
@@ -298,7 +305,7 @@ class GitlabReader:
     def _engine_options(self, part: Part | None, engine: str, scope: Scope) -> None:
         """Write down what the command of a container engine says of its connections."""
         for item in self.configuration.items(part, "`command`"):
-            option = _WITHOUT_TLS.search(self.configuration.text(item, "a word of `command`"))
+            option = _WITHOUT_TLS.search(self.configuration.text(item, "a word of a service's command"))
             if option is not None:
                 self.effects([FoundEffect("tls-off", option[0], program=engine, text=option[0])], item, scope)
 
@@ -321,6 +328,11 @@ class GitlabReader:
             when = self.configuration.text(fields.get("when"), "`when`")
             if condition is not None and text:
                 self.condition(text, self.configuration.resolve(condition), scope, admits=when != NEVER)
+            allowed = fields.get("allow_failure")
+            if allowed is not None and allowed.value is True and when != "manual":
+                self.effects(
+                    [FoundEffect("ignores-failure", "allow_failure", text="allow_failure: true")], allowed, scope
+                )
             depends = "changes" in fields or "exists" in fields or (not fields and not item.is_mapping)
             found.append(Rule(text, depends, when))
         return tuple(found)
@@ -392,6 +404,7 @@ class GitlabReader:
             self.book.effect(one, part.spot(), scope.around())
 
 
+_MACHINE = re.compile(r"macos-[0-9]+-xcode-[0-9]+\Z")  # a virtual machine of GitLab's, which has no digest
 _WITHOUT_TLS = re.compile(r"--tls=(?:false|0)\b|--tlsverify=(?:false|0)\b|--insecure-registry(?:=\S+|\b)")
 
 

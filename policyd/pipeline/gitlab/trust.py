@@ -57,6 +57,7 @@ OUTSIDERS_CODE = frozenset(
         "CI_EXTERNAL_PULL_REQUEST_SOURCE_REPOSITORY",
     )
 )
+_BRANCHES = frozenset(("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"))
 _OUTSIDERS_REF = re.compile(r"(?:merge-requests|pull)/[^\s:'\"]*/(?:head|merge)\b")
 
 #: What the value of a variable names: `$NAME`, `${NAME}`, `%NAME%`, and PowerShell's `$env:NAME`. `$$` stands for `$`.
@@ -94,7 +95,18 @@ def variables_in(text: str) -> list[str]:
 def is_secret_name(name: str) -> bool:
     """Say whether a variable that the file does not set is a secret, going by its name."""
     upper = name.upper()
+    if upper.startswith("CI_JOB_JWT"):
+        return True
     return _SECRET.search(upper) is not None and _NO_SECRET.search(upper) is None
+
+
+def names_fork(text: str, outside: Set[str] = frozenset()) -> bool:
+    """Say whether a text names code that may lie outside of the project; a branch name alone does not."""
+    if _OUTSIDERS_REF.search(text) is not None:
+        return True
+    return any(
+        name in OUTSIDERS_CODE - _BRANCHES or (name in outside and name not in _BRANCHES) for name in variables_in(text)
+    )
 
 
 def names_outsiders_code(text: str, outside: Set[str] = frozenset()) -> bool:

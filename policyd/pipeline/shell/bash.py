@@ -341,7 +341,9 @@ class _Reader:
             inner[0].stdin, inner[0].stdin_at = whole.stdin, whole.stdin_at
             inner[0].untrusted |= whole.untrusted
             inner[0].reads |= expands
-            self._find_document(next(i for i in range(first, len(self.commands)) if self.commands[i] is inner[0]), inner[0])
+            self._find_document(
+                next(i for i in range(first, len(self.commands)) if self.commands[i] is inner[0]), inner[0]
+            )
         for command in inner:
             if not command.saved:
                 command.writes_to = [*command.writes_to, *whole.writes_to]

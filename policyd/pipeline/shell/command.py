@@ -64,3 +64,4 @@ class ShellCommand:
     tested: bool = False  # its failure is asked for: `if a`, `a || b`, `! a`
     ignored: bool = False  # its failure is not: `a || true`
     function: str = ""  # whose body it stands in
+    called: bool = True  # False for a mere value in PowerShell, which runs with `&` or `.` in front of it alone

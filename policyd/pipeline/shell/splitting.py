@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
-from policyd.pipeline.shell.command import Opaque, ShellCommand
+from policyd.pipeline.shell.command import NO_NAMES, Opaque, ShellCommand
 from policyd.pipeline.shell.reading import Inner, Reading
 from policyd.pipeline.shell.tokens import DIALECTS, read_tokens
 from policyd.pipeline.shell.words import find_script_word, program_name, strip_prefixes
@@ -25,18 +25,25 @@ def split_script(
     """
     if shell not in _POSIX_SHELLS and shell not in DIALECTS:
         untrusted = any(span.untrusted for span in opaque)
-        return [ShellCommand(0, len(script), script, shell, [shell], [], untrusted, stdin=script)]
+        return [ShellCommand(0, len(script), script, shell, [shell], [], untrusted, stdin=script, stdin_at=0)]
     reading = Reading(script, opaque, max_commands)
     _read(reading, shell, 0, len(script))
     return _with_inner(reading, shell)
 
 
-def split_arguments(arguments: Sequence[str], *, max_commands: int = 20_000) -> list[ShellCommand]:
-    """Return the command that an argument list (not empty) is, then those of the script it may hand to a shell."""
+def split_arguments(
+    arguments: Sequence[str], *, max_commands: int = 20_000, reads: frozenset[str] = NO_NAMES
+) -> list[ShellCommand]:
+    """Return the command that an argument list (not empty) is, then those of the script it may hand to a shell.
+
+    No shell expands the list; `reads` are the variables that something else fills in, written as a shell's.
+    """
     argv = strip_prefixes(arguments) or list(arguments)
     text = shlex.join(arguments)
     reading = Reading(text, (), max_commands)
-    reading.commands.append(ShellCommand(0, len(text), text, program_name(argv[0]), argv, [], untrusted=False))
+    reading.commands.append(
+        ShellCommand(0, len(text), text, program_name(argv[0]), argv, [], untrusted=False, reads=reads)
+    )
     index = find_script_word(argv)
     if index:
         reading.inner.append(Inner(0, argv[index]))

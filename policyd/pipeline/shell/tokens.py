@@ -20,6 +20,7 @@ from policyd.pipeline.shell.words import count_prefixes, program_name
 
 MAX_QUOTES = 2  # substitutions in quotes in substitutions in quotes
 MAX_NESTING = 64  # of brackets; deeper ones are not told apart
+_NEAR = 8  # characters in front of a command in which what calls it is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +310,7 @@ class _Tokens:
                     value,
                     reads,
                     self.reading.is_untrusted(current.start, current.end),
-                    bool(current.inner),
+                    bool(current.inner) or (self.dialect.name == "powershell" and _is_made(assigned[2])),
                 )
             )
             if self.dialect.name == "powershell":
@@ -343,6 +344,12 @@ class _Tokens:
         current.sets = []
         if self.dialect.name != "posix":
             command.program = _windows_name(command.program)
+        if self.dialect.name == "powershell":
+            if (cmdlet := _CMDLETS.get(command.program.lower(), "")) and cmdlet != command.argv[0]:
+                command.program, command.argv = cmdlet, [cmdlet, *command.argv[1:]]
+            if words[skipped][:1] == "$" or text[:1] in "\"'$":
+                before = self.text[max(0, current.start - _NEAR) : current.start]
+                command.called = before.rstrip(" \t\"'").endswith(("&", "."))
         self.reading.commands.append(command)
         current.found.append(command)
         current.stages.append([command])
@@ -378,6 +385,26 @@ class _Tokens:
 
 #: What stands in substitutions in double quotes, up to where they end or other quotes begin.
 _IN_QUOTES = re.compile(r"(?:\$\(|`)([^\"`]*)")
+
+
+def _is_made(value: str) -> bool:
+    """Say whether the right side of an assignment in PowerShell is a command or calls something."""
+    first = value.strip()[:1]
+    return first.isalpha() or first in ("(", "[", "&")
+
+
+#: Names that PowerShell takes in any case, as they are looked for.
+_CMDLETS = {
+    name.lower(): name
+    for name in (
+        *("Invoke-WebRequest", "Invoke-RestMethod", "Invoke-Expression", "iex", "iwr", "irm", "curl", "wget"),
+        *("Write-Verbose", "Write-Warning", "Write-Error", "Write-Information", "Write-Debug"),
+        *("Write-Host", "Write-Output", "Get-FileHash", "Set-PSDebug", "Out-File", "Add-Content", "Set-Content"),
+        *("New-Object", "ConvertTo-SecureString", "Get-ChildItem", "gci"),
+        *("Expand-Archive", "Register-PSRepository", "Start-BitsTransfer"),
+        *("Install-Module", "Install-Package", "Install-Script", "Install-PSResource", "choco", "winget", "scoop"),
+    )
+}
 
 
 def _windows_name(name: str) -> str:

@@ -96,6 +96,10 @@ def _after_options(words: Sequence[str], position: int, prefix: str, with_word: 
     return position
 
 
+#: `-o pipefail`, also behind other letters.
+_TAKES_NAME = re.compile(r"[-+][a-zA-Z]*[oO]\Z")
+
+
 def find_script_word(argv: Sequence[str]) -> int:
     """Return the index of the word that a command hands to a shell as a script (`sh -c`, also behind `docker run`).
 
@@ -109,7 +113,7 @@ def find_script_word(argv: Sequence[str]) -> int:
             return index + 1
         if program_name(option) in SHELLS:
             shell = True
-        elif not option.startswith(("-", "+")):
+        elif not option.startswith(("-", "+")) and not (index and _TAKES_NAME.match(argv[index - 1])):
             shell = False
     return 0
 

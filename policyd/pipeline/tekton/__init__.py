@@ -24,6 +24,8 @@ def kind_by_content(_path: str, content: bytes) -> PipelineKind | None:
     if b"tekton.dev/" not in content:
         return None
     version, kind = (_LISTED_VERSION, _LISTED_KIND) if _LIST.search(content) else (_VERSION, _KIND)
+    if content.lstrip()[:1] == b"{":
+        version, kind = _JSON_VERSION, _JSON_KIND
     if version.search(content) is None:
         return None
     kinds = {found[1].decode("utf-8", "replace") for found in kind.finditer(content)}
@@ -43,6 +45,9 @@ _VERSION = re.compile(rb"^" + _VALUE, re.MULTILINE)
 _KIND = re.compile(rb"^" + _NAME, re.MULTILINE)
 _LISTED_VERSION = re.compile(rb"^[ \t]*(?:-[ \t]+)?" + _VALUE, re.MULTILINE)
 _LISTED_KIND = re.compile(rb"^[ \t]*(?:-[ \t]+)?" + _NAME, re.MULTILINE)
+#: Of JSON, where all may stand in one line: whatever stands within is seen as well.
+_JSON_VERSION = re.compile(_VALUE)
+_JSON_KIND = re.compile(_NAME)
 _LIST = re.compile(rb"^[\"']?kind[\"']?[ \t]*:[ \t]*[\"']?List\b", re.MULTILINE)
 #: What a file is, by the kinds of its objects; the first that fits counts.
 _KINDS: tuple[tuple[frozenset[str], PipelineKind], ...] = (

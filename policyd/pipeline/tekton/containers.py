@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from policyd.models.base import JsonPath
 from policyd.pipeline.effects import FoundEffect
-from policyd.pipeline.source_map import Spot
+from policyd.pipeline.source_map import SourceMap, Spot
 from policyd.pipeline.tekton.marks import find_marks
 from policyd.pipeline.tekton.objects import Part
 from policyd.pipeline.tekton.origins import Origin
@@ -19,6 +19,8 @@ from policyd.pipeline.tekton.reader import Scope, TektonReader
 from policyd.pipeline.tekton.references import parse_image
 
 NO_PARTS: Mapping[str, Part] = {}
+#: Before the name of a secret all of whose entries are variables.
+WHOLE_MARK = "*"
 
 
 class Environment(NamedTuple):
@@ -36,6 +38,11 @@ class Environment(NamedTuple):
 class ContainerReader(TektonReader):
     """Reads what steps and sidecars have besides what they run."""
 
+    def __init__(self, path: str, source_map: SourceMap, *, templates: bool) -> None:
+        super().__init__(path, source_map, templates=templates)
+        self.secret_volumes: set[str] = set()  # by name
+        self._images: set[tuple[JsonPath, str]] = set()  # those that parameters name, by where they are written
+
     def both(self, key: str, own: Mapping[str, Part], template: Mapping[str, Part] = NO_PARTS) -> list[Part]:
         """Return the parts of a list that a step has together with `stepTemplate`."""
         return [*self.items(template.get(key), f"`{key}`"), *self.items(own.get(key), f"`{key}`")]
@@ -44,20 +51,26 @@ class ContainerReader(TektonReader):
         """Write down an image; return its name as far as the file says it."""
         text = self.text(part, "`image`")
         self.expressions(part, scope, "reference")
-        known = self.origin_of_text(text, scope).value
-        image = text if known is None else known
+        origin = self.origin_of_text(text, scope)
+        image = text if origin.value is None else origin.value
         if image:
-            self.reference(parse_image(image), part, scope)
+            # Where it is written is where it can be pinned: the parameter that it is given or has by default.
+            place = Part(image, origin.at) if origin.at and origin.value is not None else part
+            if place is part or (origin.at, image) not in self._images:
+                self._images.add((origin.at, image))
+                self.reference(parse_image(image), place, scope)
         return image
 
-    def powers(self, part: Part | None, seen: set[JsonPath]) -> tuple[list[tuple[FoundEffect, Spot]], str]:
+    def powers(
+        self, part: Part | None, seen: set[JsonPath], template: Part | None = None
+    ) -> tuple[list[tuple[FoundEffect, Spot]], str]:
         """Return what a security context grants beyond a container's own, each with its place, and it as options.
 
-        What stands in a template counts once, however many steps use it.
+        What it leaves open is as the `template` says. What stands there counts once, however many steps use it.
         """
-        if part is None:
+        if part is None and template is None:
             return [], ""
-        fields = self.entries(part, "`securityContext`")
+        fields = self.entries(template, "`securityContext`") | self.entries(part, "`securityContext`")
         found: list[tuple[FoundEffect, Part]] = []
         options = []
         privileged = fields.get("privileged")
@@ -98,6 +111,8 @@ class ContainerReader(TektonReader):
                 path = known
             self._secret_volume(fields, scope)
             volumes[name] = path
+            if "secret" in fields:
+                self.secret_volumes.add(name)
         return volumes
 
     def _secret_volume(self, fields: Mapping[str, Part], scope: Scope) -> None:
@@ -158,7 +173,10 @@ class ContainerReader(TektonReader):
         for item in sources:
             named = self.below(item, "`envFrom`", "secretRef", "name")
             if named is not None:
-                self.secret(self.text(named, "`name`"), Spot(named.path), scope, "environment")
+                name = self.text(named, "`name`")
+                self.secret(name, Spot(named.path), scope, "environment")
+                # The names of its variables stand in the secret alone; no variable has this one.
+                secrets.add(f"{WHOLE_MARK}{name}")
         return Environment(origins, frozenset(secrets))
 
 

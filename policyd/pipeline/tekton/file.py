@@ -8,6 +8,8 @@ Source: tekton.dev "Tasks", "Pipelines", "PipelineRuns", "TaskRuns", "TriggerTem
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -43,11 +45,15 @@ def read_file(path: str, content: bytes, _kind: PipelineKind) -> FrontEndRead:
 
 @dataclass(frozen=True, slots=True)
 class _Started:
-    """A run, and how it is started. `template` are the parameters of the template of a trigger that makes it."""
+    """A run, and how it is started.
+
+    `template` are the parameters of the template of a trigger that makes it, `owner` is that, as "template/build".
+    """
 
     run: TektonObject
     starts: Sequence[Start] = ()
     template: Origins | None = None
+    owner: str = ""
     annotations: Mapping[str, Part] = field(default_factory=dict)
 
     @property
@@ -72,6 +78,7 @@ class _File(PipelineReader):
         self.step_actions = self._of("StepAction")
         self.bindings = self._of("TriggerBinding", "ClusterTriggerBinding")
         self.triggers = self._of("Trigger")
+        self.templates_here = frozenset(self._of("TriggerTemplate"))
         self.any_run = templates and not any(one.kind == "PipelineRun" for one in self.objects)
 
     def _of(self, *kinds: str) -> dict[str, TektonObject]:
@@ -84,16 +91,24 @@ class _File(PipelineReader):
         self.started_tasks: dict[str, list[Run]] = defaultdict(list)
         starts = self.listeners(self.objects)
         for started in self._started(starts):
+            first = len(self.book.stages)
             if started.run.kind == "PipelineRun":
                 self._pipeline_run(started)
             else:
                 self._task_run(started)
+            self._provide(started.owner, first)
         for one in self.objects:
             if one.kind == "Pipeline":
+                first = len(self.book.stages)
                 self._pipeline(one)
+                for run in self.started_pipelines.get(one.name, ()):
+                    self._provide(run.template, first)
         for one in self.objects:
             if one.kind in ("Task", "ClusterTask"):
+                first = len(self.book.stages)
                 self._task(one)
+                for run in self.started_tasks.get(one.name, ()):
+                    self._provide(run.template, first)
         for one in self.objects:
             if one.kind == "StepAction":
                 self._step_action(one)
@@ -103,9 +118,15 @@ class _File(PipelineReader):
             landings=tuple(self.landings),
             arguments=tuple(self.arguments),
             calls=tuple(self.calls),
+            feeds=tuple(dict.fromkeys(self.feeds)),
             provides={name: tuple(stages) for name, stages in self.provided.items()},
         )
         return FrontEndRead(value, facts, source_map, self._name(), links=links)
+
+    def _provide(self, owner: str, first: int) -> None:
+        """Note the stages from `first` on as those of a template, which triggers of other files may start."""
+        if owner:
+            self.provided[owner] += [stage.name for stage in self.book.stages[first:]]
 
     def _name(self) -> str:
         named = [one.name for one in self.objects if one.kind in ("Pipeline", "PipelineRun")] or [
@@ -117,10 +138,11 @@ class _File(PipelineReader):
 
     def _started(self, starts: Mapping[str, Sequence[Start]]) -> Iterator[_Started]:
         for part, start in self.inline_templates:
-            yield from self._template(part, [start])
+            yield from self._template(part, [start], "")
         for one in self.objects:
             if one.kind == "TriggerTemplate":
-                yield from self._template(one.spec, starts.get(one.name, ()))
+                owner = f"template/{one.name}" if one.name else ""
+                yield from self._template(one.spec, starts.get(one.name, ()), owner)
             elif one.kind == "PipelineRun":
                 annotations = self.annotations(one)
                 annotated = self.annotated(annotations)
@@ -128,7 +150,7 @@ class _File(PipelineReader):
             elif one.kind == "TaskRun":
                 yield _Started(one)
 
-    def _template(self, spec: Part, starts: Sequence[Start]) -> Iterator[_Started]:
+    def _template(self, spec: Part, starts: Sequence[Start], owner: str) -> Iterator[_Started]:
         """Yield the runs that a template of a trigger makes; its other objects are read with the file's own."""
         fields = self.entries(spec, "`spec`")
         params: dict[str, Origin] = {}
@@ -139,11 +161,13 @@ class _File(PipelineReader):
             if given:
                 params[name] = join(given)
             elif name in bound:
-                params[name] = bound[name]
+                # A trigger elsewhere may take events unsigned: then all of them is an outsider's.
+                feeds = frozenset((f"{owner}:{name}",) if owner and not bound[name].text else ())
+                params[name] = replace(bound[name], parameters=feeds)
             elif starts and default is not None and isinstance(default.value, str):
                 params[name] = Origin(value=default.value)
             else:
-                params[name] = OPEN
+                params[name] = replace(OPEN, parameters=frozenset((f"{owner}:{name}",) if owner else ()))
         key = "resourcetemplates" if "resourcetemplates" in fields else "resourceTemplates"
         for item in self.items(fields.get(key), "`resourcetemplates`"):
             below = self.entries(item, "a resource")
@@ -151,7 +175,7 @@ class _File(PipelineReader):
                 continue
             kind = self.text(below.get("kind"), "`kind`")
             if kind in ("PipelineRun", "TaskRun"):
-                yield _Started(TektonObject(kind, name_of(item.value), item, in_template=True), starts, params)
+                yield _Started(TektonObject(kind, name_of(item.value), item, in_template=True), starts, params, owner)
 
     def _bound_params(self) -> dict[str, Origin]:
         """Return what the bindings of the file give, for a template that no trigger of the file names."""
@@ -191,6 +215,7 @@ class _File(PipelineReader):
             workspaces={name: item for name, _, item in self.named(fields.get("workspaces"), "`workspaces`")},
             timeout=read_duration(written) if written else DEFAULT_TIMEOUT_SECONDS,
             explicit_timeout=limits(written),
+            template=one.owner,
             sample=not one.starts and one.template is None and not self.templates,
         )
         return run, fields
@@ -214,9 +239,10 @@ class _File(PipelineReader):
         self._remote_tasks(one.annotations, scope)
         run, fields = self._run(one, scope)
         name = one.run.name or "run"
-        if fields.get("pipelineSpec") is not None:
+        spec = fields.get("pipelineSpec") or fields.get("PipelineSpec")
+        if spec is not None:
             inside = replace(scope, params=run.given)
-            self.pipeline(fields["pipelineSpec"], name, inside, [run], embedded=True)
+            self.pipeline(spec, name, inside, [run], embedded=True)
             return
         ref = fields.get("pipelineRef")
         if ref is None:
@@ -237,7 +263,8 @@ class _File(PipelineReader):
     def _task_run(self, one: _Started) -> None:
         scope = one.scope
         fields = self.entries(one.run.spec, "`spec`")
-        ref, spec = fields.get("taskRef"), fields.get("taskSpec")
+        # Kubernetes' reader of JSON takes a field in any case, and runs with `TaskSpec` are about.
+        ref, spec = fields.get("taskRef"), fields.get("taskSpec") or fields.get("TaskSpec")
         used = self.text(self.below(ref, "`taskRef`", "name"), "`name`")
         if ref is not None and used in self.tasks and "resolver" not in self.entries(ref, "`taskRef`"):
             run, _ = self._run(one, scope)
@@ -374,12 +401,28 @@ class _File(PipelineReader):
             for name, part in self.entries(fields.get("stringData"), "`stringData`").items():
                 if not isinstance(part.value, str):
                     continue
-                literal = "$(" not in part.value and "{{" not in part.value
-                around = Scope().around()
-                self.book.variable(
-                    name, part.value, Spot(part.path), around, origin="credentials", literal=literal, secret=True
-                )
+                self._secret_value(name, part.value, part)
+            for name, part in self.entries(fields.get("data"), "`data`").items():
+                if isinstance(part.value, str) and len(part.value) <= MAX_SECRET:
+                    try:
+                        value = b64decode(part.value.strip(), validate=True).decode("utf-8").strip()
+                    except ValueError:
+                        continue  # a placeholder, or no text
+                    self._secret_value(name, value, part)
+
+    def _secret_value(self, name: str, value: str, part: Part) -> None:
+        literal = "$(" not in value and "{{" not in value and _PLACEHOLDER.fullmatch(value) is None
+        if value != name:
+            self.book.variable(
+                name, value, Spot(part.path), Scope().around(), origin="credentials", literal=literal, secret=True
+            )
 
 
+MAX_SECRET = 64 * 1024  # characters of a value that is decoded; an object of Kubernetes may have a megabyte
+_PLACEHOLDER = re.compile(
+    r"<[^<>]*>|\$\{[^{}]*\}|\[[^\[\]]*\]|[xX*.]+"
+    r"|(?:change|replace|your|insert|put|fill|example|dummy|placeholder|redacted|todo|token|password|secret)[-_ a-z]*",
+    re.I,
+)
 _ALMIGHTY = frozenset(("cluster-admin", "admin", "edit"))
 _READS = frozenset(("get", "list", "watch"))

@@ -14,10 +14,12 @@ from typing import NamedTuple
 from policyd.errors import DocumentError
 from policyd.models.base import JsonPath
 from policyd.pipeline.source_map import SourceMap, join_documents
-from policyd.pipeline.yaml_reader import YamlDocument, read_yaml_documents_with_places
+from policyd.pipeline.yaml_reader import YamlDialect, YamlDocument, read_yaml_documents_with_places
 
 TEKTON = re.compile(r"(?:triggers\.)?tekton\.dev/")
 _RBAC = "rbac.authorization.k8s.io/"
+#: Kubernetes' reader takes merge keys; with it, too, a key that stands above one loses to what it brings.
+DIALECT = YamlDialect(merge_keys=True)
 MAX_LIST_DEPTH = 8  # lists of lists
 #: Characters of nobody, which stand for `{{` and `}}` while a file is read. One for one, so places stay.
 _OPEN, _CLOSE = "\ue000\ue000", "\ue001\ue001"
@@ -93,13 +95,13 @@ def name_of(value: object) -> str:
 
 def _read(path: str, content: bytes, *, templates: bool) -> list[YamlDocument]:
     try:
-        return read_yaml_documents_with_places(content, file=path)
+        return read_yaml_documents_with_places(content, file=path, dialect=DIALECT)
     except DocumentError:
         masked = _masked(content) if templates else None
         if masked is None:
             raise
         try:
-            documents = read_yaml_documents_with_places(masked, file=path)
+            documents = read_yaml_documents_with_places(masked, file=path, dialect=DIALECT)
         except DocumentError:
             documents = []
         if not documents:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from policyd.models.base import JsonPath
+
 NO_NAMES: frozenset[str] = frozenset()
 
 
@@ -14,7 +16,7 @@ class Origin:
 
     `text` is what an outsider's text begins as, "" if it is none. `open` says that whoever starts the run chooses it.
     `code` says that it names code of an outsider, `mutable` that what it names can change. `via` is the result of
-    another task that brought it. `value` is what it is where the file writes it out.
+    another task that brought it. `value` is what it is where the file writes it out, and `at` is where that stands.
     """
 
     text: str = ""
@@ -24,6 +26,7 @@ class Origin:
     via: str = ""
     field: str = ""  # the field of the event that it is, as it is
     value: str | None = None
+    at: JsonPath = ()
     parameters: frozenset[str] = NO_NAMES  # parameters of objects of this file that it is made of
 
     @property

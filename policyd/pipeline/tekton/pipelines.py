@@ -48,6 +48,7 @@ class Run:
     workspaces: Mapping[str, Part] = field(default_factory=dict)
     timeout: int | None = DEFAULT_TIMEOUT_SECONDS
     explicit_timeout: bool = False
+    template: str = ""  # the name under which triggers elsewhere start it, "template/build"
     sample: bool = False  # started by hand: what it gives is one way of many
 
 
@@ -361,6 +362,7 @@ class PipelineReader(TriggerReader):
             guard = _guard_of(self.source_of(subject, scope), operator, listed)
             if guard:
                 guards.add(guard)
+            scope = self.limited(fields, scope)
         return replace(scope, guards=tuple(sorted(guards)))
 
     def source_of(self, text: str, scope: Scope) -> str:

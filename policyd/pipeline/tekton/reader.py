@@ -21,6 +21,7 @@ from policyd.pipeline.source_map import SourceMap, Spot
 from policyd.pipeline.tekton.marks import Mark, find_marks, parameter_of
 from policyd.pipeline.tekton.objects import Part
 from policyd.pipeline.tekton.origins import NOTHING, OPEN, Origin, join
+from policyd.pipeline.tekton.parameters import find_parameter_effects
 from policyd.pipeline.tekton.trust import origin_in_body, origin_of_template
 
 Origins = Mapping[str, Origin]
@@ -74,10 +75,12 @@ class TektonReader(Shapes[Part]):
         self.landings: list[Landing] = []
         self.arguments: list[Argument] = []
         self.calls: list[Call] = []
+        self.feeds: list[tuple[str, str]] = []  # bindings and templates that triggers join
         self.provided: dict[str, list[str]] = defaultdict(list)  # named objects, and their stages
         #: Where a result that hands on an outsider's text is made, and what the text begins as.
         self.crossings: dict[str, tuple[Spot, str]] = {}
         self._crossed: set[tuple[str, str, Sink]] = set()
+        self._settled: set[JsonPath] = set()  # values of parameters that were looked at
         self.with_secrets: set[str] = set()  # stages that secrets reach
 
     # Shapes.
@@ -241,7 +244,8 @@ class TektonReader(Shapes[Part]):
                 position = mark.end
             known = (value + text[position:])[:MAX_VALUE]
         whole = len(marks) == 1 and (marks[0].start, marks[0].end) == (0, len(text))
-        return replace(join(found), value=known, field=found[0].field if whole else "")
+        at = found[0].at if whole else ()
+        return replace(join(found), value=known, field=found[0].field if whole else "", at=at)
 
     # Parameters.
 
@@ -259,13 +263,16 @@ class TektonReader(Shapes[Part]):
             limited = bool(self.items(fields.get("enum"), "`enum`"))
             if default is not None:
                 self._parameter_default(name, default, scope)
-            value = self.origin_of(default.value, scope).value if default is not None else None
+                self._settings(name, default, scope)
+            known = self.origin_of(default.value, scope) if default is not None else OPEN
+            if default is not None and not known.at:
+                known = replace(known, at=default.path)
             if name in given:
                 origin = given[name]
             elif embedded:
-                origin = params.get(name) or (Origin(value=value) if default is not None else OPEN)
+                origin = params.get(name) or known
             else:
-                origin = Origin(open=True, value=value, parameters=frozenset((f"{owner}:{name}",)))
+                origin = replace(known, open=True, parameters=frozenset((f"{owner}:{name}",)))
             params[name] = Origin(code=origin.code, mutable=origin.mutable) if limited else origin
         return params
 
@@ -294,11 +301,21 @@ class TektonReader(Shapes[Part]):
                 self.refuse("a parameter has no `name`", item)
             self.all_expressions(value, scope, "input")
             origin = self.origin_of(value.value, scope)
+            origin = origin if origin.at else replace(origin, at=value.path)
             found[name] = origin
+            self._settings(name, value, scope)
             if isinstance(value.value, str):
                 literal = not find_marks(value.value, templates=self.templates)
                 self._variable(name, value.value, value, scope, origin, literal=literal)
         return found
+
+    def _settings(self, name: str, part: Part, scope: Scope) -> None:
+        """Write down what the value of a parameter, or each of them, tells programs to do."""
+        parts = self.items(part, "a value") if isinstance(part.value, list) else [part]
+        for one in parts:
+            if isinstance(one.value, str) and one.path not in self._settled:
+                self._settled.add(one.path)
+                self.effects(find_parameter_effects(name, one.value), one, scope)
 
     def _variable(self, name: str, value: str, part: Part, scope: Scope, origin: Origin, *, literal: bool) -> None:
         untrusted = bool(origin.text)
@@ -313,7 +330,7 @@ class TektonReader(Shapes[Part]):
             value = fields.get("value")
             if value is not None and isinstance(value.value, str):
                 known = self.origin_of_text(value.value, scope)
-                texts[name] = value.value if known.value is None or known.open else known.value
+                texts[name] = known.value or value.value
                 parts[name] = value
             elif value is not None and not isinstance(value.value, dict | list):
                 texts[name] = self.text(value, what)

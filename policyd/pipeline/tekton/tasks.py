@@ -15,20 +15,29 @@ from typing import NamedTuple
 
 from policyd.models.base import JsonPath
 from policyd.models.facts import Checkout, Container
-from policyd.pipeline.effects import FoundEffect
+from policyd.pipeline.effects import FoundEffect, find_script_effects
 from policyd.pipeline.github.fetches import find_fetch, keeps_credentials
 from policyd.pipeline.links import Landing
-from policyd.pipeline.shell import INTERPRETERS, Opaque, ShellCommand, program_name, strip_prefixes
+from policyd.pipeline.shell import (
+    INTERPRETERS,
+    SHELLS,
+    Opaque,
+    ShellCommand,
+    program_name,
+    split_arguments,
+    strip_prefixes,
+)
 from policyd.pipeline.shell.words import find_script_word
 from policyd.pipeline.source_map import Spot
-from policyd.pipeline.tekton.containers import NO_PARTS, ContainerReader, Environment
-from policyd.pipeline.tekton.marks import find_marks
+from policyd.pipeline.tekton.containers import NO_PARTS, WHOLE_MARK, ContainerReader, Environment
+from policyd.pipeline.tekton.marks import Mark, find_marks, parameter_of
 from policyd.pipeline.tekton.objects import Part, TektonObject
 from policyd.pipeline.tekton.origins import NOTHING, Origin, join
 from policyd.pipeline.tekton.reader import Found, Origins, Scope
 from policyd.pipeline.tekton.references import ReferenceKind, parse_image, parse_local, parse_resolved
 from policyd.pipeline.tekton.trust import names_pull_request
 
+MAX_LOOK = 500  # effects of a script that are looked at for what ran between two checkouts; a script has some ten
 #: Workspaces that hold source by custom.
 SOURCE_NAMES = re.compile(r"source|src|repo|code|git|workspace|shared", re.IGNORECASE)
 
@@ -58,6 +67,7 @@ class Stage:
     fetched: set[str] = field(default_factory=set)  # names under which git has fetched an outsider's code
     results: dict[str, Origin] = field(default_factory=dict)  # by name; those of steps as "steps.s.results.r"
     made_at: dict[str, Spot] = field(default_factory=dict)
+    secret_folders: list[str] = field(default_factory=list)  # where files of secrets lie in the container that is read
     has_source: bool = False
     timeout_seconds: int | None = 3600  # Tekton's own default
     explicit_timeout: bool = False
@@ -77,6 +87,7 @@ class TaskReader(ContainerReader):
         scope = replace(scope, params=self.declared(params, given, scope, embedded=embedded, owner=owner))
         for name, _, _ in self.named(fields.get("workspaces"), "`workspaces`"):
             stage.has_source |= SOURCE_NAMES.search(name) is not None
+        self.secret_volumes = set()
         volumes = self.volumes(fields.get("volumes"), scope)
         template = self.entries(fields.get("stepTemplate"), "`stepTemplate`")
         seen: set[JsonPath] = set()
@@ -128,6 +139,7 @@ class TaskReader(ContainerReader):
             self.effects([FoundEffect("ignores-failure", "onError", text="onError: continue")], on_error, scope)
         for when in self.items(own.get("when"), "`when`"):
             self.all_expressions(when, scope, "condition")
+            scope = self.limited(self.entries(when, "an entry of `when`"), scope)
         if "ref" in own:
             self._use_step_action(own, scope, stage, volumes, seen)
             return
@@ -210,13 +222,22 @@ class TaskReader(ContainerReader):
         fields = {**template, **own}
         image_part = fields.get("image")
         image = self.image(image_part, scope) if image_part is not None else ""
-        powers, options = self.powers(fields.get("securityContext"), seen)
+        powers, options = self.powers(own.get("securityContext"), seen, template.get("securityContext"))
         mounts = []
+        stage.secret_folders = [
+            folder
+            for name, bound in stage.workspaces.items()
+            if bound.secret
+            for folder in (f"$(workspaces.{name}.path)", f"/workspace/{name}")
+        ]
         for item in self.both("volumeMounts", own, template):
             mount = self.entries(item, "a volume mount")
-            folder = volumes.get(self.text(mount.get("name"), "`name`"))
+            named, into = self.text(mount.get("name"), "`name`"), self.text(mount.get("mountPath"), "`mountPath`")
+            folder = volumes.get(named)
             if folder:
-                mounts.append(f"{folder}:{self.text(mount.get('mountPath'), '`mountPath`')}")
+                mounts.append(f"{folder}:{into}")
+            if named in self.secret_volumes and into:
+                stage.secret_folders.append(into.rstrip("/"))
             self.all_expressions(item, scope, "other")
         self.book.container(
             Container(
@@ -247,7 +268,11 @@ class TaskReader(ContainerReader):
         text = self.text(part, "`script`")
         found = self.expressions(part, scope, "script")
         opaque = [Opaque(one.mark.start, one.mark.end, one.untrusted) for one in found]
-        around = scope.around(shell_of(text), environment.tainted, environment.secrets)
+        secrets = environment.secrets
+        if any(name.startswith(WHOLE_MARK) for name in secrets):
+            named = set(_READ_SECRET.findall(text))
+            secrets |= named - environment.origins.keys()
+        around = scope.around(shell_of(text), environment.tainted, secrets)
         stage.effects_before = len(self.book.effects)
         commands = self.book.script(text, Spot(part.path), around, opaque)
         spots = [Spot(part.path, command.start, command.end) for command in commands]
@@ -268,6 +293,8 @@ class TaskReader(ContainerReader):
         if not argv:
             return
         guessed = "" if program else _program_of_image(image)
+        if guessed == "dockerd" and argv[0][:1] != "-":
+            guessed = "docker"
         if not program and argv[0] in _CODE_OPTIONS and len(argv) > 1 and guessed not in INTERPRETERS:
             guessed = "sh"
         if guessed:
@@ -275,14 +302,20 @@ class TaskReader(ContainerReader):
         index = _script_index(argv)
         around = scope.around("sh", environment.tainted, environment.secrets)
         inputs = []
+        filled_in: dict[str, Origin] = {}
         for position, one in enumerate(parts):
             if (not index or position != index) and not (guessed and position == 0):
-                inputs += self.expressions(one, scope, "input")
+                found = [*self.expressions(one, scope, "input"), *self._filled_in(one, environment)]
+                inputs += found
+                argv[position] = _with_variables(argv[position], found, filled_in)
         if index:
             # What runs is the script; the shell in front of it only reads it.
             shell = program_name(argv[0]) if program_name(argv[0]) in INTERPRETERS else "sh"
             part = parts[index]
-            found = self.expressions(part, scope, "script")
+            filled = self._filled_in(part, environment)
+            for put in filled:
+                self._write(put.mark, put.origin, argv[index], part, scope, "script", untrusted=put.untrusted)
+            found = sorted([*self.expressions(part, scope, "script"), *filled], key=lambda one: one.mark.start)
             opaque = [Opaque(one.mark.start, one.mark.end, one.untrusted) for one in found]
             stage.effects_before = len(self.book.effects)
             commands = self.book.script(argv[index], Spot(part.path), replace(around, shell=shell), opaque)
@@ -290,9 +323,55 @@ class TaskReader(ContainerReader):
             self._commands(commands, spots, found, environment, scope, stage, name)
             return
         stage.effects_before = len(self.book.effects)
-        commands = self.book.arguments(argv, Spot(parts[0].path), around)
+        places = [Spot(one.path) for one in parts]
+        around = replace(around, tainted=frozenset(name for name, origin in filled_in.items() if origin.text))
+        commands = self.book.arguments(argv, places[0], around, places, frozenset(filled_in))
+        self._further_switches(argv, parts, scope)
         whole = [one._replace(mark=one.mark._replace(start=0, end=0)) for one in inputs]
         self._commands(commands, [Spot(parts[0].path)] * len(commands), whole, environment, scope, stage, name)
+
+    def _filled_in(self, part: Part, environment: Environment) -> list[Found]:
+        """Return the variables that Kubernetes fills in into an argument, `$(NAME)`, before anything reads it."""
+        text = self.text(part, "an argument")
+        found = []
+        for one in _FILLED_IN.finditer(text) if "$(" in text else ():
+            origin = environment.origins.get(one[1])
+            if origin is not None:
+                mark = Mark(one.start(), one.end(), f"env.{one[1]}")
+                found.append(Found(mark, origin, bool(origin.text)))
+        return found
+
+    def _further_switches(self, argv: Sequence[str], parts: Sequence[Part], scope: Scope) -> None:
+        """Write down each further argument that turns verification off: the book tells of a command's first."""
+        said = [effect for effect in self.book.effects[-len(argv) - 1 :] if effect.kind == "tls-off"]
+        if not said:
+            return
+        for word, part in zip(argv[1:], parts[1:], strict=True):
+            if word[:1] != "-" or word == said[-1].detail:
+                continue
+            for effect in find_script_effects(split_arguments([argv[0], word]))[0].effects:
+                if effect.kind == "tls-off":
+                    self.effects([effect], part, scope)
+
+    def limited(self, when: Mapping[str, Part], scope: Scope) -> Scope:
+        """Return the scope behind a condition: a value that has to be one of those it lists is no free text."""
+        marks = find_marks(self.text(when.get("input"), "`input`"), templates=self.templates)
+        values = when.get("values")
+        if (
+            self.text(when.get("operator"), "`operator`") != "in"
+            or values is None
+            or not isinstance(values.value, list)
+        ):
+            return scope
+        listed = [self.text(one, "a value") for one in self.items(values, "`values`")]
+        if len(marks) != 1 or not listed or any(find_marks(one, templates=self.templates) for one in listed):
+            return scope
+        origin = self.origin_of_mark(marks[0], scope)
+        known = Origin(code=origin.code, mutable=origin.mutable)
+        name = parameter_of(marks[0].context)
+        if name:
+            return replace(scope, params={**scope.params, name: known})
+        return replace(scope, results={**scope.results, marks[0].context: known})
 
     def _commands(
         self,
@@ -307,6 +386,8 @@ class TaskReader(ContainerReader):
         """Look at what commands fetch, and at what they hand on as results."""
         before: Origin = NOTHING
         position = 0
+        effects = enumerate(self.book.effects[stage.effects_before :], start=stage.effects_before)
+        printed = {self.book.spots["effects"][index] for index, effect in effects if effect.kind == "secret-print"}
         for command, spot in zip(commands, spots, strict=True):
             while position < len(found) and found[position].mark.start < command.start:
                 position += 1
@@ -318,11 +399,44 @@ class TaskReader(ContainerReader):
             read = [environment.origins[name] for name in command.reads if name in environment.origins]
             received = [environment.origins[name] for name in command.receives if name in environment.origins]
             origin = join((*inside, *read))
+            if (file := self._shown_secret(command, stage)) and spot not in printed:
+                printed.add(spot)
+                shown = FoundEffect(
+                    "secret-print", file, command.program, command.text, secret=True, confidence="medium"
+                )
+                self.book.effect(shown, spot, scope.around())
+            self._pasted(command, spot, environment, scope)
             self._fetch(command, spot, origin, scope, stage)
             if "results." in command.text:
                 handed = join((origin, *received, *([before] if command.fed_by else [])))
                 self._hand_on(command.text, handed, spot, stage, step)
             before = origin
+
+    def _pasted(self, command: ShellCommand, spot: Spot, environment: Environment, scope: Scope) -> None:
+        """Write down a value that whoever starts the run chooses, and one shell fills in into the script of another."""
+        if program_name(command.argv[0]) not in SHELLS or not command.expands:
+            return
+        index = find_script_word(command.argv)
+        script = command.argv[index] if index else ""
+        for name in sorted(command.expands):
+            origin = environment.origins.get(name)
+            if origin is not None and origin.open and not origin.text and re.search(rf"\$\{{?{name}\b", script):
+                # `"$X"` as a whole is a script of its own, which the book knows.
+                if re.fullmatch(r"\$\{?\w+\}?", script) is None:
+                    found = FoundEffect("evaluates", script[:80], command.program, command.text, confidence="medium")
+                    self.book.effect(found, spot, scope.around())
+                return
+
+    @staticmethod
+    def _shown_secret(command: ShellCommand, stage: Stage) -> str:
+        """Return the file of a secret that a command leaves to the log, "" if it leaves none."""
+        if command.program not in _SHOW_FILES or command.saved or command.captured:
+            return ""
+        if command.pipes_to and command.pipes_to not in _SHOW_FILES:
+            return ""
+        files = (word.strip("\"'") for word in command.argv[1:])
+        folders = tuple(f"{folder}/" for folder in stage.secret_folders)
+        return next((file for file in files if _SECRET_WORKSPACE.match(file) or file.startswith(folders)), "")
 
     def _hand_on(self, text: str, origin: Origin, spot: Spot, stage: Stage, step: str) -> None:
         if not origin.text:
@@ -368,6 +482,8 @@ class TaskReader(ContainerReader):
     ) -> None:
         """Write down a checkout; `origin` says whose code it brings."""
         index = len(self.book.checkouts)
+        if origin.code and stage.checkouts and " clone " not in text:
+            self._replaces(stage, spot)
         self.book.checkouts.append(
             Checkout(
                 at=self.book.at("checkouts", spot),
@@ -385,7 +501,39 @@ class TaskReader(ContainerReader):
         for parameter in origin.parameters:
             self.landings.append(Landing(parameter, "reference", scope.stage, spot, index))
 
+    def _replaces(self, stage: Stage, spot: Spot) -> None:
+        """Leave out the checkout before in the same script if nothing ran of it: this one puts another tree there."""
+        before, count = stage.checkouts[-1]
+        first = self.book.spots["checkouts"][before]
+        if first.path != spot.path or spot.start < 0:
+            return
+        if len(self.book.effects) - count > MAX_LOOK:
+            return
+        for index in range(count, len(self.book.effects)):
+            place = self.book.spots["effects"][index]
+            if (
+                self.book.effects[index].kind == "runs-workspace"
+                and place.path == spot.path
+                and first.start < place.start < spot.start
+            ):
+                return
+        self.book.checkouts[before] = self.book.checkouts[before].model_copy(update={"untrusted": False})
 
+
+#: A variable whose name is that of a secret.
+_READ_SECRET = re.compile(r"\$\{?([A-Z0-9_]*(?:TOKEN|SECRET|PASSW|_KEY|APIKEY|CREDENTIAL|PWD)[A-Z0-9_]*)\b")
+_EDITIONS = frozenset(("stable", "testing", "upstream", "latest", "cli"))
+#: Print the files they are given, whole or in part.
+_SHOW_FILES = frozenset(
+    ("cat", "base64", "head", "tail", "more", "less", "xxd", "od", "hexdump", "tac", "nl", "strings")
+)
+#: A file in a workspace that holds credentials by its name.
+_SECRET_WORKSPACE = re.compile(
+    r"\$\(workspaces\.[\w-]{0,60}(?:cred(?:ential)?s?|secrets?|docker-?config|kube-?config|ssh(?:-[a-z]+)?|tokens?|basic-auth|auth)"
+    r"\.path\)/\S*[^/\s]\Z",
+    re.I,
+)
+_FILLED_IN = re.compile(r"(?<!\$)\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 _CODE_OPTIONS = frozenset(("-c", "-ec", "-lc", "-xc", "-exc", "-cx", "-ce", "-euxc", "-euc"))
 _CODE_WORDS = frozenset(("-c", "-e", "--eval", "-Command", "-command"))
 _RESULT_PATH = re.compile(r"\$\((step\.)?results(?:\.|\[[\"'])([\w.-]+?)(?:[\"']\])?\.path\)")
@@ -407,6 +555,8 @@ _PROGRAMS = {
     "buildah": "buildah",
     "terraform": "terraform",
     "ko": "ko",
+    "docker": "dockerd",
+    "dind": "dockerd",
     "argocd": "argocd",
     "curl": "curl",
     "bash": "bash",
@@ -417,8 +567,10 @@ _PROGRAMS = {
 
 def _program_of_image(image: str) -> str:
     """Return the program that an image runs by itself, "" where that is not known."""
-    name = image.partition("@")[0].rpartition("/")[2].partition(":")[0]
-    return _PROGRAMS.get(name, "")
+    names = image.partition("@")[0].split("/")
+    last = names[-1].partition(":")[0]
+    # `quay.io/skopeo/stable`: the program is the repository's.
+    return _PROGRAMS.get(last, "") or (_PROGRAMS.get(names[-2], "") if last in _EDITIONS and len(names) > 1 else "")
 
 
 def _script_index(argv: Sequence[str]) -> int:
@@ -432,6 +584,16 @@ def _script_index(argv: Sequence[str]) -> int:
             if argv[index] in _CODE_WORDS:
                 return index + 1
     return 0
+
+
+def _with_variables(text: str, found: Sequence[Found], names: dict[str, Origin]) -> str:
+    """Return an argument with an outsider's values in it written as variables of a shell; note these in `names`."""
+    for one in sorted(found, key=lambda one: one.mark.start, reverse=True):
+        if one.untrusted:
+            name = re.sub(r"[^A-Za-z0-9_]", "_", one.mark.context)
+            names[name] = one.origin
+            text = f"{text[: one.mark.start]}${name}{text[one.mark.end :]}"
+    return text
 
 
 def _option(argv: Sequence[str], name: str) -> str:

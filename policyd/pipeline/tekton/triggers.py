@@ -16,9 +16,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from policyd.models.facts import Guard, Trigger
+from policyd.pipeline.links import Argument
 from policyd.pipeline.source_map import Spot
 from policyd.pipeline.tekton.filters import (
     NONE,
@@ -84,6 +85,7 @@ class TriggerReader(TaskReader):
 
     bindings: Mapping[str, TektonObject]
     triggers: Mapping[str, TektonObject]
+    templates_here: frozenset[str]  # templates of the file, by name
 
     def listeners(self, objects: Sequence[TektonObject]) -> dict[str, list[Start]]:
         """Write down what starts runs; return for each template, by name, how it is started.
@@ -107,7 +109,7 @@ class TriggerReader(TaskReader):
                     found = self.triggers.get(reference)
                     if found is None:
                         continue
-                    trigger, item = self.entries(found.spec, "`spec`"), found.root
+                    trigger, item = self.entries(found.spec, "`spec`"), self.named_part(found)
                 self._trigger(trigger, item, [], starts, unproved)
             for _, group, item in self.named(fields.get("triggerGroups"), "`triggerGroups`"):
                 checks = self._checks(group.get("interceptors"), Scope())
@@ -116,11 +118,31 @@ class TriggerReader(TaskReader):
                     self._write_triggers(self._reach(checks, ""), checks, item, [])
         for name, found in self.triggers.items():
             if name not in named:
-                self._trigger(self.entries(found.spec, "`spec`"), found.root, groups[:1], starts, unproved)
+                self._trigger(self.entries(found.spec, "`spec`"), self.named_part(found), groups[:1], starts, unproved)
         for binding in self.bindings.values():
-            scope = Scope(event_proved=binding.name not in unproved)
-            self.given(self.below(binding.spec, "`spec`", "params"), scope)
+            params = self.below(binding.spec, "`spec`", "params")
+            self.given(params, Scope(event_proved=binding.name not in unproved))
+            if binding.name:
+                self._offer(f"binding/{binding.name}", params, Scope(event_proved=True))
+                self._offer(f"open-binding/{binding.name}", params, Scope(event_proved=False))
         return starts
+
+    def named_part(self, found: TektonObject) -> Part:
+        """Return the name of an object, where a reader looks for it, the object itself where it has none."""
+        metadata = self.entries(found.root, "an object").get("metadata")
+        return self.entries(metadata, "`metadata`").get("name", found.root)
+
+    def _offer(self, name: str, params: Part | None, scope: Scope) -> None:
+        """Note what of an outsider a binding holds, for triggers of other files that use it."""
+        for parameter, fields, _ in self.named(params, "`params`"):
+            value = fields.get("value")
+            if value is None:
+                continue
+            origin = self.origin_of(value.value, scope)
+            if origin.text or origin.code:
+                self.arguments.append(
+                    Argument(name, parameter, origin.text, origin.code, frozenset(), "", Spot(value.path))
+                )
 
     def _trigger(
         self,
@@ -151,6 +173,21 @@ class TriggerReader(TaskReader):
             self.inline_templates.append((template["spec"], start))
         elif name:
             starts[name].append(start)
+            self._join(name, fields, part, start)
+
+    def _join(self, template: str, fields: Mapping[str, Part], part: Part, start: Start) -> None:
+        """Note that a trigger starts a template, and with which bindings, where these lie in other files."""
+        callee = f"template/{template}"
+        if template not in self.templates_here:
+            self.call(callee, start.params, Spot(part.path), Scope())
+            self.calls[-1] = replace(
+                self.calls[-1], untrusted=bool(start.outsiders), powers=True, writes=True, guards=start.guards
+            )
+        for item in self.items(fields.get("bindings"), "`bindings`"):
+            binding = self.entries(item, "a binding")
+            name = self.text(binding.get("ref") or binding.get("name"), "`ref`")
+            if name and "value" not in binding and "spec" not in binding and name not in self.bindings:
+                self.feeds.append((f"binding/{name}" if start.proved else f"open-binding/{name}", callee))
 
     def _binding(
         self, binding: Mapping[str, Part], item: Part, scope: Scope, written: list[str], unproved: set[str]

@@ -122,3 +122,29 @@ def test_a_reference_to_an_open_address_is_seen() -> None:
     assert list(find_address_effects("https://example.com/ci.yml")) == []
     assert list(find_address_effects("http://localhost/ci.yml")) == []
     assert list(find_address_effects("actions/checkout@v4")) == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f'python3 -c "$(curl -fsSL {URL})"',
+        f"curl -sSL {URL}/tool_1.2_linux.tar.gz | tar xz\n./tool run",
+        f"curl -fsSL {URL}/v.tar.gz | tar -xz -C /usr/local/bin",
+        f"curl -fsSLO {URL}/w.zip && unzip -q w.zip -d /opt/w && /opt/w/bin/w --version",
+        f"curl -o t.tgz {URL}; tar xzf t.tgz; mv t-1.0/t /usr/local/bin/",
+    ],
+)
+def test_a_program_out_of_an_archive_is_run_unseen(script: str) -> None:
+    assert len(details("download-run", script)) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"curl -sSLO {URL}/fixtures.tar.gz\ntar xzf fixtures.tar.gz -C test/fixtures",
+        f"curl -o t.tgz {URL}; sha256sum -c t.sum; tar xzf t.tgz -C /usr/local/bin",
+        f"curl -sSL {URL}/data.tar.gz | tar xz\nmake",
+    ],
+)
+def test_an_archive_that_holds_data_or_was_verified_is_fine(script: str) -> None:
+    assert not details("download-run", script)

@@ -79,3 +79,19 @@ def test_withdrawn_commands_are_named() -> None:
     assert [(e.kind, e.detail) for e in found if e.kind == "deprecated-command"] == [
         ("deprecated-command", "set-output")
     ]
+
+
+@pytest.mark.parametrize(
+    ("script", "untrusted"),
+    [
+        ('D=$(uuidgen)\n{ echo "A<<$D"; echo "$TITLE"; echo "$D"; } >> $GITHUB_ENV', False),
+        ('D="end_$(openssl rand -hex 8)"\ncat <<E >> $GITHUB_ENV\nA<<$D\n$TITLE\n$D\nE', False),
+        ('{ echo "A<<END"; echo "$TITLE"; echo END; } >> $GITHUB_ENV', True),
+        ('D=END\n{ echo "A<<$D"; echo "$TITLE"; echo "$D"; } >> $GITHUB_ENV', True),
+        ('D=$(uuidgen)\n{ echo "A<<$D"; echo x; echo "$D"; echo "$TITLE"; } >> $GITHUB_ENV', True),
+        ('D=$(uuidgen)\n{ echo "A<<$D"; echo x; echo "$D"; echo "B=$TITLE"; } >> $GITHUB_ENV', True),
+        ('D=$(uuidgen)\necho "$D"\necho "$TITLE" >> $GITHUB_ENV', True),
+    ],
+)
+def test_a_value_between_lines_that_nobody_foresees_ends_where_it_should(script: str, untrusted: bool) -> None:
+    assert any(one[2] for one in _writes(script)) is untrusted

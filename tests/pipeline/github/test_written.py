@@ -67,3 +67,22 @@ def test_hostile_repetition_ends_quickly(unit: str, end: str) -> None:
     find_written_by_javascript(script)
 
     assert time.process_time() - start < 5
+
+
+def test_what_read_and_for_take_is_an_assignment() -> None:
+    script = 'read -r a b <<< "$X"\nfor one in $Y; do echo; done\n'
+
+    assert _written(script) == [("local", "a", '"$X"'), ("local", "b", '"$X"'), ("local", "one", "$Y")]
+
+
+def test_a_substitution_in_quotes_ends_with_its_bracket() -> None:
+    assert _written('P="$(gh pr view "$N" --json a)"\n') == [("local", "P", '"$(gh pr view "$N" --json a)')]
+
+
+@pytest.mark.parametrize(("delimiter", "enclosed"), [("$(uuidgen)", True), ("END", False)])
+def test_a_value_between_lines_that_nobody_foresees_is_enclosed(delimiter: str, enclosed: bool) -> None:
+    script = (
+        f'D={delimiter}\necho "x<<$D" >> $GITHUB_OUTPUT\necho "$T" >> $GITHUB_OUTPUT\necho "$D" >> $GITHUB_OUTPUT\n'
+    )
+
+    assert {one.enclosed for one in find_written(script) if one.name == "x"} == {enclosed}

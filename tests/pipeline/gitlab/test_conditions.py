@@ -83,7 +83,16 @@ def test_a_symbol_is_only_itself() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["$CI", '$X != "a" || $X != "b"', '$X == "a" || $X != "a"', "$X == $X", '"text"', '"a" == "a"', "true"],
+    [
+        "$CI == $CI",
+        "$CI || $X",
+        '$X != "a" || $X != "b"',
+        '$X == "a" || $X != "a"',
+        "$X == $X",
+        '"text"',
+        '"a" == "a"',
+        "true",
+    ],
 )
 def test_conditions_that_always_hold_are_seen(text: str) -> None:
     condition = parse_condition(text)
@@ -92,7 +101,9 @@ def test_conditions_that_always_hold_are_seen(text: str) -> None:
     assert is_always_true(condition)
 
 
-@pytest.mark.parametrize("text", ["$X", '$X != "a" && $X != "b"', '$X != "a" || $Y != "b"', '$X != "a"', "$X =~ /.*/"])
+@pytest.mark.parametrize(
+    "text", ["$X", "$CI", '$X != "a" && $X != "b"', '$X != "a" || $Y != "b"', '$X != "a"', "$X =~ /.*/"]
+)
 def test_conditions_that_can_fail_are_not_called_always_true(text: str) -> None:
     condition = parse_condition(text)
 

@@ -830,3 +830,52 @@ def test_an_input_that_can_be_any_text_is_open_and_a_strangers_is_not() -> None:
     text = f"spec:\n  inputs:\n    a:\n    b: {{options: [x]}}\n---\n{job}"
 
     assert [one.open for one in _facts(text, "templates/x.yml").expressions] == [True, False]
+
+
+def test_a_list_of_artifacts_is_shown_where_it_takes_along_what_it_should_not() -> None:
+    pipeline = _read("job:\n  script: [make]\n  artifacts:\n    paths:\n      - dist/\n      - kubeconfig\n")
+    (artifact,) = pipeline.facts.artifacts
+    place = pipeline.source_map.place(artifact.at)
+
+    assert (artifact.credentials, place and place.line) == ("kubeconfig", 6)
+
+
+def test_a_file_that_a_credential_was_written_to_is_one_of_credentials() -> None:
+    artifacts = "artifacts: {paths: [.env]}"
+    (written,) = _job("before_script: ['echo \"T=$API_TOKEN\" > .env']", artifacts).artifacts
+    (plain,) = _job(artifacts).artifacts
+
+    assert (written.credentials, plain.credentials) == (".env", "")
+
+
+def test_docker_in_docker_that_is_told_to_do_without_tls_is_seen() -> None:
+    facts = _job("services: [{name: 'docker:27-dind', command: ['--tls=false']}]")
+
+    assert [effect.detail for effect in facts.effects if effect.kind == "tls-off"] == ["--tls=false"]
+
+
+def test_an_image_of_a_virtual_machine_has_no_digest() -> None:
+    assert not _job("image: macos-14-xcode-15").references
+
+
+def test_a_job_that_waits_for_a_person_may_fail() -> None:
+    waits = _job("when: manual\n  allow_failure: true")
+
+    assert not [effect for effect in waits.effects if effect.kind == "ignores-failure"]
+
+
+def test_a_job_of_an_included_template_keeps_what_is_added_to_it() -> None:
+    facts = _facts("include: [{template: Security/DAST.gitlab-ci.yml}]\ndast:\n  variables: {DAST_WEBSITE: x}\n")
+
+    assert [stage.name for stage in facts.stages] == ["dast"]
+    assert "DAST_WEBSITE" in [variable.name for variable in facts.variables]
+
+
+def test_a_title_that_goes_through_a_variable_of_the_script_is_handed_on() -> None:
+    facts = _facts(
+        "a:\n  stage: build\n  script: ['T=$CI_COMMIT_TITLE', 'echo \"X=$T\" > v.env']\n"
+        "  artifacts: {reports: {dotenv: v.env}}\n"
+        "b:\n  stage: test\n  script: ['echo \"$X\"', 'eval \"say $X\"']\n"
+    )
+
+    assert [(flow.name, flow.into, flow.sink) for flow in facts.flows] == [("X", "b", "script")]

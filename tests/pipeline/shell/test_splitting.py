@@ -391,3 +391,38 @@ def test_here_documents_that_never_begin_are_empty() -> None:
     """Found by the fuzzer: two of them, and the script ends behind the first."""
     for shell in ("bash", "pwsh", "cmd"):
         assert split_script("a <<<<<<x <<y | (\nz", shell=shell)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (
+            'echo a\necho "$S" | tr -d x | ssh-add -\n[ -n "$K" ] || { echo no; exit 1; }\nls',
+            ["echo a", "echo $S", "tr -d x", "ssh-add -", '[ -n "$K" ]', "echo no", "exit 1", "ls"],
+        ),
+        (
+            'if x; then\n  echo "$S" | tr -d x | ssh-add -\n  [ -n "$K" ] || { echo no; exit 1; }\nfi',
+            ["x", "echo $S", "tr -d x", "ssh-add -", '[ -n "$K" ]', "echo no", "exit 1"],
+        ),
+        ("a | b - \\\n  -y\n[ -n x ] || d", ["a", "b - -y", "[ -n x ]", "d"]),
+    ],
+)
+def test_a_line_behind_a_pipeline_is_a_command_of_its_own(script: str, words: list[str]) -> None:
+    assert [" ".join(command.argv) for command in split_script(script)] == words
+
+
+def test_what_stands_behind_the_last_command_of_a_list_is_its_own() -> None:
+    first, last = split_script('echo "$S" && b > file')
+    assert (first.saved, last.saved, last.writes_to) == (False, True, ["file"])
+
+    first, last = split_script("a || cat <<EOF > file\nx\nEOF")
+    assert (first.stdin, last.stdin, last.saved) == ("", "x\n", True)
+
+
+def test_a_document_of_another_shell_says_whether_its_variables_are_filled_in() -> None:
+    pasted = split_script("ssh h <<EOF\ngit checkout $B\nEOF")
+    kept = split_script("ssh h <<'EOF'\ngit checkout $B\nEOF")
+
+    assert [command.pasted for command in pasted] == [False, True]
+    assert [command.pasted for command in kept] == [False, False]
+    assert pasted[0].stdin_at == len("ssh h <<EOF\n")

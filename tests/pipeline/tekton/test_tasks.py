@@ -115,12 +115,12 @@ def test_commands_stand_on_their_own_lines() -> None:
 # What a task has.
 
 
-def test_images_are_named_by_defaults_and_stand_where_they_are_used() -> None:
+def test_images_that_defaults_name_stand_where_they_are_written() -> None:
     pipeline = read_fixture("tasks.yaml")
     found = [(one.text, one.pinned, line(pipeline, one.at)) for one in pipeline.facts.references if one.kind == "image"]
 
-    assert found[0] == ("docker.io/acme/tools:2", False, 30)
-    assert [pinned for _, pinned, _ in found] == [False, False, True, False, False]
+    assert found[0] == ("docker.io/acme/tools:2", False, 15)
+    assert [pinned for _, pinned, _ in found] == [False, True, False, False]
 
 
 def test_an_image_that_nobody_names_is_computed() -> None:
@@ -262,3 +262,139 @@ def test_a_task_has_the_time_that_its_run_gives() -> None:
     assert (limited.timeout_seconds, limited.explicit_timeout) == (3900, True)
     (endless,) = _limits(run + "  timeout: '0'\n" + body).stages
     assert (endless.timeout_seconds, endless.explicit_timeout) == (None, False), "0 is no limit"
+
+
+# What arguments do.
+
+
+def test_what_an_argument_does_stands_in_its_line_each_of_them() -> None:
+    pipeline = read(
+        "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: t}\nspec:\n  steps:\n    - image: a\n"
+        "      command: [/kaniko/executor]\n      args:\n        - --destination=x\n        - --insecure\n"
+        "        - --skip-tls-verify-pull=true\n"
+    )
+    assert [line(pipeline, one.at) for one in effects(pipeline.facts, "tls-off")] == [10, 11]
+
+
+def test_arguments_alone_go_to_the_program_of_the_image() -> None:
+    for image, args in (
+        ("docker:dind", "--insecure-registry=r:5000"),
+        ("quay.io/skopeo/stable", "copy, --tls-verify=false"),
+    ):
+        text = (
+            "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: t}\n"
+            f"spec: {{steps: [{{image: '{image}', args: [{args}]}}]}}\n"
+        )
+        assert len(effects(read(text).facts, "tls-off")) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "evaluated"),
+    [
+        ('["bash", "-c", "echo $(TITLE)"]', True),
+        ('["bash", "-euo", "pipefail", "-c", "echo $(TITLE)"]', True),
+        ('["bash", "-c", "echo $$(TITLE)"]', False),
+        ('["bash", "-c", \'echo "$TITLE"\']', False),
+        ('["echo", "$(TITLE)"]', False),
+    ],
+)
+def test_kubernetes_fills_in_variables_before_a_shell_reads_its_script(arguments: str, evaluated: bool) -> None:
+    facts = step("env: [{name: TITLE, value: $(params.text)}]", f"command: {arguments}")
+    assert [one.open for one in facts.expressions if one.sink == "script"] == [True] * evaluated
+
+
+def test_a_value_filled_in_into_the_script_of_another_shell_is_evaluated() -> None:
+    facts = step(
+        "env: [{name: TEXT, value: $(params.text)}]",
+        "script: |",
+        '  bash -c "make $TEXT"',
+        "  bash -c 'make \"$TEXT\"'",
+    )
+    assert [one.detail for one in effects(facts, "evaluates")] == ["make $TEXT"]
+
+
+def test_powers_of_the_template_hold_where_a_step_says_nothing_else() -> None:
+    text = (
+        "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: t}\nspec:\n"
+        "  stepTemplate: {securityContext: {privileged: true}}\n  steps:\n    - image: a\n"
+        "      securityContext: {runAsUser: 1000}\n"
+    )
+    assert len(effects(read(text).facts, "privileged-container")) == 1
+    assert effects(read(f"{text.replace('runAsUser: 1000', 'privileged: false')}").facts, "privileged-container") == []
+
+
+def test_a_condition_on_a_list_of_values_limits_a_parameter() -> None:
+    when = "when: [{input: $(params.text), operator: OPERATOR, values: [a, b]}]"
+    for operator, open_ones in (("in", 0), ("notin", 1)):
+        facts = step(when.replace("OPERATOR", operator), "script: echo $(params.text)")
+        assert sum(one.open for one in scripts(facts)) == open_ones
+
+
+@pytest.mark.parametrize(
+    ("script", "shown"),
+    [
+        ("cat /etc/key/cosign.key", True),
+        ("base64 /etc/key/cosign.key", True),
+        ("cat $(workspaces.git-credentials.path)/.git-credentials", True),
+        ("cat /etc/key/cosign.key > key", False),
+        ("cat /etc/key/cosign.key | cosign import", False),
+        ("ls /etc/key", False),
+        ("cat $(workspaces.source.path)/VERSION", False),
+    ],
+)
+def test_a_file_of_a_secret_that_is_shown_is_seen(script: str, shown: bool) -> None:
+    text = (
+        "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: t}\nspec:\n"
+        "  volumes: [{name: key, secret: {secretName: cosign}}]\n  steps:\n    - image: a\n"
+        f"      volumeMounts: [{{name: key, mountPath: /etc/key}}]\n      script: {script}\n"
+    )
+    assert len(effects(read(text).facts, "secret-print")) == shown
+
+
+def test_a_secret_whose_entries_are_all_variables_is_known_by_their_names() -> None:
+    facts = step(
+        "envFrom: [{secretRef: {name: aws}}]", "script: |", "  echo $AWS_SECRET_ACCESS_KEY", "  echo $HOME", "  env"
+    )
+    assert [one.text for one in effects(facts, "secret-print")] == ["echo $AWS_SECRET_ACCESS_KEY"]
+    assert [one.secret for one in effects(facts, "environment-dump")] == [True]
+
+
+def test_of_two_checkouts_in_a_row_the_last_one_counts() -> None:
+    run = (
+        "apiVersion: tekton.dev/v1\nkind: PipelineRun\nmetadata:\n  name: p\n  annotations:\n"
+        '    pipelinesascode.tekton.dev/on-event: "[pull_request]"\nspec:\n  pipelineSpec:\n    tasks:\n'
+        "      - name: t\n        taskSpec:\n          steps:\n            - image: a\n              script: |\n"
+    )
+    clone, checkout = "git clone {{ source_url }} app", "git checkout {{ revision }}"
+    for lines, untrusted in (
+        ((clone, checkout, "make"), [False, True]),
+        ((clone, "make", checkout), [True, True]),
+        ((clone, "git clone {{ source_url }} other", "make -C app"), [True, True]),
+    ):
+        facts = read(run + "".join(f"                {one}\n" for one in lines), ".tekton/pr.yaml").facts
+        assert [one.untrusted for one in facts.checkouts] == untrusted
+
+
+def test_merge_keys_are_read_as_kubernetes_reads_them() -> None:
+    facts = read(
+        "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: t}\nspec:\n  steps:\n"
+        "    - &base {name: a, image: alpine, script: make}\n    - {<<: *base, name: b, image: busybox}\n"
+    ).facts
+    assert [one.text for one in facts.references] == ["alpine", "busybox"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        ("data: {token: c2VjcmV0LXZhbHVlLTEyMzQ=}", 1),
+        ("stringData: {token: secret-value-1234}", 1),
+        ("data: {token: <base64>}", 0),
+        ("stringData: {token: token}", 0),
+        ("stringData: {token: change-me}", 0),
+        ("stringData: {token: '<your token>'}", 0),
+    ],
+)
+def test_a_secret_beside_a_task_counts_unless_it_is_a_placeholder(entry: str, found: int) -> None:
+    text = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\n{entry}\n---\n"
+    task = "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: t}\nspec: {steps: [{image: a}]}\n"
+    assert len(effects(read(text + task).facts, "literal-credential")) == found
