@@ -5,10 +5,15 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.sigstore import LocalSigstore
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,6 +55,16 @@ def cosign() -> Path:
 
 
 @pytest.fixture(scope="session")
+def sigstore(tmp_path_factory: pytest.TempPathFactory, bwrap: Path) -> Iterator[LocalSigstore]:
+    """A Sigstore instance that really runs. Tests that use it are in one group, so that one worker starts one."""
+    from tests.sigstore import run_sigstore
+
+    fulcio, rekor, tsa = (_go_tool(name) for name in ("fulcio", "rekor-server", "timestamp-server"))
+    with run_sigstore(fulcio, rekor, tsa, bwrap, tmp_path_factory.mktemp("sigstore")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def bwrap() -> Path:
     """The real bubblewrap, where it works."""
     found = shutil.which("bwrap", path="/usr/bin:/bin")
@@ -71,6 +86,16 @@ def softhsm() -> Path:
     if importlib.util.find_spec("pkcs11") is None:
         _skip_or_fail("python-pkcs11 is not installed (the extra `hsm`)")
     return library
+
+
+@pytest.fixture(scope="session")
+def docker_registry() -> Path:
+    """The real registry of Debian's package docker-registry."""
+    found = shutil.which("docker-registry")
+    if found is None:
+        _skip_or_fail("docker-registry is not installed (apt-get install docker-registry)")
+    assert found is not None
+    return Path(found)
 
 
 @pytest.fixture

@@ -33,6 +33,8 @@ accuracy = secs:1
 ess_cert_id_alg = sha256
 """
 
+MAX_SENT = 256 * 1024 * 1024
+
 
 @dataclass
 class Authority:
@@ -45,6 +47,9 @@ class Authority:
     asked: list[bytes] = field(default_factory=list)
     status: int = 200
     answer: bytes | None = None
+    endless: bool = False  # its answers go on, for 256 MiB or until nobody reads on
+    cut: bool = False  # its answers end before the length they said
+    sent: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def trusted(self, **fields: object) -> TimestampAuthority:
@@ -92,11 +97,19 @@ def serving(authority: Authority) -> Iterator[Authority]:
             content = authority.reply(query) if authority.answer is None else authority.answer
             self.send_response(authority.status)
             self.send_header("Content-Type", "application/timestamp-reply")
-            self.send_header("Content-Length", str(len(content)))
+            length = MAX_SENT if authority.endless else len(content) + authority.cut
+            self.send_header("Content-Length", str(length))
             if authority.status == 302:
                 self.send_header("Location", authority.url)
             self.end_headers()
             self.wfile.write(content)
+            while authority.endless and authority.sent < MAX_SENT:
+                try:
+                    self.wfile.write(bytes(64 * 1024))
+                except OSError:
+                    break
+                authority.sent += 64 * 1024
+            self.close_connection = True
 
         def log_message(self, format: str, *args: object) -> None:
             del format, args

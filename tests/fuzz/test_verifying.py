@@ -15,7 +15,23 @@ HARNESS = Path(__file__).parent / "verifying.py"
 ROOT = HARNESS.parent.parent.parent
 
 
-@pytest.mark.parametrize("parser", ["bundle", "trusted-root", "envelope", "statement", "certificate", "timestamp"])
+@pytest.mark.parametrize(
+    "parser",
+    [
+        "bundle",
+        "trust-config",
+        "identity-token",
+        "trusted-root",
+        "envelope",
+        "statement",
+        "certificate",
+        "evidence",
+        "log-entry",
+        "npm-tarball",
+        "registry",
+        "timestamp",
+    ],
+)
 def test_a_short_run_finds_no_foreign_error(parser: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, HARNESS, parser, "-runs=1500", "-seed=1", f"-artifact_prefix={tmp_path}/"],

@@ -137,6 +137,8 @@ def _handed_on(seen: Seen) -> Iterator[FoundEffect]:
         code = command.argv[-1]
         if seen.program in ("parallel", "trap"):
             code = " ".join(command.argv[1:])
+        elif seen.program == "su":
+            code = seen.value("-c", "--command") or ""
         remote = seen.program in ("ssh", "su", "trap", "parallel") or any(
             program_name(word) in SHELLS for word in command.argv
         )
