@@ -298,8 +298,32 @@ def evidence(chance: random.Random) -> dict[str, Any]:
             "sandbox": pick("bwrap", "none", ""),
         }
 
+    def attestation() -> dict[str, Any]:
+        approval = "https://policyd.dev/attestation/approval/v1"
+        verified = pick(True, True, False)
+        return {
+            "sha256": "a" * 64,
+            "predicate_type": pick(approval, "https://slsa.dev/provenance/v1"),
+            "verified": verified,
+            "check": 0 if verified else 4,
+            "reason": "" if verified else "not signed",
+            "listed": pick(True, False),
+            "origin": pick("run", "given"),
+            "about_artifact": pick(True, False),
+            "subjects": [],
+            "signers": [{"person": pick("ann", "bob"), "role": "approver"}],
+            "fields": pick({}, {"/target": "local", "/requested_by": "ann"}, {"/x": "y"}),
+            "fields_complete": True,
+            "run_id": pick("", "r1", "r2"),
+            "commit": pick("", "c", "d"),
+            "time": "",
+            "time_source": "none",
+            "age_seconds": pick(None, 10),
+        }
+
     return {
-        "run_id": "r1",
+        "run_id": pick("r1", "r1", ""),
+        "attestations": [attestation() for _ in range(chance.randrange(4))],
         "governance": pick("self", "operator"),
         "target": "local",
         "requester": {"identity": "me", "verified": pick(True, False)},
