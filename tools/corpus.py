@@ -108,13 +108,18 @@ def measure(cases: Sequence[Case]) -> Measured:
 
 
 def find_in(case: Case, judge: Judge) -> frozenset[Finding]:
-    """Return what a check of the case shows to a regular user; a file that nobody can read raises `PolicydError`."""
+    """Return what a check of the case shows to a regular user.
+
+    Raises `PolicydError` for a file that nobody can read, and `ValueError` where a rule did not answer.
+    """
     read = [
         read_pipeline(path, content, case.files.get)
         for path, content in case.files.items()
         if find_kind(path, content) is not None
     ]
     findings = shown_to(judge_all(judge, read, [], NOW), Persona.REGULAR)
+    if problems := [problem for judged in findings.judged for problem in judged.decision.problems]:
+        raise ValueError(f"{case.name}: undecided: {problems[0]}")
     return frozenset(
         Finding(case.name, violation.place.file, violation.place.line, violation.rule)
         for judged in findings.judged

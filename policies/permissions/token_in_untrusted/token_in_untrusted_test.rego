@@ -57,3 +57,25 @@ test_on_gitlab_only_what_deploys_or_publishes_counts if {
 	count(token_in_untrusted.deny) == 1 with input as gitlab({"purposes": ["deploy"]})
 	count(token_in_untrusted.deny) == 0 with input as gitlab({"purposes": ["deploy"], "guards": ["approval"]})
 }
+
+tekton(fields) := object.union(document({}), object.union({"pipeline": {"dialect": "tekton"}}, fields))
+
+test_on_tekton_a_checkout_that_is_named_says_it if {
+	checkout := {"untrusted": true, "path": "", "runs": "make", "guards": []}
+	count(token_in_untrusted.deny) == 0 with input as tekton({"checkouts": [checkout], "triggers": []})
+	count(token_in_untrusted.deny) == 1 with input as tekton({"checkouts": [], "triggers": [{"authenticated": true}]})
+}
+
+test_on_tekton_a_trigger_that_anyone_can_call_says_it if {
+	count(token_in_untrusted.deny) == 0 with input as tekton({"checkouts": [], "triggers": [{"authenticated": false}]})
+}
+
+test_secret_of_a_guarded_step_is_fine if {
+	secret := {"at": ["secrets", 0], "stage": "test", "name": "TOKEN", "guards": ["same-repository"]}
+	count(token_in_untrusted.deny) == 0 with input as object.union(document({"writes": false}), {"secrets": [secret]})
+}
+
+test_account_is_left_to_the_checkout_whose_code_runs_with_it if {
+	more := {"secrets": [], "checkouts": [{"stage": "test", "untrusted": true, "runs": "make"}]}
+	count(token_in_untrusted.deny) == 0 with input as object.union(document({}), more)
+}

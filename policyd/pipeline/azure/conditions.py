@@ -33,6 +33,8 @@ _PERSONS = _SPOOFABLE | {
     "variables.build.queuedby",
     "variables.build.queuedbyid",
 }
+#: Of a pull request that comes from the repository itself both are the same.
+_REPOSITORIES = frozenset(("variables.system.pullrequest.sourcerepositoryuri", "variables.build.repository.uri"))
 _STATUS = frozenset(("succeeded", "succeededorfailed", "failed", "always", "canceled"))
 _SEPARATORS = frozenset(" ,;|")
 _PULL_REF = "refs/pull/merge"
@@ -199,6 +201,8 @@ def _without_roots(known: Known) -> Known:
 
 
 def _compared(left: Node, right: Node, build: Build, known: Known, *, holds: bool) -> Guards | None:
+    if {left.name.lower(), right.name.lower()} == _REPOSITORIES and build == "pull-request":
+        return frozenset(("same-repository",)) if holds else NONE
     context, literal = (left, right) if left.kind == "context" else (right, left)
     if context.kind != "context" or literal.kind != "literal":
         # `eq(true, eq(...))`

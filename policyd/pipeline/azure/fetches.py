@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from policyd.pipeline.shell import ShellCommand
@@ -10,6 +11,9 @@ _INTO_TREE = frozenset(
     ("checkout", "switch", "merge", "pull", "clone", "reset", "cherry-pick", "rebase", "worktree", "restore")
 )
 _FETCHES = _INTO_TREE | {"fetch"}
+
+
+_FOR_ONE_COMMAND = re.compile(r"\bgit\s+(?:-C\s+\S+\s+)?-c\s+\S*extraheader", re.IGNORECASE)
 
 
 class Fetch(NamedTuple):
@@ -33,5 +37,10 @@ def find_fetch(command: ShellCommand) -> Fetch | None:
 
 
 def keeps_credentials(text: str) -> bool:
-    """Say whether a command leaves a token in the configuration of the clone: one in the address does."""
-    return "extraheader" in text.lower() or ("@" in text and "https://" in text and ("$" in text or "%" in text))
+    """Say whether a command leaves a token in the configuration of the clone: one in the address does.
+
+    A header of `git -c` in front of the verb holds for the one command.
+    """
+    return ("extraheader" in text.lower() and _FOR_ONE_COMMAND.search(text) is None) or (
+        "@" in text and "https://" in text and ("$" in text or "%" in text)
+    )

@@ -37,8 +37,8 @@ _TAKES_TEXT = re.compile(
 _SWITCHES = words(
     """
     --rm -i -it -ti --detach --quiet -q --verbose --force --all --no-cache --privileged --bare --tags --hard --soft
-    --mixed --no-edit --no-verify --no-ff --ff-only --squash --oneline --name-only --stat --cached --staged --recursive --yes -y
-    --dry-run
+    --mixed --no-edit --no-verify --no-ff --ff-only --squash --oneline --name-only --stat --cached --staged
+    --recursive --yes -y --dry-run
     """
 )
 

@@ -56,6 +56,9 @@ _TEXTS: dict[str, re.Pattern[str]] = {
     "git": re.compile(r"http(?:\.\S{0,200})?\.sslVerify[\s=]+[\"']?(?:false|0|no|off)\b", re.I),
     "npm": re.compile(r"\bset\s+[\"']?strict-ssl[\s=]+[\"']?(?:false|0)\b"),
     "yarn": re.compile(r"\bset\s+[\"']?(?:strict-ssl|enableStrictSsl)[\"']?\s+[\"']?(?:false|0)\b"),
+    "docker": re.compile(
+        r"\A\S*docker\s+(?:-\S+\s+)?(?:-H|--host)[ =][\"']?tcp://(?!localhost|127\.|docker:)\S{0,200}:2375\b"
+    ),
     "dockerd": re.compile(r"(?:-H|--host)[ =][\"']?tcp://\S{0,200}:2375\b"),
     "lftp": re.compile(r"verify-certificate\s+(?:no|off|false)\b"),
     "pnpm": re.compile(r"\bset\s+strict-ssl[\s=]+[\"']?(?:false|0)\b"),

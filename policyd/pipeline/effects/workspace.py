@@ -196,6 +196,9 @@ def _pip(seen: Seen) -> str:
     """A project's own build runs, and so does what `-r` names."""
     if seen.verb not in ("install", "wheel", "download"):
         return ""
+    links = seen.value("--find-links", "-f")
+    if links and "://" not in links and seen.verb != "download":
+        return f"pip install --find-links {links}"[:80]  # packages that lie there are installed first
     for index, word in enumerate(seen.args):
         if _WHEEL.fullmatch(word):
             return f"pip install {word}"[:80]

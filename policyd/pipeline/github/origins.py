@@ -6,7 +6,7 @@ of a value is kept with the name, so that it is still known where the name is us
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -15,7 +15,8 @@ class Origin(NamedTuple):
 
     `text` is the context an outsider's text begins as, and `events` are those under which it is one. `code` are the
     events under which the value names code of an outsider, `mutable` says whether that can change after the event.
-    `parameters` are the inputs of this file that it is made of. `open` says that a member chooses the text freely.
+    `parameters` are the inputs of this file that it is made of. `open` says that a member chooses the text freely,
+    `asked` that it is a field of an answer which a script has asked for.
     """
 
     text: str = ""
@@ -25,14 +26,16 @@ class Origin(NamedTuple):
     secret: bool = False
     parameters: frozenset[str] = frozenset()
     open: bool = False
+    asked: bool = False
 
 
 NOTHING = Origin()
+NO_ORIGINS: Mapping[str, Origin] = {}
 
 
 def join(origins: Iterable[Origin]) -> Origin:
     """Return what is known of a value made of several."""
-    text, mutable, secret, is_open = "", False, False, False
+    text, mutable, secret, is_open, asked = "", False, False, False, False
     events: frozenset[str] = frozenset()
     code: frozenset[str] = frozenset()
     parameters: frozenset[str] = frozenset()
@@ -46,5 +49,6 @@ def join(origins: Iterable[Origin]) -> Origin:
         secret |= one.secret
         parameters |= one.parameters
         is_open |= one.open
-    joined = Origin(text, events, code, mutable, secret, parameters, is_open)
+        asked |= one.asked
+    joined = Origin(text, events, code, mutable, secret, parameters, is_open, asked)
     return NOTHING if joined == NOTHING else joined

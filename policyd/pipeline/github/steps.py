@@ -32,7 +32,7 @@ from policyd.pipeline.github.conditions import NONE, Reach, can_change_behind_la
 from policyd.pipeline.github.contexts import BASE_EVENTS, MERGE_EVENTS
 from policyd.pipeline.github.expressions import Node, find_expressions, parse_expression
 from policyd.pipeline.github.fetches import Fetch, find_fetch, keeps_credentials
-from policyd.pipeline.github.origins import NOTHING, Origin, join
+from policyd.pipeline.github.origins import NO_ORIGINS, NOTHING, Origin, join
 from policyd.pipeline.github.reader import Found, GithubReader, Mapped, Scope
 from policyd.pipeline.github.references import parse_uses
 from policyd.pipeline.github.trust import EVENTS
@@ -150,17 +150,34 @@ class StepsReader(GithubReader):
         if isinstance(directory, str):
             self.book.enters(scope.stage, directory)
         first = len(self.book.effects)
-        self.script(script, at, scope, shell_of(template, windows=scope.windows), found)
-        handed_on = self._written(find_written(script), script, found, scope, first)
-        return handed_on, find_check_in_script(script)
+        written = self._followed(find_written(script), script, found, scope)
+        names = {one.name: origin for one, origin in written if one.target == "local"}
+        self.script(script, at, scope, shell_of(template, windows=scope.windows), found, names)
+        return self._handed_on(written, scope, first), find_check_in_script(script)
 
-    def script(self, script: str, path: JsonPath, scope: Scope, shell: str, found: Sequence[Found]) -> None:
-        """Write down the commands of a script, what they check out and what they download."""
+    def script(
+        self,
+        script: str,
+        path: JsonPath,
+        scope: Scope,
+        shell: str,
+        found: Sequence[Found],
+        names: Mapping[str, Origin] = NO_ORIGINS,
+    ) -> None:
+        """Write down the commands of a script, what they check out and what they download.
+
+        `names` are the variables that it sets itself.
+        """
         opaque = [one.opaque for one in found]
-        for command in self.book.script(script, Spot(path), self.around(scope, shell, found), opaque):
+        around = self.around(scope, shell, found)
+        answers = {name for name, origin in names.items() if origin.asked and scope.meets(origin.events)}
+        if answers:
+            around = replace(around, tainted=around.tainted | answers)
+        known = {**scope.environment, **names} if names else scope.environment
+        for command in self.book.script(script, Spot(path), around, opaque):
             fetch = find_fetch(command)
             if fetch is not None:
-                self._fetch(fetch, command, path, scope, found)
+                self._fetch(fetch, command, path, replace(scope, environment=known), found)
         for download in find_downloads_in_script(script, shell):
             self._artifact(download, Spot(path, download.start, download.end), scope)
         if self.packed is not None and shell != "javascript":
@@ -174,25 +191,34 @@ class StepsReader(GithubReader):
             changes = {"paths": [folder or "."], "into_workspace": is_workspace(folder)}
             self.book.artifacts[index] = self.book.artifacts[index].model_copy(update=changes)
 
-    def _written(
-        self, written: Sequence[Written], script: str, found: Sequence[Found], scope: Scope, first: int
-    ) -> dict[tuple[str, str], Origin]:
-        """Return what a script hands on, with where each value comes from; its effects begin at `first`."""
+    def _followed(
+        self, written: Sequence[Written], script: str, found: Sequence[Found], scope: Scope
+    ) -> list[tuple[Written, Origin]]:
+        """Return what a script sets and hands on, with where each value comes from."""
         if not written:
-            return {}
+            return []
+        followed: list[tuple[Written, Origin]] = []
         variables = dict(scope.environment)
         if not scope.outsiders.isdisjoint(("pull_request", "pull_request_target")):
             variables["GITHUB_HEAD_REF"] = Origin("github.head_ref", scope.outsiders, scope.outsiders, mutable=True)
-        handed_on: dict[tuple[str, str], Origin] = {}
         for one in written:
             inside = origins_inside(found, one.start, one.end)
             text = script[one.start : one.end]
             origin = join(
                 (*inside, self._origin_of_shell(text, variables, scope), self.names_pull_request(text, scope))
             )
+            followed.append((one, origin))
             if one.target == "local":
                 variables[one.name] = origin
-            else:
+        return followed
+
+    def _handed_on(
+        self, written: Sequence[tuple[Written, Origin]], scope: Scope, first: int
+    ) -> dict[tuple[str, str], Origin]:
+        """Return what later steps get of what a script has written; its effects begin at `first`."""
+        handed_on: dict[tuple[str, str], Origin] = {}
+        for one, origin in written:
+            if one.target != "local":
                 key = (one.target, one.name)
                 handed_on[key] = join((handed_on.get(key, NOTHING), origin))
                 if scope.meets(origin.events) and not one.enclosed:

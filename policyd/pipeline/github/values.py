@@ -33,6 +33,8 @@ _TEXT = re.compile(
     r"|\b(?:title|body|message|displayTitle|display_title|comments|description|page_name|headRefName|headBranch)\b"
     r"|\.head\.(?:ref|label)|head_branch"
 )
+#: Takes a field out of an answer; a whole answer holds much that nobody chooses.
+_FIELD = re.compile(r"[ \t]-q\b|--jq\b|--template\b|\|[ \t]*jq\b")
 _GIT_TEXT = re.compile(
     r"\bgit[ \t]+(?:-\S+[ \t]+)*(?:log|show)\b[^|\n)]{0,200}%[Bbs]|%a[ne]\b"
     r"|\bgit[ \t]+(?:-\S+[ \t]+)*(?:diff|diff-tree)\b[^|\n)]{0,200}--name-(?:only|status)"
@@ -108,4 +110,5 @@ def _of_answer(
         events=_outside(scope) if is_text else frozenset(),
         code=frozenset(scope.reach) if names_code else frozenset(),
         mutable=names_ref or fresh,
+        asked=_FIELD.search(text) is not None,
     )

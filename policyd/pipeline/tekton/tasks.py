@@ -64,7 +64,8 @@ class Stage:
     checkouts: list[tuple[int, int]] = field(default_factory=list)
     effects_before: int = 0  # those there before the script that is being read
     like: Stage | None = None  # the stage whose effects are its own too: the same task with the same values
-    fetched: set[str] = field(default_factory=set)  # names under which git has fetched an outsider's code
+    #: Names under which git has fetched an outsider's code, with whether what it fetched could change.
+    fetched: dict[str, bool] = field(default_factory=dict)
     results: dict[str, Origin] = field(default_factory=dict)  # by name; those of steps as "steps.s.results.r"
     made_at: dict[str, Spot] = field(default_factory=dict)
     secret_folders: list[str] = field(default_factory=list)  # where files of secrets lie in the container that is read
@@ -275,6 +276,11 @@ class TaskReader(ContainerReader):
         around = scope.around(shell_of(text), environment.tainted, secrets)
         stage.effects_before = len(self.book.effects)
         commands = self.book.script(text, Spot(part.path), around, opaque)
+        traced = _TRACED.match(text)
+        shown = sorted({name for command in commands for name in command.expands & secrets}) if traced else []
+        if traced and shown:
+            found_trace = FoundEffect("secret-print", shown[0], text=traced[0], secret=True, confidence="medium")
+            self.book.effect(found_trace, Spot(part.path, 0, traced.end()), around)
         spots = [Spot(part.path, command.start, command.end) for command in commands]
         self._commands(commands, spots, found, environment, scope, stage, name)
 
@@ -458,12 +464,16 @@ class TaskReader(ContainerReader):
             into_tree, ref, always, verb = fetch.into_tree, fetch.ref, fetch.always, fetch.verb
             words = {word.strip("\"'") for word in command.argv}
             names = {name for word in words for name in (word, word.partition("/")[0], word.rpartition("/")[2])}
-            always = always or not stage.fetched.isdisjoint(names)
+            before = [stage.fetched[name] for name in names if name in stage.fetched]
+            if before:
+                # What was fetched is a commit, or a name that may have come to be another one since.
+                origin = replace(origin, code=True, mutable=origin.mutable or any(before))
         pull = always or names_pull_request(command.text)
         brings = pull or origin.code
         if brings and verb != "clone":
             fetch = find_fetch(command)
-            stage.fetched |= fetch.named(command.argv) if fetch else set()
+            named = fetch.named(command.argv) if fetch else set()
+            stage.fetched |= dict.fromkeys(named, origin.mutable or pull)
         stage.has_source |= verb == "clone"
         persists = keeps_credentials(command.text)
         if into_tree and (brings or persists or origin.parameters or verb == "clone"):
@@ -537,6 +547,8 @@ _FILLED_IN = re.compile(r"(?<!\$)\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 _CODE_OPTIONS = frozenset(("-c", "-ec", "-lc", "-xc", "-exc", "-cx", "-ce", "-euxc", "-euc"))
 _CODE_WORDS = frozenset(("-c", "-e", "--eval", "-Command", "-command"))
 _RESULT_PATH = re.compile(r"\$\((step\.)?results(?:\.|\[[\"'])([\w.-]+?)(?:[\"']\])?\.path\)")
+#: A shell that prints each command with what it filled in.
+_TRACED = re.compile(r"#![ \t]*\S*(?:/|env[ \t]+-S[ \t]+)(?:ba|da|z|k|a)?sh[ \t]+-[a-wyz]*x[a-z]*[^\r\n]*")
 _SHEBANG = re.compile(r"#!(win[ \t]*)?([^\r\n]*)")
 #: Images that run a program of their own when they are given arguments alone.
 _PROGRAMS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from policyd.pipeline.azure.fetches import keeps_credentials
 from tests.pipeline.azure.test_pipelines import OUTSIDE, facts_of, place, stage_of
 
 TRUSTED = "trigger: [main]\npr: none\n"
@@ -117,7 +118,8 @@ def test_a_group_of_the_only_job_is_its_own() -> None:
 @pytest.mark.parametrize("kind", ["bash", "pscore"])
 def test_a_script_finds_the_credential_of_a_connection_where_it_is_asked_for(kind: str) -> None:
     name = "$servicePrincipalKey" if kind == "bash" else "$env:servicePrincipalKey"
-    text = "steps:\n- task: AzureCLI@2\n  inputs:\n    azureSubscription: s\n    scriptType: {}\n{}    inlineScript: echo {}\n"
+    inputs = "    azureSubscription: s\n    scriptType: {}\n{}    inlineScript: echo {}\n"
+    text = f"steps:\n- task: AzureCLI@2\n  inputs:\n{inputs}"
 
     assert _effects(text.format(kind, "    addSpnToEnvironment: true\n", name), "secret-print") == [
         "servicePrincipalKey"
@@ -248,7 +250,44 @@ stages:
 
 
 def test_a_number_as_default_takes_no_text() -> None:
-    text = "parameters: {retries: 3, suite: all}\nsteps: [{script: 'x ${{ parameters.retries }} ${{ parameters.suite }}'}]\n"
+    script = "x ${{ parameters.retries }} ${{ parameters.suite }}"
+    text = f"parameters: {{retries: 3, suite: all}}\nsteps: [{{script: '{script}'}}]\n"
     found = facts_of(text, kind="template", path="templates/t.yml")
 
     assert [one.open for one in found.facts.expressions] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("command", "persists"),
+    [
+        ('git -c http.extraheader="AUTHORIZATION: bearer $TOKEN" clone https://a.example/lib', False),
+        ('git clone -c http.extraheader="AUTHORIZATION: bearer $TOKEN" https://a.example/lib', True),
+        ("git clone https://x:$TOKEN@a.example/lib", True),
+        ("git clone https://a.example/lib", False),
+    ],
+)
+def test_a_header_for_one_command_is_not_kept(command: str, persists: bool) -> None:
+    assert keeps_credentials(command) is persists
+
+
+@pytest.mark.parametrize(("branches", "untrusted"), [("['*']", True), ("[main]", False)])
+def test_the_run_that_started_this_one_is_of_the_branches_it_may_have(branches: str, untrusted: bool) -> None:
+    text = f"""
+resources:
+  pipelines:
+  - pipeline: up
+    source: contrib
+    trigger: {{branches: {{include: {branches}}}}}
+steps:
+- task: DownloadPipelineArtifact@2
+  inputs: {{source: specific, runVersion: specific, runId: $(resources.pipeline.up.runID), artifact: site}}
+"""
+    (use,) = facts_of(text).facts.artifacts
+
+    assert (use.foreign, use.untrusted) == (True, untrusted)
+
+
+def test_a_matrix_gives_the_image_of_an_expression_too() -> None:
+    text = "strategy: {matrix: {a: {img: 'node:18'}}}\ncontainer: $[ variables['img'] ]\nsteps: [{script: x}]\n"
+
+    assert [one.text for one in facts_of(text).facts.references] == ["node:18"]

@@ -162,3 +162,26 @@ def test_a_password_from_elsewhere_is_not(script: str, shell: str) -> None:
 
 def test_what_git_says_of_commits_is_an_outsiders_in_powershell_too() -> None:
     assert details("evaluates", "$t = (git log -1 --pretty=%s)\niex $t", "pwsh") != []
+
+
+def test_powershell_hands_a_value_on_as_one_word() -> None:
+    assert details("argument", "git tag -a v1 -m $env:TITLE", "pwsh") == []
+    assert details("argument", "git log $env:TITLE", "pwsh") != []
+
+
+@pytest.mark.parametrize(
+    ("line", "printed"),
+    [
+        ('print("token", os.environ["TOKEN"])', True),
+        ('print("set" if os.environ.get("TOKEN") else "missing")', False),
+        ('print(len(os.environ["TOKEN"]))', False),
+    ],
+)
+def test_code_that_only_asks_for_a_secret_does_not_print_it(line: str, printed: bool) -> None:
+    assert bool(details("secret-print", f"import os\n{line}", "python")) is printed
+
+
+def test_an_engine_without_encryption_is_seen_in_its_option() -> None:
+    assert details("tls-off", "docker -H tcp://build.example:2375 build .") != []
+    assert details("tls-off", "docker -H tcp://localhost:2375 build .") == []
+    assert details("tls-off", "docker -H tcp://build.example:2376 build .") == []

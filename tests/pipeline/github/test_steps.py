@@ -377,6 +377,21 @@ def test_comments_that_check_out_a_pull_request_bring_in_an_outsiders_code(steps
     assert (checkout.untrusted, checkout.mutable) == (True, True)
 
 
+def test_a_branch_that_a_script_has_asked_for_is_an_outsiders() -> None:
+    ask = "b=$(gh pr view 1 --json headRefName --jq .headRefName)"
+    facts = _steps(f'{{run: \'{ask}; git fetch fork "$b"; git checkout "fork/$b"\'}}', on="issue_comment")
+
+    assert _checkout(facts).untrusted
+    assert [one.kind for one in facts.effects if one.untrusted] == ["argument"]
+
+
+def test_a_whole_answer_is_not_taken_for_a_field_of_it() -> None:
+    script = 'p=$(gh pr view 1 --json number,title); echo "n=$(jq .number <<< "$p")" >> $GITHUB_OUTPUT'
+    facts = _steps(f"{{run: '{script}'}}", on="issue_comment")
+
+    assert not any(one.untrusted for one in facts.effects)
+
+
 def test_an_output_that_is_known_to_be_fixed_brings_nothing_in() -> None:
     facts = _steps(
         "{id: pr, run: 'echo \"ref=main\" >> $GITHUB_OUTPUT'}",

@@ -359,6 +359,16 @@ def test_a_secret_whose_entries_are_all_variables_is_known_by_their_names() -> N
     assert [one.secret for one in effects(facts, "environment-dump")] == [True]
 
 
+def test_a_shell_that_traces_from_its_first_line_shows_secrets_it_fills_in() -> None:
+    secret = "env: [{name: TOKEN, valueFrom: {secretKeyRef: {name: s, key: k}}}]"
+    for first, used, count in (
+        ("#!/bin/bash -eux", 'curl -u "$TOKEN"', 1),
+        ("#!/bin/bash -eu", 'curl -u "$TOKEN"', 0),
+        ("#!/bin/sh -x", "make", 0),
+    ):
+        assert len(effects(step(secret, "script: |", f"  {first}", f"  {used}"), "secret-print")) == count
+
+
 def test_of_two_checkouts_in_a_row_the_last_one_counts() -> None:
     run = (
         "apiVersion: tekton.dev/v1\nkind: PipelineRun\nmetadata:\n  name: p\n  annotations:\n"
