@@ -16,6 +16,10 @@ TRUST_POLICY_TYPE = "application/vnd.policyd.trust+yaml"
 Algorithm = Literal["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519", "rsa"]
 Algorithms = Annotated[tuple[Algorithm, ...], Field(min_length=1)]
 
+#: Who else may have seen a signature: an RFC 3161 authority, and a log that has it under a signed checkpoint or says so.
+Witness = Literal["timestamp", "inclusion-proof", "signed-entry-timestamp"]
+LOG_WITNESSES: frozenset[Witness] = frozenset({"inclusion-proof", "signed-entry-timestamp"})
+
 
 class Role(StrEnum):
     """What a key is for. No key has two roles."""
@@ -76,6 +80,7 @@ class RolePolicy(Model):
     threshold: Annotated[int, Field(ge=1)] = 1
     predicate_types: Annotated[tuple[str, ...], Field(min_length=1)]
     algorithms: Algorithms | None = None  # those of the trust policy where None; never more than those
+    witnesses: Annotated[tuple[Witness, ...], Field(min_length=1)] | None = None  # each of them, beyond what identities need
 
     @model_validator(mode="after")
     def _lists_somebody(self) -> RolePolicy:

@@ -190,8 +190,15 @@ def _choco(seen: Seen) -> Iterator[FoundEffect]:
                 yield seen.found("unlocked-install", word, confidence="medium")
 
 
+def _winget(seen: Seen) -> Iterator[FoundEffect]:
+    if seen.verb in _INSTALL_VERBS and not seen.has("--version", "-v"):
+        name = seen.value("--id") or next(iter(seen.operands()[1:]), "")
+        if name:
+            yield seen.found("unlocked-install", name, confidence="medium")
+
+
 def _powershell(seen: Seen) -> Iterator[FoundEffect]:
-    if not seen.has("-RequiredVersion"):
+    if not seen.has("-RequiredVersion", "-Version"):
         name = seen.value("-Name") or next((word for word in seen.args if not word.startswith("-")), "")
         if name:
             yield seen.found("unlocked-install", name, confidence="medium")
@@ -219,6 +226,10 @@ _FINDERS = {
     "dart": _dart,
     "flutter": _dart,
     "Install-Module": _powershell,
+    "Install-Package": _powershell,
+    "Install-PSResource": _powershell,
+    "Install-Script": _powershell,
+    "winget": _winget,
 }
 
 PROGRAMS = frozenset(_FINDERS)

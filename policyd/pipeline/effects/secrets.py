@@ -182,7 +182,7 @@ def _prints(seen: Seen, *, by_text: bool) -> Iterator[FoundEffect]:
     text = " ".join([*words, seen.command.stdin])
     if "$(" in text:
         text = _SUBSTITUTION.sub(lambda found: "" if is_harmless(found[0]) else found[0], text)
-    if "::add-mask::" in text or re.search(r"##vso\[task\.setvariable\b", text, re.I):
+    if "::add-mask::" in text or re.search(r"##vso\[task\.set(?:variable|secret)\b", text, re.I):
         return
     if "${!" in text:
         for named in re.findall(r"\$\{!([A-Za-z_][A-Za-z0-9_]*)\}", text):

@@ -208,9 +208,10 @@ class TektonReader(Shapes[Part]):
         if first == "extensions":
             return _find(scope.overlays, rest) or (NOTHING if scope.event_proved else Origin(text=context))
         if first in ("body", "header", "event") and scope.event_proved is not None:
-            if not scope.event_proved:
-                return Origin(text=context, code=True, mutable=True, field=context)
-            return origin_in_body(context) if first == "body" else NOTHING
+            proved = origin_in_body(context) if first == "body" else NOTHING
+            # Of an event that nobody proves all is a stranger's text. Whose code it then names, the trigger as a whole
+            # answers for: who has other means to keep strangers from it has them for its checkouts, too.
+            return proved if scope.event_proved else replace(proved, text=context, field=context)
         return NOTHING
 
     @staticmethod

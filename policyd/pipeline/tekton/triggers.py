@@ -32,7 +32,7 @@ from policyd.pipeline.tekton.filters import (
     narrow,
 )
 from policyd.pipeline.tekton.objects import Part, TektonObject
-from policyd.pipeline.tekton.origins import NOTHING, Origin, join
+from policyd.pipeline.tekton.origins import Origin, join
 from policyd.pipeline.tekton.reader import Origins, Scope
 from policyd.pipeline.tekton.tasks import TaskReader
 from policyd.pipeline.tekton.trust import ANY_EVENT, origin_in_body, trust_of
@@ -264,10 +264,9 @@ class TriggerReader(TaskReader):
                 one[0].rpartition(".")[0] if text[one.end() : one.end() + 1] == "(" else one[0]
                 for one in _FIELD.finditer(text)
             ]
-            if checks.proved:
-                found[key] = join(origin_in_body(path) for path in paths)
-            else:
-                found[key] = Origin(text=paths[0], code=True, mutable=True) if paths else NOTHING
+            found[key] = join(origin_in_body(path) for path in paths)
+            if not checks.proved and paths:
+                found[key] = replace(found[key], text=paths[0])
         return found
 
     @staticmethod

@@ -185,3 +185,23 @@ def test_an_engine_without_encryption_is_seen_in_its_option() -> None:
     assert details("tls-off", "docker -H tcp://build.example:2375 build .") != []
     assert details("tls-off", "docker -H tcp://localhost:2375 build .") == []
     assert details("tls-off", "docker -H tcp://build.example:2376 build .") == []
+
+
+@pytest.mark.parametrize(
+    ("script", "installed"),
+    [
+        ("install-package NUnit.Console -Force", ["NUnit.Console"]),
+        ("Install-Script -Name Tool", ["Tool"]),
+        ("Install-PSResource Tool -Version 1.2.3", []),
+        ("winget install --id Acme.Tool", ["Acme.Tool"]),
+        ("winget install --id Acme.Tool --version 1.2", []),
+        ("winget list", []),
+    ],
+)
+def test_windows_installs_by_name(script: str, installed: list[str]) -> None:
+    assert details("unlocked-install", script, "pwsh") == installed
+
+
+def test_a_secret_that_is_masked_is_not_shown() -> None:
+    assert details("secret-print", 'echo "##vso[task.setsecret]$TOKEN"') == []
+    assert details("secret-print", 'echo "##vso[task.logissue type=warning]$TOKEN"') == ["TOKEN"]

@@ -145,14 +145,18 @@ def test_a_template_alone_takes_what_the_event_gives() -> None:
     assert not stage(facts, "r").untrusted
 
 
-def test_a_checkout_of_what_an_unproved_event_names_is_a_strangers() -> None:
+@pytest.mark.parametrize(
+    ("field", "untrusted"), [("body.repository.url", False), ("body.pull_request.head.repo.clone_url", True)]
+)
+def test_whose_code_an_unproved_event_names_the_trigger_answers_for(field: str, untrusted: bool) -> None:
     facts = read(
-        TEMPLATE.format(interceptors="[]", field="body.repository.url").replace(
+        TEMPLATE.format(interceptors="[]", field=field).replace(
             "echo $(params.value)", "git clone $(params.value) x && make"
         )
     ).facts
 
-    assert [(one.untrusted, one.runs) for one in facts.checkouts] == [(True, "make")]
+    assert [(one.untrusted, one.runs) for one in facts.checkouts] == [(untrusted, "make")]
+    assert not any(one.authenticated for one in facts.triggers)
 
 
 # Pipelines-as-Code.
