@@ -132,6 +132,10 @@ class StoreError(PolicydError):
     """The store can't be read or written: full disk, corrupted object, another policyd at work."""
 
 
+class RegistryError(PolicydError):
+    """A registry could not be asked, contradicts itself or a digest, or goes beyond a bound."""
+
+
 class RecordError(StoreError):
     """The record contradicts itself or a checkpoint."""
 
@@ -154,10 +158,20 @@ class TimestampError(PolicydError):
     """A timestamp was asked for and could not be had: nothing was written without it."""
 
 
+class TokenUnusable(UsageError):
+    """There is no identity token to sign with, or none that can be used."""
+
+
+class KeylessError(PolicydError):
+    """A keyless signature was asked for and could not be had: nothing was written."""
+
+
 class VerificationFailed(PolicydError):
     """Verification was done and the evidence does not suffice: a refusal, not a doubt."""
 
     exit_code = ExitCode.REFUSED
+    #: The number of the check (docs/verifying.md) that failed, where whoever made it says.
+    check: int | None = None
 
 
 class SignatureInvalid(VerificationFailed):

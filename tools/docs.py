@@ -49,7 +49,8 @@ def render_schema() -> str:
 def render_checked() -> str:
     """Return policies/checked.json: what the check of each module of the library shows, by the digest of its text."""
     from policyd.adapters.engines.checked_modules import digest_builtins
-    from policyd.adapters.engines.embedded import MEMORY_BYTES, RuleProcess, regorus_version, require_held
+    from policyd.adapters.engines.embedded import require_held
+    from policyd.adapters.engines.rule_process import MEMORY_BYTES, RuleProcess, regorus_version
     from policyd.adapters.library import library_builtins, library_files
     from policyd.models.canonical import sha256_hex
     from policyd.policy.policy_set import read_policy_set

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,10 +17,11 @@ def read_input(path: Path, *, max_bytes: int) -> bytes:
     Raises `UsageError` where there is none that can be read, `InputTooLarge` beyond the bound.
     """
     try:
-        # A FIFO or device is no file, and opening one may wait for ever.
-        if path.exists() and not path.is_file():
-            raise UsageError("this is not a regular file", where=str(path), fix="name a file")
-        with path.open("rb") as file:
+        # A FIFO or device is no file, and opening one waits for ever unless told not to. Asked of what was opened: a
+        # file could be swapped for one meanwhile.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UsageError("this is not a regular file", where=str(path), fix="name a file")
             content = file.read(max_bytes + 1)
     except OSError as error:
         raise UsageError(

@@ -127,7 +127,7 @@ def _settings(option: Path | None) -> tuple[Authority | None, Finding]:
 def _keys(authority: Authority) -> Iterator[Finding]:
     from policyd.adapters.signers.keyfile import load_key
     from policyd.adapters.signers.uri import is_key_uri
-    from policyd.attestation.trust import role_keys
+    from policyd.attestation.trust_policy import role_keys
 
     known = role_keys(authority.trust)
     for role, path in authority.settings.keys:

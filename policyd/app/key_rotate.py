@@ -17,7 +17,7 @@ from policyd.adapters.signers.loading import read_any_key
 from policyd.adapters.signers.uri import is_key_uri
 from policyd.app.trust_edit import Proposal, add_key, end_key, next_version, proposal_path, steps_to_pin, write_proposal
 from policyd.attestation.keys import KeyKind, PublicKey, read_public_key
-from policyd.attestation.trust import keys_in_force
+from policyd.attestation.trust_policy import keys_in_force
 from policyd.errors import UsageError
 from policyd.models.base import Sha256
 from policyd.models.trust import Role, TrustedKey

@@ -13,7 +13,7 @@ from policyd.adapters.signers.keyfile import Algorithm, GeneratedKey, generate_k
 from policyd.adapters.signers.loading import load_signer, read_any_key
 from policyd.attestation.keys import PublicKey
 from policyd.attestation.signing import OwnSigner
-from policyd.attestation.trust import find_listed, role_keys, why_not_in_force
+from policyd.attestation.trust_policy import find_listed, role_keys, why_not_in_force
 from policyd.errors import KeyUnusable, UsageError
 from policyd.models.base import Sha256
 from policyd.models.statement import APPROVAL_V1

@@ -34,14 +34,15 @@ from policyd.attestation.statements import decision_statement
 from policyd.attestation.waivers import MAX_WAIVER_BYTES
 from policyd.errors import ExitCode, PolicydError, UsageError
 from policyd.models.base import JsonPath, rfc3339
-from policyd.models.decision import Decision, Place, Violation
+from policyd.models.decision import Decision, Place, Problem, Violation
+from policyd.models.input import INPUT_OF_GATE
 from policyd.models.records import Event
 from policyd.pipeline.reading import read_pipeline
 from policyd.pipeline.source_map import SourceMap
 from policyd.policy.changes import Change, Judgements, Unjudged, compare_decisions, find_differences
 from policyd.policy.deciding import Subject
 from policyd.policy.engine import PolicyEngine
-from policyd.policy.judged_input import JudgedInput
+from policyd.policy.judged_input import MISFIT, JudgedInput, find_misfit
 from policyd.policy.layers import Layers
 from policyd.policy.policy_set import PolicySet
 from policyd.policy.recalled import recall_layers, recall_site, recall_waivers
@@ -182,11 +183,7 @@ def _decide_again(again: _Again, content: ContentStore, recall: _Recall, bench: 
     document = content.get(recorded.input_sha256, max_bytes=MAX_INPUT_BYTES)
     if moment is not None:
         document = with_time(document, moment)
-    judged = JudgedInput(
-        document,
-        # The rules that were asked then knew this input.
-        lambda: find_old_misfit(recorded.gate, document, where=recorded.subject) if again.policy_set else None,
-    )
+    judged = JudgedInput(document, lambda: _find_misfit(again, recorded, document))
     weakened = recorded.weakened
     if moment is not None:
         weakened = (*weakened, f"judged as of {rfc3339(moment)}, not of {recorded.decided_at}")
@@ -225,6 +222,17 @@ def _decide_again(again: _Again, content: ContentStore, recall: _Recall, bench: 
             "file": recorded.file,
         }
     )
+
+
+def _find_misfit(again: _Again, recorded: Decision, document: bytes) -> Problem | None:
+    """Return why the input of `recorded` can't be given to rules."""
+    if again.policy_set is not None:
+        return find_old_misfit(recorded.gate, document, where=recorded.subject)
+    # The rules that were asked then knew this input, whatever the models say today. Where it did not fit then, no
+    # answer counted, and none does now.
+    if any(problem.message.startswith(MISFIT) for problem in recorded.problems):
+        return find_misfit(INPUT_OF_GATE[recorded.gate], document, where=recorded.subject)
+    return None
 
 
 def _with_related_places(decision: Decision, recorded: Decision) -> tuple[Violation, ...]:

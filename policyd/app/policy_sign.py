@@ -19,7 +19,7 @@ from policyd.attestation.bundle import read_attestation, render_bundle
 from policyd.attestation.dsse import Envelope, Signature, envelope_to_json
 from policyd.attestation.keys import is_signed_by, read_public_key
 from policyd.attestation.signing import Signer
-from policyd.attestation.trust import role_keys
+from policyd.attestation.trust_policy import role_keys
 from policyd.errors import DocumentError, KeyUnusable, ThresholdNotMet, UsageError
 from policyd.models.base import Sha256
 from policyd.models.canonical import sha256_hex

@@ -18,7 +18,7 @@ from policyd.adapters.settings import Authority
 from policyd.adapters.signers.new_file import write_new
 from policyd.app.init import PREDICATE_TYPES
 from policyd.attestation.keys import read_public_key
-from policyd.attestation.trust import check_trust_policy
+from policyd.attestation.trust_policy import check_trust_policy
 from policyd.errors import UsageError
 from policyd.models.base import Sha256
 from policyd.models.canonical import sha256_hex

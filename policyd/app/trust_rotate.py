@@ -24,9 +24,9 @@ from policyd.app.trust_edit import (
     write_proposal,
 )
 from policyd.attestation.keys import PublicKey
-from policyd.attestation.trust import find_listed
 from policyd.attestation.trust_changes import describe_changes
 from policyd.attestation.trust_lint import Remark, lint_trust_policy
+from policyd.attestation.trust_policy import find_listed
 from policyd.errors import UsageError
 from policyd.models.base import Sha256
 from policyd.models.trust import Role, TrustedKey, TrustPolicy

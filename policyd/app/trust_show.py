@@ -9,9 +9,9 @@ from pathlib import Path
 
 from policyd.app.trust_files import find_pinned, read_document, require_pinned
 from policyd.attestation.keys import read_public_key
-from policyd.attestation.trust import why_not_in_force
 from policyd.attestation.trust_chain import TrustDocument
 from policyd.attestation.trust_lint import Remark, Weight, lint_trust_policy
+from policyd.attestation.trust_policy import why_not_in_force
 from policyd.errors import ExitCode, SettingsError
 from policyd.models.base import rfc3339
 from policyd.models.canonical import sha256_hex

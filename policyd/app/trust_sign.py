@@ -18,7 +18,6 @@ from policyd.app.trust_files import read_document, require_pinned, signed_path
 from policyd.attestation.dsse import MAX_SIGNATURES, Envelope, Signature
 from policyd.attestation.keys import is_signed_by, read_public_key
 from policyd.attestation.signing import Signer
-from policyd.attestation.trust import find_person_listed
 from policyd.attestation.trust_chain import (
     MAX_DOCUMENT_BYTES,
     TrustDocument,
@@ -28,6 +27,7 @@ from policyd.attestation.trust_chain import (
     verify_successor,
 )
 from policyd.attestation.trust_changes import describe_changes
+from policyd.attestation.trust_policy import find_person_listed
 from policyd.errors import KeyUnusable, UsageError, VerificationFailed
 from policyd.models.trust import Role
 

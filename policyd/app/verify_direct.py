@@ -249,7 +249,11 @@ def _read_all(
     parsed: list[Piece | _Unreadable] = []
     total = 0
     for path in paths:
-        content = read_input(path, max_bytes=MAX_ENVELOPE_BYTES)
+        try:
+            content = read_input(path, max_bytes=MAX_ENVELOPE_BYTES)
+        except InputTooLarge as error:
+            parsed.append(_Unreadable(str(path), error))
+            continue
         total += len(content)
         if total > MAX_BUNDLE_BYTES_TOTAL:
             raise InputTooLarge(
@@ -258,7 +262,7 @@ def _read_all(
                 fix="verify them in several commands",
             )
         try:
-            parsed += _select(read_evidence(content, where=str(path), oldest=asked.oldest), asked, left_out)
+            parsed += _select(read_evidence(content, where=str(path)), asked, left_out)
         except DocumentError as error:
             parsed.append(_Unreadable(str(path), error))
         if len(parsed) > MAX_BUNDLES:

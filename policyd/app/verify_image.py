@@ -217,7 +217,7 @@ def _read(referring: ReferringBundle, asked: Asked) -> Bundle | PolicydError:
     if referring.problem is not None:
         return referring.problem
     try:
-        bundle = read_bundle(referring.content, where=referring.name, oldest=asked.oldest)
+        bundle = read_bundle(referring.content, where=referring.name, oldest=BundleVersion.V0_1)
     except DocumentError as error:
         return error
     return bundle

@@ -15,7 +15,7 @@ from policyd.app.verify import digest_file
 from policyd.app.waiver_places import Place, find_recorded, judge_file, read_catalogue
 from policyd.app.waivers import SUFFIX, find_folder
 from policyd.attestation.signing import Signer
-from policyd.attestation.trust import find_person, persons_of
+from policyd.attestation.trust_policy import find_person, persons_of
 from policyd.attestation.waivers import (
     add_signature,
     render_waiver,

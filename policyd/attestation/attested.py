@@ -383,6 +383,8 @@ def _check_of(error: PolicydError) -> int:
     """Return the number of the check (docs/verifying.md) that a refusal by the trust policy stands for."""
     if isinstance(error, DocumentError):
         return 1
+    if isinstance(error, VerificationFailed) and error.check is not None:
+        return error.check
     if isinstance(error, SignatureInvalid):
         return 4
     if isinstance(error, IdentityNotTrusted | ThresholdNotMet):

@@ -109,10 +109,13 @@ def bundle_from_json(
     if version is None or version < oldest:
         raise _malformed(f"the media type is {str(media_type)[:128]!r}, not {BUNDLE_V03}", where)
 
-    # 2. The verification material.
+    # 2. Each field under its one name: protobuf's JSON knows a second for most, and other tools read either.
+    _refuse_second_names(value, where)
+
+    # 3. The verification material.
     material = read_material(value.get("verificationMaterial"), version, where=where)
 
-    # 3. Exactly one kind of content: a bundle read one way by one tool and another way by the next is refused.
+    # 4. Exactly one kind of content: a bundle read one way by one tool and another way by the next is refused.
     if ("dsseEnvelope" in value) == ("messageSignature" in value):
         raise _malformed("the bundle does not hold exactly one of dsseEnvelope and messageSignature", where)
     if "messageSignature" in value:
@@ -176,6 +179,20 @@ def signature_of(bundle: Bundle) -> bytes:
 
 def _to_bytes(value: dict[str, object]) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def _refuse_second_names(value: dict[str, object], where: str) -> None:
+    """Raise `DocumentError` for a field written as `dsse_envelope`: no field of a bundle is, and others read it."""
+    left: list[object] = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            second = next((name for name in one if "_" in name), None)
+            if second is not None:
+                raise _malformed(f"the field {second[:64]!r} is none of a bundle, or another name of one", where)
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
 
 
 def _read_message_signature(value: object, where: str) -> MessageSignature:

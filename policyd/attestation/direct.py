@@ -139,7 +139,8 @@ def _verify(
     # 1. The version: an older one lets a bundle promise less. A bare envelope has none, and brings nothing but itself.
     found.number = 1
     if bundle.version is not None and bundle.version < asked.oldest:
-        raise refused(f"the bundle is {bundle.version}, and {asked.oldest} is the oldest that counts", where)
+        what = f"{bundle.form}, which promises as much as " if bundle.form else ""
+        raise refused(f"it is {what}a Sigstore bundle {bundle.version}, and {asked.oldest} is the oldest that counts", where)
     if isinstance(content, Envelope) and len(content.signatures) != 1:
         raise refused(f"the envelope has {len(content.signatures)} signatures, where one signer is asked for", where)
     if bundle.form:

@@ -5,7 +5,8 @@ SHA-384, on P-521 with SHA-512 (signatures in DER, never two raw numbers); Ed255
 and SHA-256. A key is named by its fingerprint, the SHA-256 of its SubjectPublicKeyInfo DER, so the same key under two
 names is still one key.
 
-Source: sigstore/architecture-docs, algorithm-registry.md; FIPS 186-5 sections 5.1 and 6.1 (RSA exponents, ECDSA).
+Source: sigstore/architecture-docs, algorithm-registry.md; FIPS 186-5 sections 5.1 and 6.1 (RSA exponents, ECDSA);
+RFC 7748 section 7 and RFC 8032 section 5.1 (points of small order).
 """
 
 from __future__ import annotations
@@ -35,6 +36,19 @@ MIN_RSA_BITS = 3072  # what NIST SP 800-57 holds for as strong as P-256
 MAX_RSA_BITS = 8192  # keeps verification cheap
 #: Small exponents have broken padding checks again and again; OpenSSL bounds large ones itself at 64 bits.
 MIN_RSA_EXPONENT, MAX_RSA_EXPONENT = 65537, 2**64
+#: Ed25519 points of small order, without the sign bit: under such a "key" one signature holds for any message.
+_SMALL_ORDER = frozenset(
+    bytes.fromhex(point)
+    for point in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+)
 
 
 class KeyKind(StrEnum):
@@ -87,6 +101,8 @@ def read_public_key(pem: str, *, where: str) -> PublicKey:
 
     if len(pem) > MAX_PEM_CHARACTERS:
         raise _unusable("the public key is too long", where)
+    if pem.count("-----BEGIN ") > 1:
+        raise _unusable("the file holds more than one key: which one is meant is not said", where)
     try:
         key = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -99,6 +115,7 @@ def read_public_key(pem: str, *, where: str) -> PublicKey:
         _require_safe_rsa(key, where)
         kind = KeyKind.RSA
     elif isinstance(key, ed25519.Ed25519PublicKey):
+        _require_safe_ed25519(key, where)
         kind = KeyKind.ED25519
     else:
         raise _unusable("the key is of another kind", where)
@@ -194,6 +211,12 @@ def _require_safe_rsa(key: RSAPublicKey, where: str) -> None:
     exponent = key.public_numbers().e
     if exponent % 2 == 0 or not MIN_RSA_EXPONENT <= exponent < MAX_RSA_EXPONENT:
         raise _unusable(f"an RSA key with the public exponent {exponent}", where)
+
+
+def _require_safe_ed25519(key: Ed25519PublicKey, where: str) -> None:
+    raw = key.public_bytes_raw()
+    if raw[:-1] + bytes([raw[-1] & 0x7F]) in _SMALL_ORDER:
+        raise _unusable("the Ed25519 key is a point of small order: anybody could have signed anything with it", where)
 
 
 def _unusable(cause: str, where: str) -> KeyUnusable:

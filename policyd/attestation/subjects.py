@@ -51,9 +51,11 @@ def read_statement(payload: bytes, *, where: str) -> tuple[Statement, tuple[Subj
     except DocumentError as error:
         raise _refused(f"the signed payload is no in-toto statement: {error.cause}", where) from error
 
-    # 2. A version we know.
+    # 2. A version we know, and a type of predicate.
     if statement.type_ not in (STATEMENT_V1, STATEMENT_V01):
         raise _refused(f"the statement's _type is {statement.type_[:128]!r}", where)
+    if not statement.predicate_type:
+        raise _refused("the statement does not say of which type it is: its predicateType is empty", where)
 
     # 3. At least one subject, and every one named by a digest that counts: one that is named weakly names anything.
     if not 0 < len(statement.subject) <= MAX_SUBJECTS:

@@ -25,6 +25,8 @@ from policyd.models.trust import TimestampAuthority
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
+#: How far a proven time may lie ahead of this machine's clock: clocks differ by seconds, not by hours.
+CLOCK_TOLERANCE = timedelta(minutes=5)
 MAX_CHAIN_CHARACTERS = 64 * 1024
 MAX_CERTIFICATES = 8
 _WHERE = "RFC 3161 timestamp"

@@ -21,7 +21,8 @@ from datetime import datetime
 from typing import NoReturn
 
 from policyd.attestation.dsse import Envelope, envelope_from_json, envelope_to_json
-from policyd.attestation.trust import MAX_TRUST_POLICY_BYTES, read_trust_policy, require_may_sign, require_signers
+from policyd.attestation.trust import require_may_sign, require_signers
+from policyd.attestation.trust_policy import MAX_TRUST_POLICY_BYTES, read_trust_policy
 from policyd.errors import DocumentError, IdentityNotTrusted, VerificationFailed
 from policyd.models.base import Sha256, rfc3339
 from policyd.models.canonical import sha256_hex

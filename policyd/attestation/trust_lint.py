@@ -13,8 +13,8 @@ from enum import StrEnum
 
 from policyd.attestation import predicate_types
 from policyd.attestation.keys import KeyKind, read_public_key
-from policyd.attestation.trust import why_not_in_force
 from policyd.attestation.trust_changes import name_of
+from policyd.attestation.trust_policy import why_not_in_force
 from policyd.models import statement
 from policyd.models.base import Sha256, rfc3339
 from policyd.models.trust import TRUST_POLICY_TYPE, Role, RolePolicy, TrustedIdentity, TrustedKey, TrustPolicy

@@ -20,7 +20,8 @@ from policyd.attestation.dsse import Envelope, Signature, envelope_from_json, en
 from policyd.attestation.keys import is_signed_by, read_public_key
 from policyd.attestation.signing import Signer
 from policyd.attestation.statements import Named, render_statement
-from policyd.attestation.trust import VerifiedStatement, keys_in_force, verify_envelope
+from policyd.attestation.trust import VerifiedStatement, verify_envelope
+from policyd.attestation.trust_policy import keys_in_force
 from policyd.errors import DocumentError, PolicydError, SettingsError, ThresholdNotMet, WaiverUnusable
 from policyd.models.base import Sha256, rfc3339
 from policyd.models.canonical import sha256_hex

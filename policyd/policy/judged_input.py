@@ -19,6 +19,9 @@ from policyd.models.base import Model
 from policyd.models.canonical import sha256_hex
 from policyd.models.decision import Problem
 
+MISFIT = "the input does not fit its model"
+_FIX = "report this (SECURITY.md); until it fits, nothing is allowed"
+
 
 class JudgedInput:
     """The bytes of an input, and what is wrong with them."""
@@ -55,21 +58,20 @@ def write_input(document_model: Model, *, where: str) -> JudgedInput:
     Models are put together from parts without a look at each (`model_construct`), so the bytes are what is checked.
     What can't be written has no bytes, and is a misfit.
     """
-    fix = "report this (SECURITY.md); until it fits, nothing is allowed"
     try:
         content = document_model.model_dump_json(warnings=False).encode()
     except (PydanticSerializationError, UnicodeEncodeError, AttributeError) as error:
-        problem = Problem(message=f"the input can't be written as JSON: {error}", where=where, fix=fix)
+        problem = Problem(message=f"the input can't be written as JSON: {error}", where=where, fix=_FIX)
         return JudgedInput(b"", lambda: problem)
-    return JudgedInput(content, lambda: find_misfit(type(document_model), content, where=where, fix=fix))
+    return JudgedInput(content, lambda: find_misfit(type(document_model), content, where=where))
 
 
-def find_misfit(model: type[Model], content: bytes, *, where: str, fix: str) -> Problem | None:
+def find_misfit(model: type[Model], content: bytes, *, where: str, fix: str = _FIX) -> Problem | None:
     """Return why the input in `content` does not fit the model of its gate, None where it does."""
     try:
         model.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        return Problem(message=f"the input does not fit its model: {field}: {first['msg']}", where=where, fix=fix)
+        return Problem(message=f"{MISFIT}: {field}: {first['msg']}", where=where, fix=fix)
     return None

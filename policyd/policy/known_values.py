@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
 from policyd.models.input import PipelineInput, ReleaseInput, StageInput
-
-Node = Mapping[str, object]
+from policyd.policy.syntax_tree import Node, kind_of, list_of
 
 
 class _Collected:
@@ -92,7 +91,7 @@ class KnownValues:
 
     def is_named_like_a_list(self, node: object) -> bool:
         """Say whether it is a field whose name stands for a list in all there is in the input but documents."""
-        name, inner = _named(node)
+        name, inner = kind_of(node)
         field = inner.get("field") if name == "RefDot" else None
         return isinstance(field, list) and str(field[1]) in _list_fields()
 
@@ -110,7 +109,7 @@ class KnownValues:
 
     def _kind_of(self, node: object) -> Any:
         """Return the annotation that describes the value, None where nothing is known."""
-        name, inner = _named(node)
+        name, inner = kind_of(node)
         match name:
             case "String" | "RawString":
                 return str
@@ -120,7 +119,7 @@ class KnownValues:
                 field = inner.get("field")
                 return _field(self._kind_of(inner.get("refr")), field[1]) if isinstance(field, list) else None
             case "RefBrack":
-                index = _named(inner.get("index"))
+                index = kind_of(inner.get("index"))
                 kind = self._kind_of(inner.get("refr"))
                 return _field(kind, index[1].get("value")) if index[0] == "String" else _member(kind)
             case "Call":
@@ -198,7 +197,7 @@ def _bindings(root: object, source: bytes) -> Iterator[tuple[str, tuple[str, obj
                 for name in _names(node.get("args")):
                     yield name, None
             case "SomeVars" | "Every":
-                for span in (*_list(node.get("vars")), node.get("key"), node.get("value")):
+                for span in (*list_of(node.get("vars")), node.get("key"), node.get("value")):
                     if isinstance(span, dict) and isinstance(start := span.get("start"), int):
                         yield source[start : span["end"]].decode(), None
             case "RefBrack":
@@ -208,8 +207,8 @@ def _bindings(root: object, source: bytes) -> Iterator[tuple[str, tuple[str, obj
 
 
 def _pattern(node: object, value: tuple[str, object] | None) -> Iterator[tuple[str, tuple[str, object] | None]]:
-    if _named(node)[0] == "Var":
-        yield str(_named(node)[1].get("value")), value
+    if kind_of(node)[0] == "Var":
+        yield str(kind_of(node)[1].get("value")), value
         return
     for name in _names(node):
         yield name, None
@@ -233,23 +232,12 @@ def _walk(root: object) -> Iterator[tuple[str, Node]]:
                     stack.append(inner)
 
 
-def _named(node: object) -> tuple[str, Node]:
-    if isinstance(node, dict) and len(node) == 1:
-        kind, inner = next(iter(node.items()))
-        return kind, inner if isinstance(inner, dict) else {}
-    return "", {}
-
-
 def _dotted(node: object) -> str:
-    name, inner = _named(node)
+    name, inner = kind_of(node)
     if name == "Var":
         return str(inner.get("value"))
     field = inner.get("field")
     return f"{_dotted(inner.get('refr'))}.{field[1]}" if name == "RefDot" and isinstance(field, list) else ""
-
-
-def _list(value: object) -> Sequence[object]:
-    return value if isinstance(value, list) else ()
 
 
 def _field(kind: Any, name: object) -> Any:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from policyd.errors import PolicyError
+from policyd.policy.syntax_tree import find_part, kind_of, list_of
 
 PACKAGE = "policyd_query"
 PATH = "query"
@@ -120,12 +121,12 @@ class _Reader:
         lines: list[str] = []
         for statement in statements:
             text, row, column = self._text(statement)
-            kind, literal = _kind(_get(statement, "literal"))
+            kind, literal = kind_of(find_part(statement, "literal"))
             if kind == "SomeVars":
                 lines.append(text)
                 continue
             capture = ""
-            if kind == "Expr" and _kind(_get(literal, "expr"))[0] != "AssignExpr":
+            if kind == "Expr" and kind_of(find_part(literal, "expr"))[0] != "AssignExpr":
                 capture = f"{_CAPTURE}{len(expressions)}"
                 text_of_line = f"{capture} := {text}"
             else:
@@ -141,56 +142,61 @@ class _Reader:
         return Query(code, f"package {PACKAGE}\n\nasked := {code}\n", tuple(expressions), tuple(self._bound))
 
     def _statements(self) -> list[Mapping[str, object]]:
-        rules = _list(_get(self._ast, "ast", "rules"))
-        kind, rule = _kind(rules[0]) if len(rules) == 1 else ("", {})
-        bodies = _list(_get(rule, "bodies"))
-        head = _get(rule, "head", "Compr")
-        if kind != "Spec" or len(bodies) != 1 or _get(head, "assign") is not None or _list(_get(self._ast, "imports")):
+        rules = list_of(find_part(self._ast, "ast", "rules"))
+        kind, rule = kind_of(rules[0]) if len(rules) == 1 else ("", {})
+        bodies = list_of(find_part(rule, "bodies"))
+        head = find_part(rule, "head", "Compr")
+        if (
+            kind != "Spec"
+            or len(bodies) != 1
+            or find_part(head, "assign") is not None
+            or list_of(find_part(self._ast, "imports"))
+        ):
             self._refuse("this is no query: it ends the body it stands in", "write expressions only")
-        statements = _list(_get(bodies[0], "query", "stmts"))
+        statements = list_of(find_part(bodies[0], "query", "stmts"))
         if not statements:
             self._refuse("the query is empty", "ask like `data.family.rule.deny`")
         return [statement for statement in statements if isinstance(statement, dict)]
 
     def _read_variables(self, statement: Mapping[str, object]) -> None:
-        kind, literal = _kind(_get(statement, "literal"))
+        kind, literal = kind_of(find_part(statement, "literal"))
         match kind:
             case "SomeVars":
-                self._declared |= {self._slice(span) for span in _list(_get(literal, "vars"))}
+                self._declared |= {self._slice(span) for span in list_of(find_part(literal, "vars"))}
             case "SomeIn":
-                self._walk(_get(literal, "collection"), binds=False)
-                self._walk(_get(literal, "key"), binds=True)
-                self._walk(_get(literal, "value"), binds=True)
+                self._walk(find_part(literal, "collection"), binds=False)
+                self._walk(find_part(literal, "key"), binds=True)
+                self._walk(find_part(literal, "value"), binds=True)
             case "Every":
-                self._walk(_get(literal, "domain"), binds=False)
-                self._close(_get(literal, "query"))
-            case "Expr" if _kind(_get(literal, "expr"))[0] == "AssignExpr":
-                _, assignment = _kind(_get(literal, "expr"))
+                self._walk(find_part(literal, "domain"), binds=False)
+                self._close(find_part(literal, "query"))
+            case "Expr" if kind_of(find_part(literal, "expr"))[0] == "AssignExpr":
+                _, assignment = kind_of(find_part(literal, "expr"))
                 # The value first: in `x := x` the second `x` is not the first.
-                self._walk(_get(assignment, "rhs"), binds=_get(assignment, "op") == "Eq")
-                self._walk(_get(assignment, "lhs"), binds=True)
+                self._walk(find_part(assignment, "rhs"), binds=find_part(assignment, "op") == "Eq")
+                self._walk(find_part(assignment, "lhs"), binds=True)
             case "Expr" | "NotExpr":
-                self._walk(_get(literal, "expr"), binds=False)
+                self._walk(find_part(literal, "expr"), binds=False)
             case _:
                 self._refuse(f"the query holds a statement of an unknown kind ({kind})", "write it otherwise")
-        for modifier in _list(_get(statement, "with_mods")):
-            self._walk(_get(modifier, "as"), binds=False)
+        for modifier in list_of(find_part(statement, "with_mods")):
+            self._walk(find_part(modifier, "as"), binds=False)
 
     def _walk(self, node: object, *, binds: bool) -> None:
-        kind, inner = _kind(node)
+        kind, inner = kind_of(node)
         match kind:
             case "Var":
-                self._see(str(_get(inner, "value")), binds=binds)
+                self._see(str(find_part(inner, "value")), binds=binds)
             case "RefDot":
-                self._walk(_get(inner, "refr"), binds=False)
+                self._walk(find_part(inner, "refr"), binds=False)
             case "RefBrack":
-                self._walk(_get(inner, "refr"), binds=False)
-                index = _get(inner, "index")
-                is_variable = _kind(index)[0] == "Var"
+                self._walk(find_part(inner, "refr"), binds=False)
+                index = find_part(inner, "index")
+                is_variable = kind_of(index)[0] == "Var"
                 self._iterates |= is_variable
                 self._walk(index, binds=is_variable)
             case "Call":
-                for argument in _list(_get(inner, "params")):
+                for argument in list_of(find_part(inner, "params")):
                     self._walk(argument, binds=False)
             case _ if kind in _CLOSURES:
                 self._close(inner)
@@ -203,7 +209,7 @@ class _Reader:
         if isinstance(node, list):
             for item in node:
                 self._walk_all(item, binds=binds)
-        elif _kind(node)[0] and isinstance(_get(node, _kind(node)[0]), dict):
+        elif kind_of(node)[0] and isinstance(find_part(node, kind_of(node)[0]), dict):
             self._walk(node, binds=binds)
 
     def _see(self, name: str, *, binds: bool) -> None:
@@ -221,21 +227,21 @@ class _Reader:
             if isinstance(found, list):
                 stack.extend(found)
             elif isinstance(found, dict):
-                kind, inner = _kind(found)
-                if kind == "Var" and isinstance(name := _get(inner, "value"), str) and name not in self._bound:
+                kind, inner = kind_of(found)
+                if kind == "Var" and isinstance(name := find_part(inner, "value"), str) and name not in self._bound:
                     self._closed.add(name)
                 stack.extend(below for key, below in found.items() if key not in ("span", "fcn"))
 
     def _text(self, statement: Mapping[str, object]) -> tuple[str, int, int]:
-        span = _get(statement, "span")
-        text, at = self._slice(span), _get(span, "start")
+        span = find_part(statement, "span")
+        text, at = self._slice(span), find_part(span, "start")
         assert isinstance(at, int)
         start, _ = self._with_quotes(at, at)
         before = self._source[:start].decode()
         return text, before.count("\n") + 1 - _HEAD_LINES, len(before) - before.rfind("\n")
 
     def _slice(self, span: object) -> str:
-        start, end = _get(span, "start"), _get(span, "end")
+        start, end = find_part(span, "start"), find_part(span, "end")
         if not isinstance(start, int) or not isinstance(end, int):
             self._refuse("the engine does not say where a statement stands", "report this")
         start, end = self._with_quotes(start, end)
@@ -279,20 +285,3 @@ def find_data_conflict(packages: Sequence[str], rules: Mapping[str, Sequence[str
                 if isinstance(found, dict) and rule in found:
                     return f"{path}.{rule}"
     return None
-
-
-def _kind(node: object) -> tuple[str, Mapping[str, object]]:
-    if isinstance(node, dict) and len(node) == 1:
-        kind, inner = next(iter(node.items()))
-        return kind, inner if isinstance(inner, dict) else {}
-    return "", {}
-
-
-def _get(node: object, *keys: str) -> object:
-    for key in keys:
-        node = node.get(key) if isinstance(node, dict) else None
-    return node
-
-
-def _list(node: object) -> list[object]:
-    return node if isinstance(node, list) else []

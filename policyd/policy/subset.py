@@ -5,20 +5,32 @@ So the parsed policy is held against two lists of builtins and against a few sha
 What is outside the first list is refused everywhere; what is outside the second only where regorus would answer, with
 a rewriting that both read alike. Names are allowed, never forbidden: a builtin nobody thought of is refused.
 
-This module walks the JSON that regorus makes of a parsed module (`get_ast_as_json`): nodes are one-key objects named
-after their kind, sources' strings are only ever values, so a kind can't be forged from policy text.
+What is walked is the syntax tree that regorus makes of a module (policyd.policy.syntax_tree).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from policyd.errors import PolicyError
 from policyd.policy.input_subset import Kind, holds_wide_characters
 from policyd.policy.regex_subset import find_regex_difference
+from policyd.policy.syntax_tree import (
+    Node,
+    find_dotted,
+    find_line,
+    find_part,
+    find_text,
+    kind_of,
+    list_of,
+    package_of,
+    root_name,
+    rule_heads,
+    walk,
+)
 
 if TYPE_CHECKING:
     from policyd.policy.known_values import KnownValues
@@ -44,8 +56,6 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 MAX_NUMBER = 10**15  # 15 digits survive in a double
 MAX_FACTOR = 1000  # of what is below 2**53 in the input: the product has less than 64 bits
 _USE_OPA = "or evaluate this policy with `--engine opa`"
-
-Node = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +117,17 @@ def require_subset(
     values: dict[str, set[str]] = {}
     depths: dict[tuple[str, str], set[tuple[int, bool]]] = {}  # of a rule's heads, and whether they are computed
     for file_ast in file_asts:
-        package = _package(file_ast)
-        for name, rule in _rule_heads(file_ast):
+        package = package_of(file_ast)
+        for name, rule in rule_heads(file_ast):
             defined.setdefault(package, set()).add(name)
-            if _kind(_get(rule, "head"))[0] != "Func":
+            if kind_of(find_part(rule, "head"))[0] != "Func":
                 values.setdefault(package, set()).add(name)
             if not _is_constant(rule):
                 maybe_undefined.setdefault(package, set()).add(name)
-            steps = _computed_steps(_get(_kind(_get(rule, "head"))[1], "refr"))
+            steps = _computed_steps(find_part(kind_of(find_part(rule, "head"))[1], "refr"))
             depths.setdefault((package, name), set()).add((len(steps), any(steps)))
     for file_ast in file_asts:
-        package = _package(file_ast)
+        package = package_of(file_ast)
         names = frozenset(defined.get(package, ()))
         constants = names - maybe_undefined.get(package, set())
         uneven = frozenset(name for name in names if _is_uneven(depths[package, name]))
@@ -135,7 +145,7 @@ def find_rule_names(file_asts: Sequence[Node]) -> dict[str, list[str]]:
     """Return the first name of each rule, by package: `deny`, `f`, or `a` of `a.b.c := 1`."""
     names: dict[str, list[str]] = {}
     for file_ast in file_asts:
-        names.setdefault(_package(file_ast), []).extend(name for name, _ in _rule_heads(file_ast))
+        names.setdefault(package_of(file_ast), []).extend(name for name, _ in rule_heads(file_ast))
     return names
 
 
@@ -146,15 +156,15 @@ def find_split_rules(file_asts: Sequence[Node]) -> frozenset[str]:
     """
     found: set[str] = set()
     for file_ast in file_asts:
-        package = _package(file_ast)
+        package = package_of(file_ast)
         parts = package.split(".")
         found.update(".".join(parts[:length]) for length in range(1, len(parts) + 1))
-        for rule in _list(_get(file_ast, "ast", "rules")):
-            kind, body = _kind(rule)
-            head = _kind(_get(body, "head"))[1] if kind == "Spec" else body
-            reference = _get(head, "refr")
-            if _kind(reference)[0] != "Var":
-                found.add(f"{package}.{_root_name(reference)}")
+        for rule in list_of(find_part(file_ast, "ast", "rules")):
+            kind, body = kind_of(rule)
+            head = kind_of(find_part(body, "head"))[1] if kind == "Spec" else body
+            reference = find_part(head, "refr")
+            if kind_of(reference)[0] != "Var":
+                found.add(f"{package}.{root_name(reference)}")
     return frozenset(found)
 
 
@@ -168,20 +178,20 @@ class _Module:
         values: frozenset[str],
         uneven: frozenset[str],
     ) -> None:
-        self.path = str(_get(file_ast, "source", "file"))
+        self.path = str(find_part(file_ast, "source", "file"))
         self.use = ValueUse()
         self._fraction: object = None  # one that is not only compared with
         self._ast = file_ast
-        self._source = str(_get(file_ast, "source", "contents")).encode()
+        self._source = str(find_part(file_ast, "source", "contents")).encode()
         self._builtins = builtins
         self._rules = rules
         self._always_defined = always_defined
-        self._sets = {name for name, rule in _rule_heads(file_ast) if _kind(_get(rule, "head"))[0] == "Set"}
+        self._sets = {name for name, rule in rule_heads(file_ast) if kind_of(find_part(rule, "head"))[0] == "Set"}
         self._uneven = uneven
         self._values = values  # rules that are no functions: their names stand for what they hold
         self._rule: object = None  # the one being looked at, and what is known of its variables
         self._known: KnownValues | None = None
-        self._aliases = frozenset(self._import_alias(item) for item in _list(_get(file_ast, "ast", "imports")))
+        self._aliases = frozenset(self._import_alias(item) for item in list_of(find_part(file_ast, "ast", "imports")))
         self._compared: set[int] = set()  # by `id`, what is compared where it stands
         self._operands: set[int] = set()  # by `id`, what is calculated with
         self._typed: set[int] = set()  # by `id`, each `input` of which only a part without fractions is read
@@ -189,18 +199,18 @@ class _Module:
 
     def check(self) -> None:
         # 1. No name hides a builtin.
-        for name, head in _rule_heads(self._ast):
+        for name, head in rule_heads(self._ast):
             if name in _NAMESPACES or name in self._builtins.pure:
                 self.refuse(head, f"the rule is called like the builtin {name!r}", "give it another name")
-        for item in _list(_get(self._ast, "ast", "imports")):
+        for item in list_of(find_part(self._ast, "ast", "imports")):
             if self._import_alias(item) in _NAMESPACES:
                 self.refuse(item, "the import is called like builtins are", "add `as` with another name")
-            root, _, field = (_dotted(_get(item, "refr")) or "input").partition(".")
+            root, _, field = (find_dotted(find_part(item, "refr")) or "input").partition(".")
             if root == "input" and not _is_typed(field.partition(".")[0]):
                 self.use.sees = True
 
         # 2. Every call, wherever it stands, every `not`, every `with`.
-        for rule in _list(_get(self._ast, "ast", "rules")):
+        for rule in list_of(find_part(self._ast, "ast", "rules")):
             self._rule, self._known = rule, None
             self._check_head(rule)
             self._check_head_values(rule)
@@ -217,11 +227,11 @@ class _Module:
     def _check_head(self, rule: object) -> None:
         # `p[x].y := 1`: asked for `p`, regorus has no object where OPA's is empty; asked for `p.a`, it takes what
         # `p.a.z := 2` says for all there is. `p[x] := 1` is alike where no head goes deeper.
-        kind, head = _kind(_get(_kind(rule)[1], "head"))
-        steps = _computed_steps(_get(head, "refr"))
+        kind, head = kind_of(find_part(kind_of(rule)[1], "head"))
+        steps = _computed_steps(find_part(head, "refr"))
         if any(steps):
-            self._note_printed(_get(_kind(_get(head, "refr"))[1], "index"))
-        if any(steps) and (kind != "Compr" or any(steps[:-1]) or _root_name(_get(head, "refr")) in self._uneven):
+            self._note_printed(find_part(kind_of(find_part(head, "refr"))[1], "index"))
+        if any(steps) and (kind != "Compr" or any(steps[:-1]) or root_name(find_part(head, "refr")) in self._uneven):
             self.refuse(
                 rule,
                 "the engines build an object of objects or sets differently",
@@ -230,15 +240,15 @@ class _Module:
 
     def _check_head_values(self, rule: object) -> None:
         # `deny contains x.name if some x in xs`: once a name is not there, regorus forgets those found before.
-        kind, head = _kind(_get(_kind(rule)[1], "head"))
+        kind, head = kind_of(find_part(kind_of(rule)[1], "head"))
         if kind not in ("Compr", "Set"):
             return
-        bodies = _list(_get(_kind(rule)[1], "bodies"))
-        named = [_get(head, "key"), _get(head, "assign", "value"), *_indexes(_get(head, "refr"))]
+        bodies = list_of(find_part(kind_of(rule)[1], "bodies"))
+        named = [find_part(head, "key"), find_part(head, "assign", "value"), *_indexes(find_part(head, "refr"))]
         for number, body in enumerate(bodies):
-            if not _iterates(_get(body, "query")):
+            if not _iterates(find_part(body, "query")):
                 continue
-            for value in named if number == 0 else [_get(body, "assign", "value")]:
+            for value in named if number == 0 else [find_part(body, "assign", "value")]:
                 if value is not None and not self._is_defined(value):
                     self.refuse(
                         value,
@@ -248,32 +258,32 @@ class _Module:
 
     def _is_defined(self, node: object) -> bool:
         """Say whether a value is there whenever the variables in it are bound."""
-        kind, inner = _kind(node)
+        kind, inner = kind_of(node)
         match kind:
             case "Var":
                 # The name of a rule or an import stands for a reference, which may be undefined.
                 references = (self._rules - self._always_defined) | self._aliases | {"_", "input", "data"}
-                return _get(inner, "value") not in references
+                return find_part(inner, "value") not in references
             case "RefDot":
                 # A field of a fact is always there: no answer about an input that lacks it counts.
                 return _is_plain_path(node) and self._known_values.is_field(node)
             case "Array" | "Set":
-                return all(self._is_defined(item) for item in _list(_get(inner, "items")))
+                return all(self._is_defined(item) for item in list_of(find_part(inner, "items")))
             case "Object":
-                fields = [field for field in _list(_get(inner, "fields")) if isinstance(field, list)]
+                fields = [field for field in list_of(find_part(inner, "fields")) if isinstance(field, list)]
                 return all(self._is_defined(part) for field in fields for part in field[1:])
             case "Call":
                 # Whatever else they can't answer is an error, which is loud.
-                called = _dotted(_get(inner, "fcn")) or ""
+                called = find_dotted(find_part(inner, "fcn")) or ""
                 builtin = called in self._builtins.alike and called not in self._rules and called not in ("max", "min")
-                return builtin and all(self._is_defined(each) for each in _list(_get(inner, "params")))
+                return builtin and all(self._is_defined(each) for each in list_of(find_part(inner, "params")))
             case "ArithExpr" | "BinExpr" | "BoolExpr" | "Membership":
-                sides = (_get(inner, side) for side in ("lhs", "rhs", "key", "value", "collection"))
+                sides = (find_part(inner, side) for side in ("lhs", "rhs", "key", "value", "collection"))
                 return all(self._is_defined(side) for side in sides if side is not None)
         return kind in _SCALARS or kind in ("ArrayCompr", "SetCompr", "ObjectCompr")
 
     def _check_rule(self, rule: object) -> None:
-        for kind, node in _nodes([rule]):
+        for kind, node in walk([rule]):
             match kind:
                 case "Call":
                     self._check_call(node)
@@ -282,34 +292,34 @@ class _Module:
                 case "with_mods":
                     self._check_with(node)
                 case "AssignExpr":
-                    self._check_pattern_match(node, "lhs", *(() if _get(node, "op") == "ColEq" else ("rhs",)))
+                    self._check_pattern_match(node, "lhs", *(() if find_part(node, "op") == "ColEq" else ("rhs",)))
                 case "Every":
                     self._check_every(node)
                 case "BoolExpr":
-                    self._note_not_walked(_get(node, "lhs"), _get(node, "rhs"))
-                    self._compared |= {id(_kind(_get(node, side))[1]) for side in ("lhs", "rhs")}
+                    self._note_not_walked(find_part(node, "lhs"), find_part(node, "rhs"))
+                    self._compared |= {id(kind_of(find_part(node, side))[1]) for side in ("lhs", "rhs")}
                     self._check_order(node)
                 case "BinExpr":
-                    self._note_not_walked(_get(node, "lhs"), _get(node, "rhs"))
+                    self._note_not_walked(find_part(node, "lhs"), find_part(node, "rhs"))
                 case "Set" if "items" in node:
-                    self._check_members(node, _list(_get(node, "items")))
+                    self._check_members(node, list_of(find_part(node, "items")))
                 case "Object" if "fields" in node:
-                    keys = [_item_key(field) for field in _list(_get(node, "fields"))]
+                    keys = [_item_key(field) for field in list_of(find_part(node, "fields"))]
                     self._check_members(node, keys)
                     self._note_printed(*keys)
                 case "ObjectCompr":
-                    self._note_printed(_get(node, "key"))
+                    self._note_printed(find_part(node, "key"))
                 case "Var":
                     # `input` as a whole; `input.commands` is looked at where the dot is.
-                    if _get(node, "value") == "input" and id(node) not in self._typed:
+                    if find_part(node, "value") == "input" and id(node) not in self._typed:
                         self.use.sees = True
                 case "RefDot":
-                    kind, base = _kind(_get(node, "refr"))
-                    if kind == "Var" and _get(base, "value") == "input" and _is_typed(_field_name(node)):
+                    kind, base = kind_of(find_part(node, "refr"))
+                    if kind == "Var" and find_part(base, "value") == "input" and _is_typed(_field_name(node)):
                         self._typed.add(id(base))
                 case "Membership":
-                    self._note_not_walked(_get(node, "collection"))
-                    if _get(node, "key") is not None:
+                    self._note_not_walked(find_part(node, "collection"))
+                    if find_part(node, "key") is not None:
                         # `"a", "a" in {"a"}` is true in OPA alone: a set's members are their own keys.
                         self.refuse(
                             node,
@@ -327,21 +337,21 @@ class _Module:
                     if "." in self._text(node) and id(node) not in self._compared:
                         self.use.fractions, self._fraction = True, node
                 case "ArithExpr":
-                    self._note_not_walked(_get(node, "lhs"), _get(node, "rhs"))
+                    self._note_not_walked(find_part(node, "lhs"), find_part(node, "rhs"))
                     self._check_arithmetic(node)
                 case "UnaryExpr":
                     # regorus reads `-x < 3` as `-(x < 3)`.
-                    if _kind(_get(node, "expr"))[0] != "Number":
+                    if kind_of(find_part(node, "expr"))[0] != "Number":
                         self.refuse(
                             node, "the engines read a minus before a name differently", f"write `0 - x`, {_USE_OPA}"
                         )
 
     def refuse(self, node: object, cause: str, fix: str) -> None:
-        line = _line(node)
+        line = find_line(node)
         raise PolicyError(cause, where=f"{self.path}:{line}" if line else self.path, fix=fix)
 
     def _check_call(self, call: Node) -> None:
-        name = _dotted(_get(call, "fcn"))
+        name = find_dotted(find_part(call, "fcn"))
         if name is None:
             return self.refuse(call, "the function called is computed", "call it by its name")
         root = name.partition(".")[0]
@@ -355,19 +365,19 @@ class _Module:
                 f"{name} may not be called by any policy",
                 "use only what policies/capabilities.json lists: rules are pure, facts come in as input",
             )
-        self._note_not_walked(*_list(_get(call, "params")))
+        self._note_not_walked(*list_of(find_part(call, "params")))
         if name not in self._builtins.alike:
             return self.refuse(call, f"{name} does not answer alike on the embedded engine", _USE_OPA[3:])
-        params = _list(_get(call, "params"))
+        params = list_of(find_part(call, "params"))
         if name in _PATTERN_FIRST:
             self._check_pattern(call, params)
         if name == "sprintf":
             self._check_format(call, params)
-            kind, values = _kind(params[1]) if len(params) == 2 else ("", {})
-            self._note_printed(*(_list(_get(values, "items")) if kind == "Array" else [None]))
+            kind, values = kind_of(params[1]) if len(params) == 2 else ("", {})
+            self._note_printed(*(list_of(find_part(values, "items")) if kind == "Array" else [None]))
         if name == "count" and len(params) == 1:
             self._note_counted(params[0])
-        if name in _NOT_EMPTY and not _literal(params[1] if len(params) > 1 else None):
+        if name in _NOT_EMPTY and not find_text(params[1] if len(params) > 1 else None):
             return self.refuse(
                 call,
                 f"the second argument of {name} is not sure to be some text, and the engines differ for an empty one",
@@ -378,7 +388,7 @@ class _Module:
         return None
 
     def _fits(self, verb: str, node: object) -> bool:
-        if _literal(node) is not None:
+        if find_text(node) is not None:
             return verb == "s"
         match verb:
             case "s":
@@ -397,7 +407,7 @@ class _Module:
         return self._known
 
     def _check_pattern(self, call: Node, params: list[object]) -> None:
-        pattern = _literal(params[0]) if params else None
+        pattern = find_text(params[0]) if params else None
         if pattern is None:
             return self.refuse(
                 call,
@@ -413,14 +423,14 @@ class _Module:
         return None
 
     def _check_format(self, call: Node, params: list[object]) -> None:
-        text = _literal(params[0]) if params else None
+        text = find_text(params[0]) if params else None
         if text is None:
             return self.refuse(call, "the format of sprintf is not a literal", f"write it in place, {_USE_OPA}")
         verbs = text.replace("%%", "").split("%")[1:]
         if not all(verb[:1] in ("s", "d", "v") for verb in verbs):
             return self.refuse(call, "the engines format this verb differently", f"use only %s, %d and %v, {_USE_OPA}")
-        kind, values = _kind(params[1]) if len(params) == 2 else ("", {})
-        items = _list(_get(values, "items"))
+        kind, values = kind_of(params[1]) if len(params) == 2 else ("", {})
+        items = list_of(find_part(values, "items"))
         if kind == "Array" and len(items) != len(verbs):
             return self.refuse(call, "sprintf has not one value for each verb", "make them as many")
         for number, verb in enumerate(verbs):
@@ -442,13 +452,13 @@ class _Module:
 
     def _check_every(self, every: Node) -> None:
         # `every k in list { not thing[k] }` fails in regorus where `thing` has no `k`, and holds in OPA.
-        names = {self._span_text(_get(every, part)) for part in ("key", "value")}
-        for kind, negated in _nodes([_get(every, "query")]):
+        names = {self._span_text(find_part(every, part)) for part in ("key", "value")}
+        for kind, negated in walk([find_part(every, "query")]):
             if kind != "NotExpr":
                 continue
-            for inner_kind, inner in _nodes([negated]):
-                index = [node for name, node in _nodes([_get(inner, "index")]) if name == "Var"]
-                if inner_kind == "RefBrack" and any(_get(node, "value") in names for node in index):
+            for inner_kind, inner in walk([negated]):
+                index = [node for name, node in walk([find_part(inner, "index")]) if name == "Var"]
+                if inner_kind == "RefBrack" and any(find_part(node, "value") in names for node in index):
                     self.refuse(
                         negated,
                         "the engines look up a variable of `every` inside `not` differently",
@@ -457,10 +467,12 @@ class _Module:
 
     def _check_order(self, comparison: Node) -> None:
         # Objects come before sets in OPA and after them in regorus; JSON has no sets, so only those written here count.
-        if _get(comparison, "op") in ("Lt", "Le", "Gt", "Ge"):
+        if find_part(comparison, "op") in ("Lt", "Le", "Gt", "Ge"):
             for side in ("lhs", "rhs"):
-                kind, inner = _kind(_get(comparison, side))
-                if kind in ("Set", "SetCompr", "BinExpr") or (kind == "Var" and _get(inner, "value") in self._sets):
+                kind, inner = kind_of(find_part(comparison, side))
+                if kind in ("Set", "SetCompr", "BinExpr") or (
+                    kind == "Var" and find_part(inner, "value") in self._sets
+                ):
                     self.refuse(
                         comparison,
                         "the engines order sets and other values differently",
@@ -470,8 +482,8 @@ class _Module:
     def _check_pattern_match(self, node: Node, *parts: str) -> None:
         # `{"a": x} = {"a": 1, "b": 2}` is undefined in OPA, and `x` is 1 in regorus.
         for part in parts:
-            for kind, inner in _nodes([_get(node, part)]):
-                if kind == "Object" and any(name == "Var" for name, _ in _nodes([inner])):
+            for kind, inner in walk([find_part(node, part)]):
+                if kind == "Object" and any(name == "Var" for name, _ in walk([inner])):
                     self.refuse(
                         inner,
                         "the engines match an object against a pattern differently",
@@ -479,7 +491,7 @@ class _Module:
                     )
 
     def _note_not_walked(self, *nodes: object) -> None:
-        self._not_walked |= {id(_kind(node)[1]) for node in nodes}
+        self._not_walked |= {id(kind_of(node)[1]) for node in nodes}
 
     def _check_members(self, literal: Node, members: list[object]) -> None:
         # `[v | some v in {x, 1}]` is in the order written in OPA, and holds what is there twice twice.
@@ -503,17 +515,17 @@ class _Module:
 
     def _check_arithmetic(self, expression: Node) -> None:
         # 0.1 + 0.2 is 0.3 in OPA and 0.30000000000000004 in regorus.
-        sides = [_get(expression, side) for side in ("lhs", "rhs")]
-        for kind, inner in map(_kind, sides):
+        sides = [find_part(expression, side) for side in ("lhs", "rhs")]
+        for kind, inner in map(kind_of, sides):
             if kind == "Number" and "." in self._text(inner):
                 self.refuse(
                     expression, "the engines round fractions differently", f"calculate in whole numbers, {_USE_OPA}"
                 )
-        self._operands |= {id(_kind(side)[1]) for side in sides}
-        match _get(expression, "op"):
+        self._operands |= {id(kind_of(side)[1]) for side in sides}
+        match find_part(expression, "op"):
             case "Div" if id(expression) not in self._compared:
-                if all(_kind(side)[0] == "Number" for side in sides) and id(expression) not in self._operands:
-                    whole, divisor = (int(self._text(_kind(side)[1])) for side in sides)
+                if all(kind_of(side)[0] == "Number" for side in sides) and id(expression) not in self._operands:
+                    whole, divisor = (int(self._text(kind_of(side)[1])) for side in sides)
                     if divisor and whole % divisor:
                         self.use.fractions, self._fraction = True, expression
                     return
@@ -528,18 +540,18 @@ class _Module:
                     "the engines hold large products differently",
                     f"multiply by a number up to {MAX_FACTOR} that is written there, {_USE_OPA}",
                 )
-        self._note_calculated(*(side for side in sides if _kind(side)[0] not in ("ArithExpr", "Set", "SetCompr")))
+        self._note_calculated(*(side for side in sides if kind_of(side)[0] not in ("ArithExpr", "Set", "SetCompr")))
 
     def _is_small_product(self, sides: list[object]) -> bool:
-        kinds = [_kind(side) for side in sides]
+        kinds = [kind_of(side) for side in sides]
         factors = [inner for kind, inner in kinds if kind == "Number" and abs(float(self._text(inner))) <= MAX_FACTOR]
         return bool(factors) and not any(
-            name == "ArithExpr" and _get(node, "op") == "Mul" for name, node in _nodes(sides)
+            name == "ArithExpr" and find_part(node, "op") == "Mul" for name, node in walk(sides)
         )
 
     def _is_set(self, value: object) -> bool:
-        kind, inner = _kind(value)
-        return (kind == "Var" and _get(inner, "value") in self._sets) or self._known_values.is_set(value)
+        kind, inner = kind_of(value)
+        return (kind == "Var" and find_part(inner, "value") in self._sets) or self._known_values.is_set(value)
 
     def _note_counted(self, value: object) -> None:
         if self._is_set(value) or self._known_values.is_collection(value):
@@ -559,58 +571,58 @@ class _Module:
 
     def _text(self, node: object) -> str:
         """Return the source of a node."""
-        return self._span_text(_get(node, "span"))
+        return self._span_text(find_part(node, "span"))
 
     def _span_text(self, span: object) -> str:
-        start, end = _get(span, "start"), _get(span, "end")
+        start, end = find_part(span, "start"), find_part(span, "end")
         return self._source[start:end].decode() if isinstance(start, int) and isinstance(end, int) else ""
 
     def _check_not(self, literal: Node) -> None:
-        kind, node = _kind(_get(literal, "expr"))
+        kind, node = kind_of(find_part(literal, "expr"))
         match kind:
             case "RefDot" | "RefBrack" | "Var" | "Bool":
-                self._check_reference(_get(literal, "expr"), literal)
-            case "BoolExpr" if _get(node, "op") == "Eq":
+                self._check_reference(find_part(literal, "expr"), literal)
+            case "BoolExpr" if find_part(node, "op") == "Eq":
                 # `==` with something undefined is false on both, so references may stand here.
                 for side in ("lhs", "rhs"):
-                    if _kind(_get(node, side))[0] in ("RefDot", "RefBrack"):
-                        self._check_reference(_get(node, side), literal)
+                    if kind_of(find_part(node, side))[0] in ("RefDot", "RefBrack"):
+                        self._check_reference(find_part(node, side), literal)
                     else:
-                        self._check_argument(_get(node, side), literal)
+                        self._check_argument(find_part(node, side), literal)
             case "BoolExpr":
-                self._check_argument(_get(node, "lhs"), literal)
-                self._check_argument(_get(node, "rhs"), literal)
+                self._check_argument(find_part(node, "lhs"), literal)
+                self._check_argument(find_part(node, "rhs"), literal)
             case "Membership":
                 for side in ("key", "value", "collection"):
-                    if _get(node, side) is not None:
-                        self._check_argument(_get(node, side), literal)
+                    if find_part(node, side) is not None:
+                        self._check_argument(find_part(node, side), literal)
             case "Call":
-                for argument in _list(_get(node, "params")):
+                for argument in list_of(find_part(node, "params")):
                     self._check_argument(argument, literal)
             case _:
                 self._refuse_not(literal)
 
     def _check_reference(self, node: object, literal: Node) -> None:
-        kind, inner = _kind(node)
+        kind, inner = kind_of(node)
         while kind in ("RefDot", "RefBrack"):
             if kind == "RefBrack":
-                self._check_argument(_get(inner, "index"), literal)
-            kind, inner = _kind(_get(inner, "refr"))
-        if kind not in ("Var", "Bool") or _get(inner, "value") == "_":
+                self._check_argument(find_part(inner, "index"), literal)
+            kind, inner = kind_of(find_part(inner, "refr"))
+        if kind not in ("Var", "Bool") or find_part(inner, "value") == "_":
             self._refuse_not(literal)
 
     def _check_argument(self, node: object, literal: Node) -> None:
-        kind, inner = _kind(node)
+        kind, inner = kind_of(node)
         if kind in _SCALARS:
             return
         if kind == "Var":
-            name = _get(inner, "value")
+            name = find_part(inner, "value")
             # The name of a rule or an import stands for a reference, which may be undefined.
             references = (self._rules - self._always_defined) | self._aliases | {"_", "input", "data"}
             if name not in references:
                 return
         if kind in ("Array", "Set"):
-            for item in _list(_get(inner, "items")):
+            for item in list_of(find_part(inner, "items")):
                 self._check_argument(item, literal)
             return
         self._refuse_not(literal)
@@ -623,35 +635,20 @@ class _Module:
         )
 
     def _check_with(self, modifiers: Node) -> None:
-        for modifier in _list(modifiers):
-            target = _dotted(_get(modifier, "refr")) or ""
+        for modifier in list_of(modifiers):
+            target = find_dotted(find_part(modifier, "refr")) or ""
             if target.partition(".")[0] not in ("input", "data"):
                 self.refuse(modifier, f"`with` may not replace {target or 'this'}", "replace only input or data")
-            value = (_dotted(_get(modifier, "as")) or "").partition(".")[0]
+            value = (find_dotted(find_part(modifier, "as")) or "").partition(".")[0]
             if value in (_NAMESPACES | self._builtins.pure) - self._rules:
                 self.refuse(modifier, "`with` may not put a builtin in another's place", "use a value")
 
     def _import_alias(self, item: object) -> str:
-        span = _get(item, "as")
+        span = find_part(item, "as")
         if isinstance(span, dict):
             start, end = span.get("start"), span.get("end")
             return self._source[start:end].decode() if isinstance(start, int) and isinstance(end, int) else ""
-        return (_dotted(_get(item, "refr")) or "").rpartition(".")[2]
-
-
-def _rule_heads(file_ast: object) -> Iterator[tuple[str, object]]:
-    """The first name of each rule: `deny`, `f`, or `a` of `a.b.c := 1`."""
-    for rule in _list(_get(file_ast, "ast", "rules")):
-        kind, body = _kind(rule)
-        head = _kind(_get(body, "head"))[1] if kind == "Spec" else body
-        yield _root_name(_get(head, "refr")), body
-
-
-def _root_name(node: object) -> str:
-    kind, inner = _kind(node)
-    while kind in ("RefDot", "RefBrack"):
-        kind, inner = _kind(_get(inner, "refr"))
-    return str(_get(inner, "value"))
+        return (find_dotted(find_part(item, "refr")) or "").rpartition(".")[2]
 
 
 def _is_uneven(depths: set[tuple[int, bool]]) -> bool:
@@ -665,7 +662,7 @@ def _is_typed(field: object) -> bool:
 
 
 def _field_name(reference: Node) -> object:
-    field = _get(reference, "field")
+    field = find_part(reference, "field")
     return field[1] if isinstance(field, list) and len(field) == 2 else None
 
 
@@ -677,117 +674,49 @@ def _item_key(field: object) -> object:
 def _indexes(node: object) -> list[object]:
     """Return what stands in the brackets of a reference."""
     found = []
-    kind, inner = _kind(node)
+    kind, inner = kind_of(node)
     while kind in ("RefDot", "RefBrack"):
         if kind == "RefBrack":
-            found.append(_get(inner, "index"))
-        kind, inner = _kind(_get(inner, "refr"))
+            found.append(find_part(inner, "index"))
+        kind, inner = kind_of(find_part(inner, "refr"))
     return found
 
 
 def _is_plain_path(node: object) -> bool:
-    kind, inner = _kind(node)
+    kind, inner = kind_of(node)
     while kind == "RefDot":
-        kind, inner = _kind(_get(inner, "refr"))
+        kind, inner = kind_of(find_part(inner, "refr"))
     return kind == "Var"
 
 
 def _iterates(query: object) -> bool:
     """Say whether a body may have more than one solution."""
     return any(
-        kind in ("SomeIn", "SomeVars") or (kind == "RefBrack" and _kind(_get(node, "index"))[0] not in _SCALARS)
-        for kind, node in _nodes([query])
+        kind in ("SomeIn", "SomeVars") or (kind == "RefBrack" and kind_of(find_part(node, "index"))[0] not in _SCALARS)
+        for kind, node in walk([query])
     )
 
 
 def _computed_steps(node: object) -> list[bool]:
     """Say of each step of a reference after its first name, in order, whether its name is computed."""
     steps: list[bool] = []
-    kind, inner = _kind(node)
+    kind, inner = kind_of(node)
     while kind in ("RefDot", "RefBrack"):
-        steps.append(kind == "RefBrack" and _kind(_get(inner, "index"))[0] not in _SCALARS)
-        kind, inner = _kind(_get(inner, "refr"))
+        steps.append(kind == "RefBrack" and kind_of(find_part(inner, "index"))[0] not in _SCALARS)
+        kind, inner = kind_of(find_part(inner, "refr"))
     return steps[::-1]
-
-
-def _package(file_ast: Node) -> str:
-    return _dotted(_get(file_ast, "ast", "package", "refr")) or ""
 
 
 def _is_constant(rule: object) -> bool:
     """Whether a rule always has a value: `x := {"a", "b"}`, written out without a body, or a set `x contains …`."""
-    kind, head = _kind(_get(rule, "head"))
+    kind, head = kind_of(find_part(rule, "head"))
     if kind == "Set":
         return True
-    return kind == "Compr" and _get(rule, "bodies") == [] and _is_written_out(_get(head, "assign", "value"))
+    return kind == "Compr" and find_part(rule, "bodies") == [] and _is_written_out(find_part(head, "assign", "value"))
 
 
 def _is_written_out(node: object) -> bool:
-    kind, inner = _kind(node)
+    kind, inner = kind_of(node)
     if kind in ("Array", "Set"):
-        return all(_is_written_out(item) for item in _list(_get(inner, "items")))
+        return all(_is_written_out(item) for item in list_of(find_part(inner, "items")))
     return kind in _SCALARS
-
-
-def _nodes(root: object) -> Iterator[tuple[str, Node]]:
-    """Every named part below `root`, in the order of the source."""
-    stack: list[object] = [root]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, list):
-            stack.extend(reversed(node))
-        elif isinstance(node, dict):
-            for kind, inner in node.items():
-                if kind == "span" or kind == "field":
-                    continue
-                if kind == "with_mods" or isinstance(inner, dict):
-                    yield kind, inner
-            stack.extend(inner for kind, inner in node.items() if kind != "span" and isinstance(inner, dict | list))
-
-
-def _kind(node: object) -> tuple[str, Node]:
-    if isinstance(node, dict) and len(node) == 1:
-        kind, inner = next(iter(node.items()))
-        return kind, inner if isinstance(inner, dict) else {}
-    return "", {}
-
-
-def _get(node: object, *keys: str) -> object:
-    for key in keys:
-        node = node.get(key) if isinstance(node, dict) else None
-    return node
-
-
-def _list(node: object) -> list[object]:
-    return node if isinstance(node, list) else []
-
-
-def _literal(node: object) -> str | None:
-    kind, inner = _kind(node)
-    value = _get(inner, "value")
-    return value if kind in ("String", "RawString") and isinstance(value, str) else None
-
-
-def _dotted(node: object) -> str | None:
-    """`a.b.c` for a reference of plain names, None for any other node."""
-    parts: list[str] = []
-    kind, inner = _kind(node)
-    while kind == "RefDot":
-        field = _get(inner, "field")
-        if not isinstance(field, list) or len(field) != 2:
-            return None
-        parts.append(str(field[1]))
-        kind, inner = _kind(_get(inner, "refr"))
-    if kind != "Var":
-        return None
-    return ".".join([str(_get(inner, "value")), *reversed(parts)])
-
-
-def _line(node: object) -> int | None:
-    line = _get(node, "span", "line")
-    if line is None:
-        for _, inner in _nodes(node):
-            line = _get(inner, "span", "line")
-            if line is not None:
-                break
-    return line if isinstance(line, int) else None

@@ -7,7 +7,7 @@ import pytest
 
 from policyd.app.trust_edit import add_key, end_key, next_version, remove_keys, render_trust, set_threshold
 from policyd.attestation.keys import KeyKind, read_public_key
-from policyd.attestation.trust import read_trust_policy
+from policyd.attestation.trust_policy import read_trust_policy
 from policyd.errors import SettingsError, UsageError
 from policyd.models.trust import TRUST_POLICY_TYPE, Role, TrustedIdentity, TrustedKey, TrustPolicy
 from policyd.pipeline.yaml_reader import read_yaml

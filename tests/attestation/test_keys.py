@@ -151,6 +151,36 @@ def test_keys_of_other_kinds_are_refused(kind: str) -> None:
     assert caught.value.where == "trust.yaml"
 
 
+_SMALL_ORDER = [
+    "01" + "00" * 31,
+    "00" * 32,
+    "00" * 31 + "80",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    "ec" + "ff" * 30 + "7f",
+    "ee" + "ff" * 30 + "7f",
+]
+
+
+@pytest.mark.parametrize("point", _SMALL_ORDER)
+def test_an_ed25519_key_of_small_order_is_none(point: str) -> None:
+    """With the first of these, a signature of a one and zeros holds for every message."""
+    public = ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(point))
+    if point == _SMALL_ORDER[0]:
+        public.verify(bytes.fromhex(point) + bytes(32), b"any message")
+
+    with pytest.raises(KeyUnusable, match="small order"):
+        read_public_key(pem_of(public), where="trust.yaml")
+
+
+def test_two_keys_in_one_text_are_none() -> None:
+    """OpenSSL takes the first and says nothing; the next tool may take the last."""
+    both = key("a").public_key_pem + key("b").public_key_pem
+
+    with pytest.raises(KeyUnusable, match="more than one key"):
+        read_public_key(both, where="trust.yaml")
+
+
 def test_a_key_of_more_than_a_keys_length_is_refused_unread() -> None:
     with pytest.raises(KeyUnusable, match="too long"):
         read_public_key(key("a").public_key_pem + "\n" * 5000, where="trust.yaml")

@@ -57,6 +57,27 @@ def test_a_bundle_older_than_asked_for_is_refused(version: BundleVersion) -> Non
             assert _read(bundle, oldest).version is version
 
 
+@pytest.mark.parametrize(
+    ("part", "second"),
+    [
+        (("dsse_envelope",), "dsse_envelope"),
+        (("messageSignature", "message_digest"), "message_digest"),
+        (("verificationMaterial", "public_key"), "public_key"),
+        (("verificationMaterial", "tlogEntries", 0, "log_id"), "log_id"),
+    ],
+)
+def test_a_field_under_its_second_name_is_refused(part: tuple[str | int, ...], second: str) -> None:
+    """protobuf's JSON has two names for it: what this tool passes over would be what the next one verifies."""
+    bundle: Any = copy.deepcopy(BUNDLE)
+    value = bundle
+    for step in part[:-1]:
+        value = value[step]
+    value[second] = {}
+
+    with pytest.raises(DocumentError, match=second):
+        _read(bundle)
+
+
 def test_by_default_only_the_newest_version_is_read() -> None:
     with pytest.raises(DocumentError):
         read_bundle(json.dumps(ATTESTATION).encode(), where="bundle.json")

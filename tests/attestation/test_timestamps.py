@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from policyd.attestation.bundle import add_timestamp, read_bundle, signature_of
 from policyd.attestation.statements import Named, render_statement, sign_statement
 from policyd.attestation.timestamps import read_chain, verify_timestamp
-from policyd.attestation.trust import VerifiedStatement, check_trust_policy, verify_bundle
+from policyd.attestation.trust import VerifiedStatement, verify_bundle
+from policyd.attestation.trust_policy import check_trust_policy
 from policyd.errors import DocumentError, IdentityNotTrusted, SettingsError, VerificationFailed
 from policyd.models.statement import DECISION_V1
 from policyd.models.trust import Role, TrustPolicy

@@ -13,14 +13,8 @@ from policyd.attestation import trust as trust_module
 from policyd.attestation.blobs import HashedFile, read_blob_signature, verify_blob
 from policyd.attestation.dsse import Envelope, Signature, read_envelope
 from policyd.attestation.statements import Named, render_statement, sign_statement
-from policyd.attestation.trust import (
-    check_trust_policy,
-    read_trust_policy,
-    role_keys,
-    verify_bundle,
-    verify_envelope,
-    verify_with_key,
-)
+from policyd.attestation.trust import verify_bundle, verify_envelope, verify_with_key
+from policyd.attestation.trust_policy import check_trust_policy, read_trust_policy, role_keys
 from policyd.errors import (
     DocumentError,
     IdentityNotTrusted,

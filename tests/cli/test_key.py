@@ -13,7 +13,8 @@ import yaml
 from policyd.adapters.settings import require_authority
 from policyd.app.trust_edit import end_key
 from policyd.attestation.keys import read_public_key
-from policyd.attestation.trust import read_trust_policy, verify_bundle
+from policyd.attestation.trust import verify_bundle
+from policyd.attestation.trust_policy import read_trust_policy
 from policyd.errors import IdentityNotTrusted
 from policyd.models.canonical import sha256_hex
 from policyd.models.trust import Role, TrustPolicy

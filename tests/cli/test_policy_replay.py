@@ -25,6 +25,12 @@ SCRIPT = "dependencies.unverified_script"
 BAD = one_stage("curl -k https://example.com/x -o x")
 LATER = '#   effective_on: "2999-01-01T00:00:00Z"\n'
 IN_2999 = ("--effective-time", "2999-06-01")
+#: policyd as it would be with a fault: what it makes for rules does not fit its model.
+FAULTY = (
+    "import policyd.app.judging as judging\n"
+    "write = judging.write_input\n"
+    "judging.write_input = lambda model, *, where: write(model.model_copy(update={'commands': 17}), where=where)\n"
+)
 
 
 def replay(shop: Workshop, code: int, *more: object) -> Any:
@@ -71,6 +77,14 @@ def test_every_gate_of_a_run_and_every_recorded_check_comes_out_the_same(runs: W
     assert said["judged"] == len(recorded(runs)) == 8
     assert said["same_bytes_expected"] is True
     assert said["changes"] == said["unjudged"] == []
+
+
+def test_an_input_that_fitted_no_model_is_no_more_judged_the_second_time(fresh: Workshop) -> None:
+    fresh.policyd("check", "--record", script=FAULTY).require(3)
+
+    assert replay(fresh, 0)["changes"] == []
+    (changed,) = replay(fresh, 3, "--engine", "embedded", *IN_2999)["changes"]
+    assert (changed["old"], changed["new"]) == ("undecided", "undecided")
 
 
 def test_replaying_writes_nothing(runs: Workshop) -> None:

@@ -205,6 +205,25 @@ def test_requests_that_can_not_be_used(desk: Desk, options: list[str]) -> None:
     assert "Traceback" not in said.err
 
 
+def test_a_bundle_older_than_asked_for_is_refused_by_its_check(desk: Desk) -> None:
+    desk.write("b.json", _managed(version="0.2"))
+
+    said = desk.verify("release.tar.gz", "--bundle", "b.json", *desk.by_key, "--min-bundle-version", "0.3", "--format=json")
+
+    assert said.code == 1
+    assert said.states() == {1: "failed"}
+
+
+def test_a_bundle_of_any_size_is_refused_by_its_check(desk: Desk) -> None:
+    with (desk.folder / "b.json").open("wb") as file:
+        file.truncate(64 << 20)
+
+    said = desk.verify("release.tar.gz", "--bundle", "b.json", *desk.by_key, "--format=json")
+
+    assert said.code == 2
+    assert said.states() == {1: "failed"}
+
+
 def test_an_attestation_has_to_be_asked_for_by_its_type(desk: Desk) -> None:
     """What it says may be that a test failed."""
     desk.write("b.json", _managed(payload=statement()))

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from policyd.adapters.engines.embedded import RuleProcess
+from policyd.adapters.engines.rule_process import RuleProcess
 from policyd.adapters.library import library_builtins
 from policyd.errors import EngineError
 from policyd.policy.engine import Answer

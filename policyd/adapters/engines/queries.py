@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from policyd.adapters.engines.embedded import MEMORY_BYTES, TIMEOUT_SECONDS, RuleProcess, require_held, short_error
+from policyd.adapters.engines.embedded import require_held
 from policyd.adapters.engines.opa import require_version, run_opa
+from policyd.adapters.engines.rule_process import MEMORY_BYTES, TIMEOUT_SECONDS, RuleProcess, short_error
 from policyd.adapters.library import library_builtins, library_folder
 from policyd.errors import EngineError, PolicyError
 from policyd.policy.input_subset import WIDE_CHARACTERS, describe_number, find_number, holds_wide_characters

@@ -18,7 +18,8 @@ from policyd.attestation.run_signing import SIGNED_BY_RUNS, RunKeys, RunSigning
 from policyd.attestation.signing import Signer
 from policyd.attestation.stage import Sbom
 from policyd.attestation.statements import Named
-from policyd.attestation.trust import find_listed, require_may_sign, why_not_in_force
+from policyd.attestation.trust import require_may_sign
+from policyd.attestation.trust_policy import find_listed, why_not_in_force
 from policyd.errors import KeyUnusable, PolicydError, SigningRefused
 from policyd.models.trust import Role
 from policyd.record.checkpoint import log_key

@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 
 from policyd.adapters.stores.files import locked, write_whole
-from policyd.adapters.strict_modes import require_safe_folder
-from policyd.errors import RecordError, SettingsError, StoreError
+from policyd.adapters.stores.state_files import find_kept, make_state_folder, state_unusable
+from policyd.errors import RecordError, SettingsError
 from policyd.models.base import Sha256
 from policyd.record.checkpoint import VerifiedCheckpoint
 from policyd.record.note import MAX_NOTE_BYTES
@@ -34,24 +34,15 @@ class RecordState:
         """
         require_apart(folder, store)
         state = cls(folder)
-        try:
-            state._checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise _unusable(folder, error) from error
-        require_safe_folder(state._checkpoints)
+        make_state_folder(state._checkpoints)
         return state
 
     def find(self, key_sha256: Sha256) -> KeptCheckpoint | None:
         """Return the checkpoint kept of the log that this key signs, None if none was."""
         path = self._path(key_sha256)
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
+        content = find_kept(path, max_bytes=MAX_NOTE_BYTES)
+        if content is None:
             return None
-        except OSError as error:
-            raise _unusable(path, error) from error
-        with os.fdopen(handle, "rb") as file:
-            content = file.read(MAX_NOTE_BYTES + 1)
         # Bytes that are no UTF-8 are no note either: they go on, changed, and fail verification there.
         return KeptCheckpoint(source=str(path), note=content.decode(errors="replace"), outside=True)
 
@@ -62,7 +53,7 @@ class RecordState:
         except FileNotFoundError:
             return ()
         except OSError as error:
-            raise _unusable(self._checkpoints, error) from error
+            raise state_unusable(self._checkpoints, error) from error
         return tuple(sorted(name for name in names if _KEY.fullmatch(name)))
 
     def remember(self, checkpoint: VerifiedCheckpoint, key_sha256: Sha256, *, kept: VerifiedCheckpoint | None) -> bool:
@@ -84,7 +75,7 @@ class RecordState:
                     return False
                 write_whole(self._path(key_sha256), checkpoint.note.encode())
         except OSError as error:
-            raise _unusable(self._path(key_sha256), error) from error
+            raise state_unusable(self._path(key_sha256), error) from error
         return True
 
     def _path(self, key_sha256: Sha256) -> Path:
@@ -102,11 +93,3 @@ def require_apart(state: Path, store: Path) -> None:
             where=f"state {state}, store {store}",
             fix="keep `state` in another folder, best on another disk",
         )
-
-
-def _unusable(path: Path, error: OSError) -> StoreError:
-    return StoreError(
-        f"the state folder can't be used: {(error.strerror or str(error)).lower()}",
-        where=str(path),
-        fix="check that the folder is there and that you may use it",
-    )

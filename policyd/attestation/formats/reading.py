@@ -57,8 +57,8 @@ class Piece:
     listed: bool
 
 
-def read_evidence(content: bytes, *, where: str, oldest: BundleVersion = BundleVersion.V0_1) -> tuple[Piece, ...]:
-    """Return every piece of evidence in a file, at least one; older bundles than `oldest` are refused.
+def read_evidence(content: bytes, *, where: str) -> tuple[Piece, ...]:
+    """Return every piece of evidence in a file, at least one; bundles of every version, which the checks weigh.
 
     Raises `DocumentError` if the file is of no form that is known, or if any piece of it can't be read: a file is read
     whole or not at all.
@@ -79,7 +79,7 @@ def read_evidence(content: bytes, *, where: str, oldest: BundleVersion = BundleV
             max_parts=_MAX_LISTED_PARTS,
         )
         form = _find_form(value, place)
-        for piece in form(require_object(value, "the document", place), place, oldest):
+        for piece in form(require_object(value, "the document", place), place):
             pieces.append(replace(piece, listed=True) if several else piece)
             if len(pieces) > MAX_LISTED:
                 raise _too_many(where)
@@ -145,51 +145,43 @@ def split_lines(content: bytes, where: str) -> list[tuple[int, bytes]]:
     return lines if len(lines) > 1 else []
 
 
-_Reader = Callable[[dict[str, object], str, BundleVersion], Iterator[Piece]]
+_Reader = Callable[[dict[str, object], str], Iterator[Piece]]
 
 
-def _read_bundle(value: dict[str, object], where: str, oldest: BundleVersion) -> Iterator[Piece]:
-    yield Piece(where, bundle_from_json(value, where=where, oldest=oldest), listed=False)
+def _read_bundle(value: dict[str, object], where: str) -> Iterator[Piece]:
+    yield Piece(where, bundle_from_json(value, where=where, oldest=BundleVersion.V0_1), listed=False)
 
 
-def _read_envelope(value: dict[str, object], where: str, oldest: BundleVersion) -> Iterator[Piece]:
+def _read_envelope(value: dict[str, object], where: str) -> Iterator[Piece]:
     material = read_envelope_material(value, where=where)
     yield Piece(where, Bundle(envelope_from_json(value, where=where), material), listed=False)
 
 
-def _read_answer(value: dict[str, object], where: str, oldest: BundleVersion) -> Iterator[Piece]:
+def _read_answer(value: dict[str, object], where: str) -> Iterator[Piece]:
     """npm's `/-/npm/v1/attestations/NAME@VERSION` and GitHub's `/repos/OWNER/REPO/attestations/DIGEST`."""
     for number, item in enumerate(require_list(value["attestations"], "attestations", MAX_LISTED, where), 1):
         place = f"{where}, attestation {number}"
         listed = require_object(item, "the attestation", place)
         bundle = require_object(listed.get("bundle"), "bundle", place)
-        yield Piece(place, bundle_from_json(bundle, where=place, oldest=oldest), listed=True)
+        yield Piece(place, bundle_from_json(bundle, where=place, oldest=BundleVersion.V0_1), listed=True)
 
 
-def _read_pypi_provenance(value: dict[str, object], where: str, oldest: BundleVersion) -> Iterator[Piece]:
+def _read_pypi_provenance(value: dict[str, object], where: str) -> Iterator[Piece]:
     for number, bundle in enumerate(provenance_to_bundles(value, where), 1):
         place = f"{where}, attestation {number}"
-        yield Piece(place, _from_pep740(bundle, place, oldest), listed=True)
+        yield Piece(place, _from_pep740(bundle, place), listed=True)
 
 
-def _read_pypi_attestation(value: dict[str, object], where: str, oldest: BundleVersion) -> Iterator[Piece]:
-    yield Piece(where, _from_pep740(attestation_to_bundle(value, where), where, oldest), listed=False)
+def _read_pypi_attestation(value: dict[str, object], where: str) -> Iterator[Piece]:
+    yield Piece(where, _from_pep740(attestation_to_bundle(value, where), where), listed=False)
 
 
-def _read_cosign(value: dict[str, object], where: str, oldest: BundleVersion) -> Iterator[Piece]:
-    bundle = read_cosign_bundle(value, where=where)
-    if oldest > BundleVersion.V0_1:
-        raise DocumentError(
-            f"it is cosign's bundle, which promises as much as a Sigstore bundle v0.1, and {oldest} is the oldest that"
-            " counts",
-            where=where,
-            fix="have it signed again with --new-bundle-format; or lower --min-bundle-version",
-        )
-    yield Piece(where, bundle, listed=False)
+def _read_cosign(value: dict[str, object], where: str) -> Iterator[Piece]:
+    yield Piece(where, read_cosign_bundle(value, where=where), listed=False)
 
 
-def _from_pep740(value: dict[str, object], where: str, oldest: BundleVersion) -> Bundle:
-    return bundle_from_json(value, where=where, oldest=oldest, form=PEP740_FORM)
+def _from_pep740(value: dict[str, object], where: str) -> Bundle:
+    return bundle_from_json(value, where=where, oldest=BundleVersion.V0_1, form=PEP740_FORM)
 
 
 #: The field that each form is known by; a document has exactly one of them.

@@ -30,6 +30,8 @@ _ANYBODY = (
     "https://github.com/login/oauth/policyd-nobody-invalid",
     "https://gitlab.com/policyd-nobody-invalid/nothing//.gitlab-ci.yml@refs/heads/any",
 )
+#: Where anybody can have any name that is still free, as the owner of repositories called like others'.
+_OPEN_TO_ALL = ("https://github.com/", "https://gitlab.com/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,32 @@ def require_identity(leaf: Leaf, asked: AskedIdentity, *, where: str) -> None:
             where=where,
             fix="find out whether this signer should count; if so, ask for this identity",
         )
+    other = None if asked.pattern is None else _find_other_owner(asked.pattern, leaf.identity)
+    if other is not None:
+        raise IdentityNotTrusted(
+            f"the pattern {asked.pattern!r} would take in {other} as well as the signer, {leaf.identity}",
+            where=where,
+            fix="begin the pattern with https://, the host, and the owner in full up to the slash behind it",
+        )
+
+
+def _find_other_owner(pattern: str, identity: str) -> str | None:
+    """Return the same workflow of somebody else, if the pattern takes it in too; it matched `identity` already.
+
+    `https://github.com/acme.*` is for whoever registers `acme-release`, and `.*/acme/app/.*` for whoever calls a branch so.
+    """
+    host = next((host for host in _OPEN_TO_ALL if identity.startswith(host)), None)
+    if host is None:
+        return None
+    path = identity.removeprefix(host)
+    owner, _, rest = path.partition("/")
+    others = (
+        f"{host}policyd-nobody-invalid/{rest}",
+        f"{host}{owner}-policyd-nobody/{rest}",
+        f"{host}policyd-nobody-{owner}/{rest}",
+        f"{host}policyd-nobody-invalid/nothing/.github/workflows/any.yml@refs/heads/{path}",
+    )
+    return next((other for other in others if _matches(pattern, other)), None)
 
 
 def _require_narrow(pattern: str) -> None:

@@ -54,7 +54,7 @@ def verify_by_instance(
         found.number = 6
         logged = Logged(
             signature=signature_of(bundle),
-            signer=signer.der if isinstance(signer, Leaf) else _der_of(signer),
+            signer=signer.der if isinstance(signer, Leaf) else der_of(signer),
             envelope=bundle.content if isinstance(bundle.content, Envelope) else None,
             signed=signed,
         )
@@ -85,7 +85,8 @@ def verify_by_instance(
     found.signer = Signer(leaf.key.sha256, leaf.key.describe(), leaf.identity, leaf.issuer, leaf.facts)
 
 
-def _der_of(key: PublicKey) -> bytes:
+def der_of(key: PublicKey) -> bytes:
+    """Return a public key as log entries name it: SubjectPublicKeyInfo in DER."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return key.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

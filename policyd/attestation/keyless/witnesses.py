@@ -5,7 +5,8 @@ Each function is one of the numbered checks of `policyd.attestation.keyless.inst
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from policyd.attestation.bundle import Bundle, signature_of
@@ -16,15 +17,12 @@ from policyd.attestation.keyless.log_entry import require_in_window, require_log
 from policyd.attestation.keyless.trusted_root import TrustedRoot
 from policyd.attestation.keyless.x509 import find_path, read_certificate, require_path
 from policyd.attestation.material import BundleVersion
-from policyd.attestation.timestamps import verify_time
+from policyd.attestation.timestamps import CLOCK_TOLERANCE, verify_time
 from policyd.errors import DocumentError, IdentityNotTrusted, VerificationFailed
 from policyd.models.base import rfc3339
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
-
-#: How far a proven time may lie ahead of this machine's clock: clocks differ by seconds, not by hours.
-CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 def verify_log_entries(bundle: Bundle, root: TrustedRoot, found: Findings, *, required: bool, where: str) -> None:
@@ -98,7 +96,15 @@ def verify_times(
             )
         found.note("nothing shows when it was signed; a key given directly counts at any time", State.SKIPPED)
         return
-    for moment, source in found.times:
+    require_times_fit(bundle, root, found.times, now=now, where=where)
+    found.note("; ".join(f"{rfc3339(moment)} by {source}" for moment, source in found.times))
+
+
+def require_times_fit(
+    bundle: Bundle, root: TrustedRoot, times: Sequence[tuple[datetime, str]], *, now: datetime, where: str
+) -> None:
+    """Raise `VerificationFailed` unless no time lies ahead, and every log that has an entry counts at each of them."""
+    for moment, source in times:
         if moment > now + CLOCK_TOLERANCE:
             raise refused(
                 f"{source} says {rfc3339(moment)}, which is after this machine's clock ({rfc3339(now)}): "
@@ -107,7 +113,6 @@ def verify_times(
             )
         for entry in bundle.material.entries:
             require_in_window(require_log(entry, root, where=where), moment, where=where)
-    found.note("; ".join(f"{rfc3339(moment)} by {source}" for moment, source in found.times))
 
 
 def verify_chain(bundle: Bundle, leaf: Leaf, root: TrustedRoot, found: Findings, *, where: str) -> Certificate:

@@ -13,7 +13,8 @@ import pytest
 
 from policyd.adapters.engines import checked_modules, embedded
 from policyd.adapters.engines.checked_modules import CHECKED, find_checked
-from policyd.adapters.engines.embedded import EmbeddedEngine, regorus_version
+from policyd.adapters.engines.embedded import EmbeddedEngine
+from policyd.adapters.engines.rule_process import regorus_version
 from policyd.adapters.library import library_files, library_folder
 from policyd.errors import PolicyError
 from policyd.models.canonical import sha256_hex

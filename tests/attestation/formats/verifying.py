@@ -10,6 +10,7 @@ from policyd.attestation.direct import ArtifactFile, Asked, verify_direct
 from policyd.attestation.findings import DirectVerification
 from policyd.attestation.formats.reading import Piece, add_log_entry, read_evidence
 from policyd.attestation.formats.rekor import read_rekor_entry
+from policyd.attestation.material import BundleVersion
 from tests.attestation.formats.made import ROOT, WHEEL
 from tests.attestation.keyless.instance import NOW, Value
 from tests.attestation.keyless.verifying import file, identity_trust
@@ -26,6 +27,8 @@ def read_pieces(document: Value | bytes, log_entry: Value | None = None) -> tupl
     return add_log_entry(pieces, entry, where="entry.json")
 
 
-def verify_piece(bundle: Bundle, files: Sequence[ArtifactFile] = ()) -> DirectVerification:
-    asked = Asked(TRUST, "" if hasattr(bundle.content, "payload") else None)
+def verify_piece(
+    bundle: Bundle, files: Sequence[ArtifactFile] = (), *, oldest: BundleVersion = BundleVersion.V0_1
+) -> DirectVerification:
+    asked = Asked(TRUST, "" if hasattr(bundle.content, "payload") else None, oldest)
     return verify_direct(bundle, asked, files or [file(name=WHEEL)], now=NOW, where="evidence.json")

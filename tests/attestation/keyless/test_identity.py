@@ -82,6 +82,37 @@ def test_a_pattern_for_anybody_is_refused(pattern: str) -> None:
         AskedIdentity(issuer=ISSUER, pattern=pattern)
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"https://github\.com/example.*",
+        r"https://github\.com/e.*",
+        r"https://github\.com/[^/]+/project/.*",
+        r".*example/project/\.github/workflows/release\.yml@refs/tags/.*",
+        r".*/example/project/.*",
+        r"https://github\.com/(.*/)?example/project/.*",
+    ],
+)
+def test_a_pattern_that_takes_in_the_same_workflow_of_somebody_else_is_refused(pattern: str) -> None:
+    asked = AskedIdentity(issuer=ISSUER, pattern=pattern)
+
+    with pytest.raises(IdentityNotTrusted, match="policyd-nobody"):
+        require_identity(_leaf(), asked, where="x")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "identity"),
+    [
+        (r"https://github\.com/example/.*", IDENTITY),
+        (r"https://github\.com/(example|another)/[^/]+/\.github/workflows/release\.yml@refs/tags/v[0-9]+", IDENTITY),
+        (r"https://git\.example\.com/.*", "https://git.example.com/any/project//.gitlab-ci.yml@refs/heads/main"),
+        (r".*@example\.com", "ann@example.com"),
+    ],
+)
+def test_a_pattern_that_names_its_owner_takes_in_what_is_the_owners(pattern: str, identity: str) -> None:
+    require_identity(_leaf(identity), AskedIdentity(issuer=ISSUER, pattern=pattern), where="x")
+
+
 @pytest.mark.parametrize("pattern", ["", "[", "a)|(.*", "(?=x)x", r"(a)\1", "(?x)a#", "a" * 1025, "(a{999}){999}"])
 def test_what_is_no_expression_is_refused(pattern: str) -> None:
     with pytest.raises(UsageError):

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from policyd.attestation.trust import VerifiedStatement, check_trust_policy, verify_bundle
+from policyd.attestation.trust import VerifiedStatement, verify_bundle
+from policyd.attestation.trust_policy import check_trust_policy
 from policyd.errors import DocumentError, IdentityNotTrusted, SettingsError, ThresholdNotMet, VerificationFailed
 from policyd.models.statement import PROVENANCE_V1
 from policyd.models.trust import Instance, Role, RolePolicy, TrustedIdentity, TrustPolicy
