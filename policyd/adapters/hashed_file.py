@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +29,15 @@ class ReadFile(HashedFile):
 def read_hashed(path: Path, digests: Collection[DigestName], *, keep_content: bool = False) -> ReadFile:
     """Return the file at `path`, which may be a pipe, hashed with `digests`; memory stays constant without its content.
 
-    Raises `UsageError` where it can't be read, `InputTooLarge` where its content is to be kept and is too large.
+    Raises `UsageError` where it can't be read or is written to meanwhile, `InputTooLarge` where its content is to be
+    kept and is too large.
     """
     hashers = {name: hashlib.new(name) for name in digests}
     buffer = memoryview(bytearray(CHUNK_BYTES))
     start, kept = b"", bytearray()
     try:
         with path.open("rb", buffering=0) as stream:
+            before = os.fstat(stream.fileno())
             while size := stream.readinto(buffer):
                 chunk = buffer[:size]
                 for hasher in hashers.values():
@@ -48,6 +52,11 @@ def read_hashed(path: Path, digests: Collection[DigestName], *, keep_content: bo
                             where=str(path),
                             fix="use an ECDSA P-256 key in a file: policyd key new --out NAME",
                         )
+            # What was read in two states of a file is neither: nobody could verify it, nor has anybody seen it.
+            if stat.S_ISREG(before.st_mode) and _state(before) != _state(os.fstat(stream.fileno())):
+                raise UsageError(
+                    "the file changed while it was read", where=str(path), fix="try again when nothing writes to it"
+                )
     except OSError as error:
         raise UsageError(
             f"the file can't be read: {error.strerror}", where=str(path), fix="name a file you can read"
@@ -57,3 +66,7 @@ def read_hashed(path: Path, digests: Collection[DigestName], *, keep_content: bo
         content=bytes(kept) if keep_content else None,
         begins_as_envelope=start == PAE_START,
     )
+
+
+def _state(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -14,6 +14,7 @@ from policyd.adapters.settings import (
     read_trust_file,
 )
 from policyd.adapters.settings_places import SYSTEM_SETTINGS, user_settings_file
+from policyd.adapters.stores.trust_versions import TrustVersions
 from policyd.adapters.strict_modes import read_safe_file
 from policyd.attestation.trust_chain import MAX_DOCUMENT_BYTES, TrustDocument, read_trust_document
 from policyd.errors import PolicydError, SettingsError
@@ -63,7 +64,10 @@ def find_pinned(option: Path | None) -> Pinned:
 
 
 def require_pinned(option: Path | None) -> tuple[Pinned, TrustDocument]:
-    """Return what operator settings pin; `SettingsError` where nothing is pinned yet."""
+    """Return what operator settings pin, to be looked at or built upon.
+
+    Raises `SettingsError` where nothing is pinned yet, and `VerificationFailed` where a later version was pinned here.
+    """
     pinned = find_pinned(option)
     if pinned.document is None:
         raise SettingsError(
@@ -71,6 +75,8 @@ def require_pinned(option: Path | None) -> tuple[Pinned, TrustDocument]:
             where=pinned.settings.trust_policy.path,
             fix=f"policyd trust pin {pinned.settings.trust_policy.path}",
         )
+    trust, versions = pinned.document.trust, TrustVersions(Path(pinned.settings.state))
+    versions.require_not_behind(trust.name, trust.version, pinned.document.sha256, where=str(pinned.path))
     return pinned, pinned.document
 
 

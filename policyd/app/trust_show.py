@@ -75,6 +75,7 @@ class ShownTrust:
                     "threshold": policy.threshold,
                     "predicate_types": list(policy.predicate_types),
                     "algorithms": None if policy.algorithms is None else list(policy.algorithms),
+                    "witnesses": None if policy.witnesses is None else list(policy.witnesses),
                     "signers": [one.to_json() for one in self.signers[role.value]],
                 }
                 for role, policy in trust.roles.items()

@@ -52,6 +52,8 @@ MAX_BUNDLES = 100_000
 MAX_BUNDLE_BYTES_TOTAL = 1024 * 1024 * 1024
 #: How a bundle beside its artifact is called (sigstore's clients write the first).
 BUNDLE_ENDINGS = (".sigstore.json", ".sigstore")
+#: What cosign's annotation calls a bundle that is no attestation.
+MESSAGE_SIGNATURE = "message-signature"
 #: From this many bundles on a second process pays for itself.
 MANY = 64
 _ARTIFACT = 12
@@ -76,7 +78,7 @@ class _Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """An attestation of another type than the one asked for, in a file that lists several: it was not looked at."""
+    """Evidence of another type than the one asked for, in a file that lists several: it was not looked at."""
 
     path: str
     predicate_type: str  # as it claims
@@ -306,24 +308,32 @@ def _add_log_entry(parsed: Sequence[Piece | _Unreadable], path: Path) -> list[Pi
 
 
 def _select(pieces: Sequence[Piece], asked: Asked, left_out: list[LeftOut]) -> Sequence[Piece]:
-    """Return those pieces of a file that are to be verified; of one that lists several, those of the type asked for.
+    """Return those pieces of a file that are to be verified; of one that lists several, those of what is asked for.
 
-    Types are as claimed, since nothing is verified yet: whoever could change one here could as well take the
-    attestation out of the file. One whose type can't be read stays, and so does all of a file with none of the type:
-    it is refused for it.
+    That is attestations of one type, or signatures of files. Types are as claimed, since nothing is verified yet:
+    whoever could change one here could as well take the attestation out of the file. One whose type can't be read
+    stays, and so does all of a file with none of the type: it is refused for it.
     """
-    if not asked.predicate_type:
-        return pieces
     others = [
-        LeftOut(one.where, str(claimed))
+        LeftOut(one.where, other)
         for one in pieces
-        if one.listed and (claimed := find_claimed_type(one.bundle)) not in (None, asked.predicate_type)
+        if one.listed and (other := _find_other_type(one.bundle, asked)) is not None
     ]
     if len(others) == len(pieces):
         return pieces
     left_out += others
     places = {one.path for one in others}
     return [one for one in pieces if one.where not in places]
+
+
+def _find_other_type(bundle: Bundle, asked: Asked) -> str | None:
+    """Return what `bundle` claims to be, if that is something else than what is asked for."""
+    if asked.predicate_type == "":
+        return None
+    if not isinstance(bundle.content, Envelope):
+        return None if asked.predicate_type is None else MESSAGE_SIGNATURE
+    claimed = find_claimed_type(bundle)
+    return None if claimed == asked.predicate_type else claimed
 
 
 def _require_type(bundles: Sequence[Bundle], asked: Asked) -> None:

@@ -19,6 +19,7 @@ from policyd.adapters.settings import require_authority
 from policyd.app.images import MAX_BUNDLE_BYTES, Image, ReferringBundle, fetch_image
 from policyd.app.verify import Verified, choose_target, verify_digest
 from policyd.app.verify_direct import (
+    MESSAGE_SIGNATURE,
     DirectAnswer,
     Evidence,
     LeftOut,
@@ -35,13 +36,11 @@ from policyd.attestation.findings import CHECKS, DirectCheck, DirectVerification
 from policyd.attestation.formats.reading import find_claimed_type
 from policyd.attestation.image_reference import ImageReference
 from policyd.attestation.keys import DigestName
+from policyd.attestation.material import BundleVersion
 from policyd.attestation.subjects import MAX_DEPTH
 from policyd.errors import DocumentError, ExitCode, PolicydError, UsageError, VerificationFailed
 from policyd.models.statement import COSIGN_SIGN_V1, VSA_V1
 from policyd.models.strict_json import read_json
-
-#: What cosign's annotation calls a bundle that is no attestation.
-_MESSAGE_SIGNATURE = "message-signature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ def verify_image(
         if isinstance(bundle, PolicydError):
             bundles.append(VerifiedBundle(referring.name, _unreadable(bundle)))
         elif not _is_asked_for(bundle, asked):
-            left_out.append(LeftOut(referring.name, find_claimed_type(bundle) or _MESSAGE_SIGNATURE))
+            left_out.append(LeftOut(referring.name, find_claimed_type(bundle) or MESSAGE_SIGNATURE))
         else:
             asked_here = replace(asked, predicate_type=_type_to_ask(bundle, asked))
             manifest = _hash(image, needed_digests(bundle, asked_here)[0])

@@ -78,7 +78,9 @@ def verify_blob(blob: BlobSignature, file: HashedFile, *, where: str) -> None:
     if key.kind.digest is not None:
         holds = is_digest_signed_by(key, signed.signature, file.digests[key.kind.digest])
     elif file.content is None:
-        raise KeyUnusable("an Ed25519 key signs the whole file", where=where, fix="name the file itself, not its digest")
+        raise KeyUnusable(
+            "an Ed25519 key signs the whole file", where=where, fix="name the file itself, not its digest"
+        )
     else:
         holds = is_signed_by(key, signed.signature, file.content, or_prehashed=True)
     if not holds:

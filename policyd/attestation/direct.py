@@ -140,7 +140,9 @@ def _verify(
     found.number = 1
     if bundle.version is not None and bundle.version < asked.oldest:
         what = f"{bundle.form}, which promises as much as " if bundle.form else ""
-        raise refused(f"it is {what}a Sigstore bundle {bundle.version}, and {asked.oldest} is the oldest that counts", where)
+        raise refused(
+            f"it is {what}a Sigstore bundle {bundle.version}, and {asked.oldest} is the oldest that counts", where
+        )
     if isinstance(content, Envelope) and len(content.signatures) != 1:
         raise refused(f"the envelope has {len(content.signatures)} signatures, where one signer is asked for", where)
     if bundle.form:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from policyd.attestation.asked_witnesses import require_brought, verify_key_witnesses
 from policyd.attestation.bundle import Bundle, read_attestation, read_bundle, require_attestation
 from policyd.attestation.dsse import MAX_ENVELOPE_BYTES, Envelope
 from policyd.attestation.keys import PublicKey, is_signed_by, read_public_key
@@ -101,7 +102,7 @@ def verify_bundle(content: bytes, trust: TrustPolicy, *, role: Role, now: dateti
     if bundle.material.certificates:
         return _verify_keyless(bundle, trust, role=role, now=now, where=where)
     return verify_envelope(
-        require_attestation(bundle, where=where), trust, role=role, now=now, where=where, timestamps=bundle.timestamps
+        require_attestation(bundle, where=where), trust, role=role, now=now, where=where, bundle=bundle
     )
 
 
@@ -112,11 +113,11 @@ def verify_envelope(
     role: Role,
     now: datetime,
     where: str,
-    timestamps: Sequence[bytes] = (),
+    bundle: Bundle | None = None,
 ) -> VerifiedStatement:
     """Return the statement in `envelope` if `role` may have made it, as of `now` (with time zone).
 
-    `timestamps` are RFC 3161 responses over the one signature of a Sigstore bundle.
+    `bundle` is the Sigstore bundle that the envelope came in, where it did: its one signature may have witnesses.
     Raises `SettingsError` for a trust policy that can't be used, `SignatureInvalid`, `IdentityNotTrusted` or
     `ThresholdNotMet` by what is wrong with the signatures, and `VerificationFailed` or `SubjectMismatch` for signed
     bytes that are no statement of this role.
@@ -127,10 +128,8 @@ def verify_envelope(
     # 2. The payload type, before anything looks at the payload.
     _require_in_toto(envelope, where)
 
-    # 3 to 5. Enough persons, by keys of the role that count.
-    signers, in_force = require_signers(
-        envelope, trust, role=role, policy=policy, now=now, where=where, timestamps=timestamps
-    )
+    # 3 to 6. Enough persons, by keys of the role that count, before the witnesses that it asks for.
+    signers, in_force = require_signers(envelope, trust, role=role, policy=policy, now=now, where=where, bundle=bundle)
 
     return _read_signed(envelope, role, policy, signers, in_force, where)
 
@@ -143,11 +142,11 @@ def require_signers(
     policy: RolePolicy,
     now: datetime,
     where: str,
-    timestamps: Sequence[bytes] = (),
+    bundle: Bundle | None = None,
 ) -> tuple[frozenset[str], frozenset[Sha256]]:
     """Return the persons who signed and the keys they signed with, if they are as many as `policy` asks for.
 
-    Steps 3 to 5 of `verify_envelope`, for signed bytes of any kind: the payload is not looked at.
+    Steps 3 to 6 of `verify_envelope`, for signed bytes of any kind: the payload is not looked at.
     """
     # 3. Every signature against every key of the role. Key ids are not looked at.
     listed = {read_public_key(entry.public_key, where="trust policy").sha256: entry for entry in policy.keys}
@@ -156,8 +155,8 @@ def require_signers(
 
     # 4. Only keys that are in force now, or were when a timestamp shows that the signature was there.
     problems = {key: why_not_in_force(listed[key], now) for key in signed_by}
-    if timestamps and any(problems.values()):
-        problems = _judge_by_timestamps(problems, listed, envelope, timestamps, trust, now)
+    if bundle is not None and bundle.timestamps and any(problems.values()):
+        problems = _judge_by_timestamps(problems, listed, envelope, bundle.timestamps, trust, now)
     in_force = frozenset(key for key, problem in problems.items() if problem is None)
 
     # 5. The threshold. One key under two key ids, or two keys of one person, count once: sets of fingerprints, then of
@@ -172,6 +171,11 @@ def require_signers(
             fix=f"have it signed by a key that is in force for the role {role}",
         )
     _require_threshold(signers, role, policy, where)
+
+    # 6. The witnesses that the role asks for.
+    if policy.witnesses:
+        counting = [key for key in keys if key.sha256 in in_force]
+        verify_key_witnesses(bundle, counting, policy.witnesses, trust, role=role, now=now, where=where)
     return signers, in_force
 
 
@@ -195,7 +199,10 @@ def _verify_keyless(bundle: Bundle, trust: TrustPolicy, *, role: Role, now: date
         where=where,
     )
 
-    # 4. That counted at every time which was proven.
+    # 4. The witnesses that the role asks for. All that the bundle brings was found good, so they only have to be there.
+    require_brought(bundle, policy.witnesses or (), role=role, where=where)
+
+    # 5. That counted at every time which was proven.
     counting, problems = [], []
     for signer in held:
         reasons = [reason for time in signer.times if (reason := why_not_in_force(signer.listed, time)) is not None]
@@ -209,7 +216,7 @@ def _verify_keyless(bundle: Bundle, trust: TrustPolicy, *, role: Role, now: date
             fix=f"have it signed by an identity that is in force for the role {role}",
         )
 
-    # 5. The threshold: a bundle has one signature, so one person at most, whoever else has this identity too.
+    # 6. The threshold: a bundle has one signature, so one person at most, whoever else has this identity too.
     signers = frozenset({counting[0].listed.person})
     _require_threshold(signers, role, policy, where)
     verified = _read_signed(envelope, role, policy, signers, frozenset({counting[0].key_sha256}), where)
@@ -233,10 +240,10 @@ def _read_signed(
     key_sha256s: frozenset[Sha256],
     where: str,
 ) -> VerifiedStatement:
-    # 6. The statement, parsed from the bytes that were verified.
+    # 7. The statement, parsed from the bytes that were verified.
     statement, subjects = read_statement(envelope.payload, where=where)
 
-    # 7. The predicate type is one that this role may sign.
+    # 8. The predicate type is one that this role may sign.
     require_may_sign(role, policy, statement.predicate_type, where=where)
     return VerifiedStatement(
         payload=envelope.payload,

@@ -90,6 +90,7 @@ def _role_changes(old: RolePolicy | None, new: RolePolicy) -> Iterator[str]:
         yield from _change("threshold", str(old.threshold), str(new.threshold))
     yield from _sets("may sign", set(old.predicate_types) if old else set(), set(new.predicate_types))
     yield from _change("algorithms", _words(old.algorithms if old else None), _words(new.algorithms))
+    yield from _sets("must have", set((old and old.witnesses) or ()), set(new.witnesses or ()))
 
 
 def _change(what: str, old: str, new: str) -> Iterator[str]:

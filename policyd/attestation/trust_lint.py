@@ -6,10 +6,11 @@ what reads well and does not do what its authors mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from policyd.attestation import predicate_types
 from policyd.attestation.keys import KeyKind, read_public_key
@@ -17,7 +18,19 @@ from policyd.attestation.trust_changes import name_of
 from policyd.attestation.trust_policy import why_not_in_force
 from policyd.models import statement
 from policyd.models.base import Sha256, rfc3339
-from policyd.models.trust import TRUST_POLICY_TYPE, Role, RolePolicy, TrustedIdentity, TrustedKey, TrustPolicy
+from policyd.models.trust import (
+    LOG_WITNESSES,
+    TRUST_POLICY_TYPE,
+    Role,
+    RolePolicy,
+    TrustedIdentity,
+    TrustedKey,
+    TrustPolicy,
+    Witness,
+)
+
+if TYPE_CHECKING:
+    from policyd.attestation.keyless.trusted_root import TrustedRoot
 
 #: Types that a role may be meant to sign; any other is named, because one letter makes another type.
 KNOWN_TYPES = frozenset(
@@ -52,6 +65,7 @@ _SEPARATED = (
 )
 #: Without these no run, release or record can be made or verified.
 _NEEDED = (Role.DECIDER, Role.BUILDER, Role.VERIFIER, Role.LOG)
+_BY_RUNS = (Role.DECIDER, Role.BUILDER, Role.VERIFIER)
 
 
 class Weight(StrEnum):
@@ -126,6 +140,7 @@ def _lint_roles(trust: TrustPolicy, now: datetime) -> Iterator[Remark]:
                 )
         yield from _lint_listed(place, counting, now)
         yield from _lint_types(role, policy)
+        yield from _lint_witnesses(trust, role, policy, counting)
         if role is Role.LOG:
             for key in policy.keys:
                 if read_public_key(key.public_key, where="trust policy").kind is not KeyKind.ED25519:
@@ -145,6 +160,53 @@ def _lint_listed(place: str, counting: list[TrustedKey | TrustedIdentity], now: 
                 f"{one.person} is whoever has an identity like {one.pattern}",
                 "name the identity exactly where one will do",
             )
+
+
+def _lint_witnesses(
+    trust: TrustPolicy, role: Role, policy: RolePolicy, counting: list[TrustedKey | TrustedIdentity]
+) -> Iterator[Remark]:
+    asked = policy.witnesses or ()
+    place = f"roles.{role}.witnesses"
+    missing = [(one, reasons) for one in counting if (reasons := _find_missing_witnesses(trust, one, asked))]
+    for one, reasons in missing:
+        # Where nobody is left, the role is nobody's; else some of its signatures count and others never do.
+        yield (_error if len(missing) == len(counting) else _warning)(
+            place,
+            f"nothing that {name_of(one)} of {one.person} signs can count: {'; '.join(reasons)}",
+            "list who could be the witness, or ask for less",
+        )
+    if role in _BY_RUNS and LOG_WITNESSES.intersection(asked) and any(one in policy.keys for one in counting):
+        yield _warning(
+            place,
+            f"runs of policyd log nothing, so what they sign as {role} can't count",
+            "ask for `timestamp`, which operator settings can have made",
+        )
+
+
+def _find_missing_witnesses(
+    trust: TrustPolicy, one: TrustedKey | TrustedIdentity, asked: Sequence[Witness]
+) -> list[str]:
+    """Return, in words, who is missing that could be a witness of what `one` signs; empty where nobody is."""
+    if not asked:
+        return []
+    if isinstance(one, TrustedKey):
+        where, roots = "the trust policy", [root for _, root in _roots(trust)]
+        can_stamp = bool(trust.timestamp_authorities)
+    else:
+        where, roots = f"the instance {one.instance}", [root for name, root in _roots(trust) if name == one.instance]
+        can_stamp = any(root.timestamp_authorities for root in roots)
+    found = []
+    if "timestamp" in asked and not can_stamp:
+        found.append(f"{where} lists no timestamp authority")
+    if LOG_WITNESSES.intersection(asked) and not any(root.logs for root in roots):
+        found.append(f"{where} lists no log")
+    return found
+
+
+def _roots(trust: TrustPolicy) -> list[tuple[str, TrustedRoot]]:
+    from policyd.attestation.keyless.role import read_pinned_root
+
+    return [(instance.name, read_pinned_root(instance.trusted_root)) for instance in trust.instances]
 
 
 def _lint_types(role: Role, policy: RolePolicy) -> Iterator[Remark]:
@@ -192,6 +254,8 @@ def _lint_references(trust: TrustPolicy) -> Iterator[Remark]:
     if not trust.policy_sets:
         yield _error("policy_sets", "it is empty: no decision counts", "add the digest of your policy set")
     used = {one.instance for policy in trust.roles.values() for one in policy.identities}
+    if any(policy.keys and LOG_WITNESSES.intersection(policy.witnesses or ()) for policy in trust.roles.values()):
+        used |= {instance.name for instance in trust.instances}  # any of them may have logged what a key signed
     for instance in trust.instances:
         if instance.name not in used:
             yield _warning("instances", f"no identity is of the instance {instance.name}", "take it out")

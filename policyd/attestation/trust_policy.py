@@ -33,10 +33,11 @@ def check_trust_policy(trust: TrustPolicy, *, where: str = "trust policy") -> No
 
     So are: a key, identity or certificate that can't be read; a key or identity that is listed twice or has two roles;
     a key of a kind that the trust policy does not allow; an identity in a role that signs without certificates, or of
-    an instance that isn't there.
+    an instance that isn't there; a role that asks for witnesses and signs what has no room for them.
     """
     seen: dict[Sha256, Role] = {}
     for role, policy in trust.roles.items():
+        _check_witnesses(role, policy, where)
         allowed = allowed_algorithms(trust, policy)
         for number, listed in enumerate(policy.keys, 1):
             place = f"{where}, roles.{role}.keys, key {number} ({listed.person})"
@@ -65,6 +66,24 @@ def check_trust_policy(trust: TrustPolicy, *, where: str = "trust policy") -> No
         read_chain(authority.certificate_chain, where=f"{where}, timestamp_authorities, {authority.name}")
     if trust.instances or any(policy.identities for policy in trust.roles.values()):
         _check_identities(trust, where)
+
+
+def _check_witnesses(role: Role, policy: RolePolicy, where: str) -> None:
+    if policy.witnesses is None:
+        return
+    place = f"{where}, roles.{role}.witnesses"
+    if role in KEYS_ONLY:
+        raise SettingsError(
+            f"the role {role} signs what has no room for timestamps and log entries",
+            where=place,
+            fix="take `witnesses` out: they are for roles that sign Sigstore bundles",
+        )
+    if policy.threshold > 1:
+        raise SettingsError(
+            f"{policy.threshold} persons sign an envelope, which has no room for timestamps and log entries",
+            where=place,
+            fix="take `witnesses` out, or lower `threshold` to 1: a Sigstore bundle has one signature",
+        )
 
 
 def _check_identities(trust: TrustPolicy, where: str) -> None:

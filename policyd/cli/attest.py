@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from policyd.cli.images import PathOrImage, push_options, require_bundle_of_file, sign_image_command
-from policyd.cli.keyless_options import echo_keyless, find_keyless_options, keyless_options
-from policyd.cli.options import password_from_environment_or_prompt, settings_option, timestamp_options
+from policyd.cli.images import PathOrImage, require_bundle_of_file, sign_image_command
+from policyd.cli.keyless_options import echo_keyless, find_keyless_options
+from policyd.cli.options import password_from_environment_or_prompt
+from policyd.cli.signing_options import signing_options
 
 if TYPE_CHECKING:
     from policyd.attestation.image_reference import ImageReference
@@ -29,12 +30,7 @@ if TYPE_CHECKING:
     required=True,
     help="What is said of FILE: a JSON file with the predicate alone.",
 )
-@click.option("--key", metavar="FILE|URI", help="Private key: a file, or the URI of a KMS or HSM key.")
-@click.option("--bundle", type=click.Path(path_type=Path), help="Where the Sigstore bundle is written.")
-@push_options
-@timestamp_options
-@keyless_options
-@settings_option
+@signing_options
 def attest_command(
     file: Path | ImageReference,
     predicate_type: str,

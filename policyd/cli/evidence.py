@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from policyd.cli.groups import CommandGroup
 from policyd.cli.options import format_option, settings_option
 
 
-@click.group("evidence")
+@click.group("evidence", cls=CommandGroup)
 def evidence_command() -> None:
     """Keep evidence from elsewhere in the store: attestations and signatures, found by the digest of their artifact.
 
@@ -77,7 +78,7 @@ def list_command(artifact: str | None, output_format: str, settings: Path | None
 @format_option("text", "json")
 @settings_option
 def show_command(digest: str, output_format: str, settings: Path | None) -> int:
-    """Show the piece of evidence whose DIGEST begins so, with its statement."""
+    """Show the piece of evidence whose digest begins with DIGEST, and its statement."""
     from policyd.app.evidence_store import describe_bundle, show_evidence
 
     shown = show_evidence(digest, settings=settings)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from policyd.cli.groups import CommandGroup
 from policyd.cli.options import format_option, password_from_environment_or_prompt, read_time, settings_option
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 ALGORITHMS = ("ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519", "rsa-3072", "rsa-4096")
 
 
-@click.group("key")
+@click.group("key", cls=CommandGroup)
 def key_command() -> None:
     """Make keys, show them, and replace the key of a role."""
 

@@ -6,40 +6,27 @@ import gc
 import importlib
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+from policyd.cli.groups import CommandGroup
 from policyd.errors import ExitCode, PolicydError, UsageError
 
 # Packages installed beside policyd must not hook into how documents are validated; and looking for them takes 10 ms.
 os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
 
-#: command → module under policyd.cli; imported when called, because start-up time is part of the interface.
-COMMANDS = {
-    "init": "init",
-    "check": "check",
-    "plan": "plan",
-    "run": "run",
-    "logs": "logs",
-    "verify": "verify",
-    "runs": "runs",
-    "show": "show",
-    "record": "record",
-    "audit": "audit",
-    "policy": "policy",
-    "waiver": "waiver",
-    "evidence": "evidence",
-    "key": "key",
-    "trust": "trust",
-    "keygen": "keygen",
-    "sign": "sign",
-    "attest": "attest",
-    "schema": "schema",
-    "doctor": "doctor",
-    "demo": "demo",
-    "completion": "completion",
+#: Commands in the order a newcomer meets them, below what they are for. Each is a module of its name under policyd.cli,
+#: imported when it is called, because start-up time is part of the interface.
+SECTIONS = {
+    "From the pipeline to the target": ["init", "check", "plan", "run", "verify"],
+    "What was decided and done": ["runs", "show", "logs", "record", "audit"],
+    "Rules, exceptions, trust": ["policy", "waiver", "trust"],
+    "Keys, signatures, evidence": ["key", "keygen", "sign", "attest", "evidence"],
+    "This machine": ["doctor", "demo", "schema", "completion"],
 }
+COMMANDS = tuple(name for names in SECTIONS.values() for name in names)
 
 EXIT_CODES = """\b
 Exit codes:
@@ -59,18 +46,22 @@ Only 0 lets anything through."""
 _COLLECT_AFTER = 100_000
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """A group whose commands are imported when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order a newcomer meets them."""
         return list(COMMANDS)
 
+    def sections(self, ctx: click.Context) -> Mapping[str, Sequence[str]]:
+        """Return the commands below what they are for."""
+        return SECTIONS
+
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Return the command called `name`, or None."""
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"policyd.cli.{COMMANDS[name]}")
+        module = importlib.import_module(f"policyd.cli.{name}")
         command: click.Command = getattr(module, f"{name}_command")
         return command
 

@@ -11,7 +11,11 @@ from policyd.cli.options import engine_option, format_option, sandbox_option, se
 
 @click.command("plan")
 @click.argument("pipeline", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Also write the plan here.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the plan here: outside the project, whose files are its source.",
+)
 @format_option("text", "json")
 @sandbox_option
 @engine_option

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from policyd.cli.groups import CommandGroup
 from policyd.cli.options import engine_option, format_option, settings_option, terminal_style
 from policyd.cli.policy_bundle import bundle_command, sign_command
 from policyd.cli.policy_diff import diff_command
@@ -33,7 +34,7 @@ def _author_engine_option(command: F) -> F:
     )(command)
 
 
-@click.group("policy")
+@click.group("policy", cls=CommandGroup)
 def policy_command() -> None:
     """Write, list, set, check, test, explain, bundle and sign rules."""
 

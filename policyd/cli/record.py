@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from policyd.cli.groups import CommandGroup
 from policyd.cli.options import format_option, settings_option
 
 
-@click.group("record")
+@click.group("record", cls=CommandGroup)
 def record_command() -> None:
     """Verify and export the append-only record of decisions and runs."""
 

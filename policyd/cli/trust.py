@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from policyd.cli.groups import CommandGroup
 from policyd.cli.options import (
     format_option,
     password_from_environment_or_prompt,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.group("trust")
+@click.group("trust", cls=CommandGroup)
 def trust_command() -> None:
     """Say whose signature counts for what: show, change, sign, check and pin the trust policy."""
 

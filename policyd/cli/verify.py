@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     multiple=True,
     type=click.Path(path_type=Path),
     help="Evidence to verify instead of the store's: a summary, or a manifest with all it lists. With --key or "
-    "--cert-identity: a Sigstore bundle; else those beside the artifact (NAME.sigstore.json). Repeatable.",
+    "--cert-identity: a Sigstore bundle, or evidence in the form of another tool; else the bundles beside the artifact "
+    "(NAME.sigstore.json). Repeatable.",
 )
 @click.option(
     "--key",
@@ -113,7 +114,8 @@ def verify_command(
 ) -> int:
     """Verify that ARTIFACT may leave for its target: made by an approved run, by its digest, unbroken to the plan.
 
-    Trust comes from operator settings; nothing beside the artifact adds to it. Uses no network.
+    Trust comes from operator settings; nothing beside the artifact adds to it. No network is
+    used, but for the registry of an image.
 
     With --key, or with --trusted-root, --cert-identity and --cert-oidc-issuer, trust is what these name, and nothing
     else: settings and store are not read. ARTIFACT is then a file, a folder (each file of it needs a bundle) or a

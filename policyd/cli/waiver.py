@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from policyd.cli.groups import CommandGroup
 from policyd.cli.options import (
     engine_option,
     format_option,
@@ -43,7 +44,7 @@ def _read_expiry(_context: click.Context, _option: click.Parameter, text: str) -
     return lambda _now: moment
 
 
-@click.group("waiver")
+@click.group("waiver", cls=CommandGroup)
 def waiver_command() -> None:
     """Ask for, grant and take back signed, dated permissions to break a rule in one place."""
 

@@ -57,11 +57,13 @@ EffectKind = Literal[
     "secret-argument",  # a secret stands in the arguments, where other processes and logs see it
     "literal-credential",  # a password, key or token is written out
     "privileged-container",
+    "root-container",  # a container is told to run as root
     "host-mount",  # a folder of the host that gives the host away
     "host-socket",  # the container engine's socket
     "reverse-shell",
     "evaluates",  # runs a text as code (eval, sh -c "$X")
     "loads-code",  # a variable that makes programs load code before their own
+    "weak-shell",  # a shell is chosen whose scripts nothing can check
     "log-commands",  # lets any line of the log set the environment of later steps
     "argument",  # hands a value to a program that takes options or scripts from it
     "request",  # fetches an address made of a value
@@ -99,6 +101,7 @@ class StageFact(Model):
     needs: list[str]
     needs_kinds: list[str]  # purposes of all stages needed, directly or not; sorted. Not names: stays linear
     runner: list[str]
+    runner_at: JsonPath = ()  # where its runner is chosen; () where nothing says
     self_hosted: bool
     environment: str
     target: str
@@ -145,6 +148,7 @@ class Reference(Fact):
     computed: bool = False  # holds an expression, so what it names is not known here
     comment: str = ""  # what stands behind it on the line
     inputs: dict[str, str] = {}
+    inputs_at: dict[str, JsonPath] = {}  # where each of these stands, for systems that say
     slug: str = ""
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, model_validator
 
 from policyd.models.base import Model, Name, Sha256
+from policyd.models.policy_bundle import Version
 
 #: What a signed trust policy is: the payload type of its envelope, and what the role `trust-author` may sign.
 TRUST_POLICY_TYPE = "application/vnd.policyd.trust+yaml"
@@ -16,8 +17,9 @@ TRUST_POLICY_TYPE = "application/vnd.policyd.trust+yaml"
 Algorithm = Literal["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519", "rsa"]
 Algorithms = Annotated[tuple[Algorithm, ...], Field(min_length=1)]
 
-#: Who else may have seen a signature: an RFC 3161 authority, and a log that has it under a signed checkpoint or says so.
+#: Who else may have seen a signature: an RFC 3161 authority; a log, by a proof under a signed checkpoint or a promise.
 Witness = Literal["timestamp", "inclusion-proof", "signed-entry-timestamp"]
+Witnesses = Annotated[tuple[Witness, ...], Field(min_length=1)]
 LOG_WITNESSES: frozenset[Witness] = frozenset({"inclusion-proof", "signed-entry-timestamp"})
 
 
@@ -80,7 +82,7 @@ class RolePolicy(Model):
     threshold: Annotated[int, Field(ge=1)] = 1
     predicate_types: Annotated[tuple[str, ...], Field(min_length=1)]
     algorithms: Algorithms | None = None  # those of the trust policy where None; never more than those
-    witnesses: Annotated[tuple[Witness, ...], Field(min_length=1)] | None = None  # each of them, beyond what identities need
+    witnesses: Witnesses | None = None  # each of these; keys need none where None, identities always need a log
 
     @model_validator(mode="after")
     def _lists_somebody(self) -> RolePolicy:
@@ -130,7 +132,7 @@ class TrustPolicy(Model):
 
     policyd: Literal["trust/v1"]
     name: Name
-    version: Annotated[int, Field(ge=1)]
+    version: Version
     expires_at: AwareDatetime | None = None
     roles: dict[Role, RolePolicy]
     builders: tuple[TrustedBuilder, ...]

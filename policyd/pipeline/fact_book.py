@@ -68,6 +68,7 @@ class Around:
     secrets: frozenset[str] = frozenset()
     guards: tuple[Guard, ...] = ()
     literal: frozenset[str] = frozenset()
+    paths: frozenset[str] = frozenset()  # of `secrets`, those that hold the path of a file with it
 
 
 class Script(NamedTuple):
@@ -124,6 +125,10 @@ class FactBook:
         spots.append(spot)
         self._orders[kind].append(self._order(spot))
         return (kind, len(spots) - 1)
+
+    def runner_at(self, spot: Spot | None) -> JsonPath:
+        """Return the path of the place where a stage's runner is chosen, `()` where there is none."""
+        return () if spot is None else self.at("runners", spot)
 
     def _order(self, spot: Spot) -> Order:
         """Return what sorts a new fact among those of all lists: as things happen, also within one script."""
@@ -199,7 +204,12 @@ class FactBook:
         words: Sequence[tuple[str, Spot]] = (),
     ) -> None:
         found = find_script_effects(
-            commands, shell=around.shell, tainted=around.tainted, secrets=around.secrets, literal=around.literal
+            commands,
+            shell=around.shell,
+            tainted=around.tainted,
+            secrets=around.secrets,
+            literal=around.literal,
+            paths=around.paths,
         )
         for command, spot, done in zip(commands, spots, found, strict=True):
             self.commands.append(
@@ -231,6 +241,7 @@ class FactBook:
         *,
         comment: str = "",
         inputs: Mapping[str, str] | None = None,
+        inputs_at: JsonPath = (),
     ) -> None:
         """Write down what `text` names, taken apart; `comment` stands behind it, `inputs` are what it is given.
 
@@ -252,6 +263,9 @@ class FactBook:
                 computed=parsed.computed,
                 comment=comment,
                 inputs=dict(inputs or {}),
+                inputs_at={name: self.at("inputs", Spot((*inputs_at, name))) for name in inputs or {}}
+                if inputs_at
+                else {},
                 slug=find_slug(parsed),
             )
         )

@@ -64,6 +64,7 @@ class _Linker:
         self.landings: dict[int, dict[str, list[Landing]]] = {}
         self.passed_on: dict[int, dict[str, list[Argument]]] = {}
         self.steps = 0
+        self.fed: set[tuple[str, str]] = set()  # what is given an outsider's values by a third file
 
     def link(self, only: Container[int] | None) -> list[ReadPipeline]:
         for index, pipeline in enumerate(self.pipelines):
@@ -99,6 +100,7 @@ class _Linker:
                 held[pipeline.ref.dialect, argument.callee].append((index, argument))
         for dialect, holder, callee in feeds:
             for index, argument in held.get((dialect, holder), ()):
+                self.fed.add((dialect, callee))
                 self._follow(index, replace(argument, callee=callee, name=f"{callee}:{argument.name}"))
 
     def _follow(self, origin: int, first: Argument) -> None:
@@ -172,7 +174,8 @@ class _Linker:
         for call in self.pipelines[index].links.calls:
             stage = changed.get(call.stage)
             if stage is None or not stage.untrusted:
-                yield call
+                outside = call.fed and (self.pipelines[index].ref.dialect, call.callee) in self.fed
+                yield replace(call, untrusted=True) if outside else call
             else:
                 powers = call.powers or stage.privileged
                 yield replace(call, untrusted=True, powers=powers, guards=(*call.guards, *stage.guards))

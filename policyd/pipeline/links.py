@@ -56,6 +56,8 @@ class Call:
     secrets: bool = False
     writes: bool = False
     guards: tuple[Guard, ...] = ()
+    #: Who starts it is not said: outsiders do if another file feeds it what only their events hold.
+    fed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

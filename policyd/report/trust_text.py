@@ -87,6 +87,8 @@ def render_trust_policy(
         lines.append(f"  may sign {', '.join(show(kind) for kind in policy.predicate_types)}")
         if policy.algorithms is not None:
             lines.append(f"  with {', '.join(policy.algorithms)}")
+        if policy.witnesses is not None:
+            lines.append(f"  must have {', '.join(policy.witnesses)}")
     lines += ["", style("strong", "and")]
     lines += [f"  builder {show(one.id)} up to SLSA Build level {one.max_level}" for one in trust.builders]
     lines += [f"  verifier {show(one.id)}" for one in trust.verifiers]

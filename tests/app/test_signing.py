@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
@@ -317,6 +319,28 @@ def test_an_ed25519_key_refuses_a_file_that_does_not_fit(desk: Desk, monkeypatch
 
     with pytest.raises(InputTooLarge):
         desk.sign(key=made.private_key)
+
+
+def test_a_file_that_is_written_to_while_it_is_read_is_not_signed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Meanwhile:
+        """A hash of SHA-256 during which somebody else appends to the file, once."""
+
+        def __init__(self, name: str) -> None:
+            self.hash = hashlib.new(name)
+
+        def update(self, content: bytes) -> None:
+            self.hash.update(content)
+            if desk.file.stat().st_size < 1000:
+                desk.file.write_bytes(bytes(1000))
+
+        def digest(self) -> bytes:
+            return self.hash.digest()
+
+    monkeypatch.setattr("policyd.adapters.hashed_file.hashlib", SimpleNamespace(new=Meanwhile))
+
+    with pytest.raises(UsageError, match="changed while it was read"):
+        desk.sign()
+    assert not desk.bundle.exists()
 
 
 # --- timestamps ---

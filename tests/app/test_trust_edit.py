@@ -106,6 +106,7 @@ def test_a_threshold_is_set_for_a_role_that_is_there() -> None:
 
 def test_new_fields_are_rendered_as_they_are_read() -> None:
     trust = make_trust(algorithms=("ecdsa-p256", "ecdsa-p384"), min_bundle_version="v0.1")
+    trust = make_role(trust, Role.APPROVER, witnesses=("timestamp", "inclusion-proof"))
 
     assert _read(render_trust(trust)) == trust
     assert "identities" not in render_trust(trust)

@@ -62,3 +62,12 @@ def test_any_subject_is_read_or_refused(value: object) -> None:
         read_statement(json.dumps({"_type": "https://in-toto.io/Statement/v1", "subject": value}).encode(), where="x")
     except VerificationFailed:
         return
+
+
+def test_a_statement_of_an_empty_type_is_none() -> None:
+    """Asked for `any` type, it would be one; no rule and no role could name it."""
+    digest = {"sha256": "0" * 64}
+    statement = {"_type": "https://in-toto.io/Statement/v1", "subject": [{"digest": digest}], "predicate": {}}
+
+    with pytest.raises(VerificationFailed, match="predicateType is empty"):
+        read_statement(json.dumps(statement | {"predicateType": ""}).encode(), where="x")

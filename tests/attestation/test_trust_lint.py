@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -18,7 +19,10 @@ from policyd.models.trust import (
     TrustedKey,
     TrustedVerifier,
     TrustPolicy,
+    Witness,
 )
+from tests.attestation.keyless.instance import Certificates
+from tests.attestation.keyless.instance import Instance as Signing
 from tests.attestation.made_run import NOW, ed25519_key, key, make_role, sha256, trusted
 from tests.attestation.made_trust import make_version
 
@@ -158,6 +162,61 @@ def test_two_keys_of_one_person_do_not_reach_a_threshold_of_two() -> None:
     assert "and 1 can" in only(make_role(trust, Role.APPROVER, keys=(listed, second), threshold=2)).cause
 
 
+@pytest.mark.parametrize(
+    ("witness", "missing"),
+    [
+        ("timestamp", "lists no timestamp authority"),
+        ("inclusion-proof", "lists no log"),
+        ("signed-entry-timestamp", "lists no log"),
+    ],
+)
+def test_witnesses_that_nobody_could_be_are_an_error(witness: Witness, missing: str) -> None:
+    remark = only(make_role(sound(), Role.APPROVER, witnesses=(witness,)))
+
+    assert (remark.weight, remark.where) == (Weight.ERROR, "roles.approver.witnesses")
+    assert (
+        f"nothing that key sha256:{key('approver').key_sha256} of approver@example.com signs can count" in remark.cause
+    )
+    assert remark.cause.endswith(f": the trust policy {missing}")
+
+
+@pytest.mark.parametrize("witness", ["timestamp", "inclusion-proof"])
+def test_witnesses_that_some_signers_could_not_have_are_a_warning(witness: Witness) -> None:
+    root = Signing(Certificates("lint")).trusted_root()
+    stamps, logs = root["timestampAuthorities"], root["tlogs"]
+    trust = make_role(sound(), Role.APPROVER, keys=(), identities=(IDENTITY,), witnesses=(witness,))
+
+    def under(**parts: object) -> TrustPolicy:
+        pinned = Instance(name="private", trusted_root=json.dumps({**root, **parts}))
+        return trust.model_copy(update={"instances": (pinned,)})
+
+    assert lint_trust_policy(under(), now=NOW) == ()
+    remark = only(under(**{"timestampAuthorities" if witness == "timestamp" else "tlogs": []}))
+    assert remark.weight is Weight.ERROR
+    assert "the instance private lists no" in remark.cause
+    assert (
+        lint_trust_policy(under(**{"tlogs" if witness == "timestamp" else "timestampAuthorities": []}), now=NOW) == ()
+    )
+
+    both = make_role(
+        under(timestampAuthorities=stamps, tlogs=logs), Role.APPROVER, keys=sound().roles[Role.APPROVER].keys
+    )
+    if witness == "timestamp":
+        assert only(both).weight is Weight.WARNING
+    else:
+        assert lint_trust_policy(both, now=NOW) == ()
+
+
+def test_runs_log_nothing_that_they_sign() -> None:
+    root = json.dumps(Signing(Certificates("lint")).trusted_root())
+    trust = make_role(sound(instances=(Instance(name="private", trusted_root=root),)), Role.BUILDER)
+
+    remark = only(make_role(trust, Role.BUILDER, witnesses=("inclusion-proof",)))
+
+    assert (remark.weight, remark.where) == (Weight.WARNING, "roles.builder.witnesses")
+    assert "runs of policyd log nothing" in remark.cause
+
+
 def test_errors_come_first() -> None:
     remarks = lint_trust_policy(sound(expires_at=None, policy_sets=()), now=NOW)
 
@@ -172,6 +231,16 @@ def test_a_second_entry_for_a_builder_does_not_hide_behind_the_first() -> None:
     higher = entry.model_copy(update={"max_level": 3})
 
     assert len(describe_changes(sound(), sound(builders=(higher, entry)))) == 1
+
+
+def test_witnesses_that_are_asked_for_no_more_are_said() -> None:
+    asked, less = (make_role(sound(), Role.APPROVER, witnesses=one) for one in (("timestamp", "inclusion-proof"), None))
+
+    assert describe_changes(asked, less) == (
+        "approver: - must have inclusion-proof",
+        "approver: - must have timestamp",
+    )
+    assert describe_changes(less, asked)[1] == "approver: + must have timestamp"
 
 
 def test_equal_versions_differ_in_nothing() -> None:
@@ -205,6 +274,7 @@ def test_no_field_of_a_role_changes_in_silence(field: str) -> None:
         "threshold": 2,
         "predicate_types": (DECISION_V1, CYCLONEDX),
         "algorithms": ("ecdsa-p256",),
+        "witnesses": ("timestamp",),
     }
 
     assert describe_changes(sound(), make_role(sound(), Role.DECIDER, **{field: other[field]}))

@@ -278,6 +278,26 @@ def test_the_evidence_of_a_run_outlives_the_runners_keys_with_timestamps(tmp_pat
             verify_bundle(bundle, later, role=role, now=in_a_year, where="x")
 
 
+@pytest.mark.usefixtures("bwrap")
+def test_where_the_trust_policy_asks_for_timestamps_a_release_needs_them(tmp_path: Path) -> None:
+    with serving(make_authority(tmp_path / "tsa")) as authority, open_workshop() as shop:
+        trust, greeting = shop.places.config / "trust.yaml", shop.places.targets / "local" / "greeting"
+        chain = "".join(f"      {line}\n" for line in authority.chain.splitlines())
+        shop.policyd("run", "pipeline.yaml").require(0)
+        asking = trust.read_text() + f"timestamp_authorities:\n  - name: tsa\n    certificate_chain: |\n{chain}"
+        for role in ("decider", "builder", "verifier"):
+            asking = asking.replace(f"  {role}:\n", f"  {role}:\n    witnesses: [timestamp]\n", 1)
+        shop.change_trust(trust.read_text(), asking)
+
+        refused = shop.policyd("verify", greeting).require(1)
+        shop.policyd("run", "pipeline.yaml").require_one_error(2, "must have timestamp, and what runs sign has none")
+        shop.settings.write_text(shop.settings.read_text() + f'timestamp: {{url: "{authority.url}"}}\n')
+        shop.policyd("run", "pipeline.yaml").require(0)
+        shop.policyd("verify", greeting).require(0)
+
+    assert "the bundle has no timestamp, which the role" in refused.out + refused.err
+
+
 def _ended(trust: TrustPolicy) -> TrustPolicy:
     """Return `trust` as it is when all its keys end tomorrow."""
     tomorrow = datetime.now(UTC) + timedelta(days=1)

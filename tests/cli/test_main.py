@@ -91,7 +91,7 @@ def test_the_version_names_policyd_engine_and_library(shop: Workshop) -> None:
         (["show"], ["Missing argument 'RUN'"]),
         (["logs"], ["Missing argument 'RUN'"]),
         (["keygen"], ["Missing option '--out'"]),
-        (["sign", "f"], ["Missing option '--key'"]),
+        (["sign", "f"], ["a file is signed with a key or keyless"]),
         (["attest", "f"], ["Missing option '--predicate-type'"]),
         (["schema", "x"], ["'x' is not one of 'pipeline', 'input'"]),
         (["completion", "tcsh"], ["'tcsh' is not one of 'bash', 'zsh', 'fish'"]),

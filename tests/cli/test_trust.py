@@ -143,6 +143,8 @@ def test_an_older_version_is_not_pinned_and_old_settings_are_noticed(office: Off
     office.shop.settings.write_bytes(old)
     office.shop.call("verify", first).require_one_error(1, "older than version 2, which was pinned here")
     office.shop.call("plan", "pipeline.yaml").require_one_error(1, "older than version 2")
+    office.shop.call("trust", "show").require_one_error(1, "older than version 2")
+    office.shop.call("trust", "check").require_one_error(1, "older than version 2")
     office.pin(second).require(0)
     assert office.version() == 2
 
@@ -326,6 +328,23 @@ def test_check_ends_with_1_where_something_can_never_count(office: Office) -> No
     assert "2 persons have to sign, and 1 can" in said.out
     found = office.shop.call("trust", "check", "--format", "json").require(1).json
     assert [one["where"] for one in found["remarks"] if one["weight"] == "error"] == ["roles.scanner.threshold"]
+
+
+def test_witnesses_are_shown_and_missed_where_nobody_could_be_one(office: Office) -> None:
+    office.shop.change_trust("  scanner:\n", "  scanner:\n    witnesses: [timestamp]\n")
+
+    assert "must have timestamp" in office.shop.call("trust", "show").require(0).out
+    found = office.shop.call("trust", "show", "--format", "json").require(0).json
+    assert [found["roles"][role]["witnesses"] for role in ("scanner", "builder")] == [["timestamp"], None]
+    said = office.shop.call("trust", "check").require(1)
+    assert "roles.scanner.witnesses" in said.out
+    assert "the trust policy lists no timestamp authority" in said.out
+
+
+def test_witnesses_of_a_role_that_can_not_have_them_are_an_error(office: Office) -> None:
+    office.shop.change_trust("  trust-author:\n", "  trust-author:\n    witnesses: [timestamp]\n")
+
+    office.shop.call("trust", "show").require_one_error(2, "no room for timestamps and log entries")
 
 
 def test_names_of_persons_do_not_reach_a_terminal_as_they_are(office: Office) -> None:

@@ -208,7 +208,9 @@ def test_requests_that_can_not_be_used(desk: Desk, options: list[str]) -> None:
 def test_a_bundle_older_than_asked_for_is_refused_by_its_check(desk: Desk) -> None:
     desk.write("b.json", _managed(version="0.2"))
 
-    said = desk.verify("release.tar.gz", "--bundle", "b.json", *desk.by_key, "--min-bundle-version", "0.3", "--format=json")
+    said = desk.verify(
+        "release.tar.gz", "--bundle", "b.json", *desk.by_key, "--min-bundle-version", "0.3", "--format=json"
+    )
 
     assert said.code == 1
     assert said.states() == {1: "failed"}
@@ -387,6 +389,24 @@ def test_of_a_file_that_lists_several_those_of_the_type_asked_for_have_to_hold(d
     assert desk.verify(desk.artifact, "--bundle", listed, *desk.by_identity, "--type", "any").code == 0
     # Nothing of the type asked for is no reason to look away.
     assert desk.verify(desk.artifact, "--bundle", listed, *desk.by_identity, "--type", "https://x/none").code == 1
+
+
+def test_of_a_file_that_lists_both_a_signature_and_an_attestation_the_one_asked_for_has_to_hold(desk: Desk) -> None:
+    """As `policyd evidence export` writes one."""
+    signature, attested = INSTANCE.bundle(), INSTANCE.bundle(payload=statement())
+    forged = INSTANCE.bundle(b"another")
+    listed = desk.folder / "app.jsonl"
+
+    listed.write_bytes(lines(signature, attested))
+    of_type = desk.verify(desk.artifact, "--bundle", listed, *desk.by_identity, "--type", PREDICATE_TYPE)
+    assert (of_type.code, "app.jsonl, line 1: message-signature" in of_type.out) == (0, True)
+    of_file = desk.verify(desk.artifact, "--bundle", listed, *desk.by_identity)
+    assert (of_file.code, f"app.jsonl, line 2: {PREDICATE_TYPE}" in of_file.out) == (0, True)
+    assert desk.verify(desk.artifact, "--bundle", listed, *desk.by_identity, "--type", "any").code == 1
+
+    listed.write_bytes(lines(signature, forged, attested))
+    assert desk.verify(desk.artifact, "--bundle", listed, *desk.by_identity).code == 1
+    assert desk.verify(desk.artifact, "--bundle", listed, *desk.by_identity, "--type", "https://x/t").code == 1
 
 
 def test_a_single_attestation_of_another_type_is_never_left_out(desk: Desk) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import textwrap
+import shlex
 from pathlib import Path
 
 from tests.cli.workshop import Workshop, one_stage
@@ -13,26 +12,21 @@ PAGE = (Path(__file__).parent.parent.parent / "docs" / "waivers.md").read_text()
 RULE = "dependencies.unverified_script"
 
 
-def block(kind: str) -> str:
-    """Return the one block of this kind on the page."""
-    (found,) = re.findall(rf"^```{kind}\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
-    return str(found)
+def commands() -> list[list[str]]:
+    """Return the commands of the one block of shell on the page."""
+    (found,) = re.findall(r"^```sh\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+    return [shlex.split(line) for line in found.splitlines()]
 
 
 def test_the_way_to_a_second_person_works_as_it_is_written(fresh: Workshop) -> None:
     fresh.write(one_stage("'curl -s https://example.com/x | sh'", kind="scan"))
     config = fresh.places.config
     fresh.call("keygen", "--out", fresh.home / "bob").require(0)
-    pem = textwrap.indent((fresh.home / "bob.pub").read_text(), " " * 10)
-    trust = (config / "trust.yaml").read_text()
-    # What the page says to put there, where it says.
-    entry = block("yaml").replace("          BOB.PUB\n", pem)
-    role = trust.index("  waiver-approver:\n")
-    head, keys, rest = trust[:role], *trust[role:].partition("    keys:\n")[::2]
-    (config / "trust.yaml").write_text(head + keys + entry + rest)
-    fresh.call("check").require_one_error(2, "the trust policy is not the one pinned")
+    (config / "bob.pub").write_bytes((fresh.home / "bob.pub").read_bytes())
 
-    subprocess.run(["/bin/sh", "-eu", "-c", block("sh")], cwd=config, check=True)
+    for policyd, *words in commands():
+        assert policyd == "policyd"
+        fresh.call(*words, *(["--yes"] if words[:2] == ["trust", "sign"] else []), cwd=config).require(0)
 
     asked = ("--reason", "the vendor publishes no digests", "--expires", "60d")
     fresh.call("check").require(1)

@@ -2,8 +2,9 @@
 # title: Components are not asked for what weakens them
 # description: >-
 #   Some inputs turn a careful component into one that installs without a lock file, believes any server or takes files of
-#   strangers. Seen are inputs of well-known actions and Azure tasks that the rule lists, where they are written out. Not
-#   seen: the same asked of a program in a script, and values from variables.
+#   strangers. Seen are inputs of well-known actions and Azure tasks that the rule lists, where they are written out, and
+#   steps that ask for the shell `cmd`, in which a quoted variable is still read as code. Not seen: the same asked of a
+#   program in a script, and values from variables.
 # custom:
 #   id: dependencies.risky_input
 #   severity: low
@@ -24,7 +25,16 @@ deny contains violation if {
 	_is_risky(risk, value)
 	violation := {
 		"message": sprintf("%v of %v %v", [risk.input, reference.text, risk.what]),
-		"at": reference.at,
+		"at": object.get(reference.inputs_at, risk.input, reference.at),
+	}
+}
+
+deny contains violation if {
+	some effect in input.effects
+	effect.kind == "weak-shell"
+	violation := {
+		"message": "the shell cmd reads what its variables hold as code, quoted or not: use pwsh or bash",
+		"at": effect.at,
 	}
 }
 

@@ -14,7 +14,7 @@
 package policyd.isolation.root_container
 
 deny contains violation if {
-	some container in input.containers
-	contains(container.options, "--user=0")
-	violation := {"message": sprintf("%s is told to run as root", [container.image]), "at": container.at}
+	some effect in input.effects
+	effect.kind == "root-container"
+	violation := {"message": sprintf("%s tells a container to run as root", [effect.text]), "at": effect.at}
 }

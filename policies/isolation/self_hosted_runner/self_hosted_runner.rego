@@ -34,10 +34,17 @@ deny contains violation if {
 	not _is_disposable(stage)
 	violation := {
 		"message": sprintf("anyone can start %s on a machine of your own", [stage.name]),
-		"at": stage.at,
+		"at": _place(stage),
 		"confidence": _confidence(guards),
 	}
 }
+
+# Where the runner is chosen, else where the stage begins.
+_place(stage) := stage.runner_at if _has_place(stage)
+
+_place(stage) := stage.at if not _has_place(stage)
+
+_has_place(stage) if count(object.get(stage, "runner_at", [])) > 0
 
 # In GitLab only members can start what is started by hand.
 _is_started_by_a_member(guards) if {

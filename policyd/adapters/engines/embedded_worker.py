@@ -66,7 +66,7 @@ def main() -> None:
                 engine.set_enable_coverage(request.get("coverage", False))
                 answer["ast"] = read_trees(engine, request["modules"], request["trees"])
                 engines[request["load"]] = engine
-            except Exception as error:
+            except Exception as error:  # whatever it is, it is the answer: nothing is loaded then
                 answer["error"] = describe(error)
             write_frame(answers, json.dumps(answer).encode())
             continue
@@ -82,7 +82,7 @@ def main() -> None:
         try:
             if request.get("with_input", True):
                 engine.set_input_json(document.decode())
-        except Exception as error:
+        except Exception as error:  # each entry point is answered, with an error
             unreadable = json.dumps({"error": f"the input can't be read: {describe(error)}"}).encode()
             for _ in request.get("entrypoints", [None]):
                 write_frame(answers, unreadable)
@@ -103,7 +103,7 @@ def main() -> None:
                     write_frame(answers, b'{"error": "the answer is too large"}')
                 else:
                     write_frame(answers, b'{"result": %b}' % result)
-            except Exception as error:
+            except Exception as error:  # one that fails takes no other's answer away
                 write_frame(answers, json.dumps({"error": describe(error)}).encode())
 
 
@@ -136,7 +136,7 @@ def evaluate_rules(engine: Any, queries: list[str], plain: list[bool], place: mm
             if value == UNDEFINED:
                 return None
             values.append(value)
-    except Exception:
+    except Exception:  # each is asked by itself then, and the one that fails says so
         return None
     result = ("[[" + "],[".join(values) + "]]").encode()
     return result if len(result) <= MAX_FRAME_BYTES - 64 else None

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 10.0
+MEMORY_BYTES = 2 * 1024 * 1024 * 1024  # that it may write to; the library needs 150 MiB
 START_SECONDS = 10.0  # it starts in 0.1 s; a busy machine may take longer
 MINIMUM_VERSION = (1, 4, 0)  # CVE-2025-46569
 OLD_VERSION_REASON = "before, a path could inject Rego"
@@ -54,10 +55,13 @@ default allow := false
 
 allow if input.identity == {token}
 """
-# The server has to die with policyd, also with `kill -9`: the kernel is told so, then this becomes OPA.
+# The server has to die with policyd, also with `kill -9`: the kernel is told so, then this becomes OPA. Go reserves
+# addresses by the gigabyte, so what counts is what may be written to.
 _LAUNCH = (
-    "import ctypes, os, sys\n"
+    "import ctypes, os, resource, sys\n"
     "ctypes.CDLL(None).prctl(1, 9)\n"  # PR_SET_PDEATHSIG, SIGKILL
+    f"resource.setrlimit(resource.RLIMIT_DATA, ({MEMORY_BYTES}, {MEMORY_BYTES}))\n"
+    "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
     "os.getppid() == int(sys.argv[1]) or sys.exit(1)\n"
     "os.execv(sys.argv[2], sys.argv[2:])\n"
 )
@@ -85,14 +89,35 @@ class OpaEngine(Closing):
     ) -> Mapping[str, Answer]:
         """Answer every entry point for the input `document` (JSON bytes); see `PolicyEngine`."""
         require_entrypoints(entrypoints, self._policy_set)
+        parsed = json.loads(document)
         with self._lock:
+            server = self._require_server()
             try:
-                if self._server is None:
-                    self._server = _start(self._policy_set, self._opa, self._timeout_seconds)
-                return self._server.ask(entrypoints, json.loads(document))
+                return server.ask(entrypoints, parsed)
             except EngineError:
                 self._stop()
-                raise
+                if len(entrypoints) == 1:
+                    raise
+            return self._ask_each(entrypoints, parsed)
+
+    def _ask_each(self, entrypoints: Sequence[str], document: object) -> dict[str, Answer]:
+        """Ask one after the other what together gave no answer, so that the rule that keeps OPA is named."""
+        deadline = time.monotonic() + 2 * self._timeout_seconds
+        answers: dict[str, Answer] = {}
+        try:
+            for entrypoint in entrypoints:
+                if time.monotonic() > deadline:
+                    raise EngineError("OPA took too long", where="opa", fix="make the work of all rules smaller")
+                answers |= self._require_server().ask([entrypoint], document)
+        except EngineError:
+            self._stop()
+            raise
+        return answers
+
+    def _require_server(self) -> _Server:
+        if self._server is None:
+            self._server = _start(self._policy_set, self._opa, self._timeout_seconds)
+        return self._server
 
     def close(self) -> None:
         """End the server. Asking again starts another."""
@@ -193,8 +218,8 @@ class _Server:
 
     def ask(self, entrypoints: Sequence[str], document: object) -> dict[str, Answer]:
         """Return the answers to `entrypoints` for `document`: one request, and one each where that fails."""
-        if not entrypoints:
-            return {}
+        if len(entrypoints) <= 1:
+            return {entrypoint: self._data(entrypoint, document) for entrypoint in entrypoints}
         name = self._question(tuple(entrypoints))
         result = self._data(f"{_QUESTIONS}.{name}", document)
         if result.error is None and isinstance(result.value, dict):
@@ -240,7 +265,11 @@ class _Server:
                 f"OPA took too long in {path}", where="opa", fix="make the rule's work smaller"
             ) from error
         except (requests.RequestException, ValueError) as error:
-            raise EngineError(f"OPA does not answer: {error}", where="opa", fix="run it again") from error
+            raise EngineError(
+                f"OPA does not answer in {path}: {error}",
+                where="opa",
+                fix="if it was out of memory, make the rule's work smaller; else run it again",
+            ) from error
         if not isinstance(body, dict):
             return Answer(error="the answer has no known shape")
         return Answer(value=body.get("result"))
@@ -369,7 +398,9 @@ def run_opa(opa: Path, arguments: list[str], timeout_seconds: float, *, stdin: b
         ) from error
     except subprocess.TimeoutExpired as error:
         raise EngineError(
-            f"`opa {arguments[0]}` took too long", where=str(opa), fix="make the policy simpler"
+            f"`opa {arguments[0]}` took too long",
+            where=str(opa),
+            fix="see that this OPA runs here; if it does, make the policy simpler",
         ) from error
     return done.returncode, done.stdout.decode("utf-8", "replace")
 

@@ -127,6 +127,7 @@ class SigningProcess(Closing):
             settings=str(self._authority.path),
             password_command=settings.password_command,
             environment=environment_for([key for _, key in settings.keys], os.environ),
+            stamps=settings.timestamp is not None,
             now=clock.now(),
         )
         while (answer := self._ask(request)).opened is None:

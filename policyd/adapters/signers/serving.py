@@ -20,7 +20,7 @@ from policyd.attestation.stage import Sbom
 from policyd.attestation.statements import Named
 from policyd.attestation.trust import require_may_sign
 from policyd.attestation.trust_policy import find_listed, why_not_in_force
-from policyd.errors import KeyUnusable, PolicydError, SigningRefused
+from policyd.errors import KeyUnusable, PolicydError, SettingsError, SigningRefused
 from policyd.models.trust import Role
 from policyd.record.checkpoint import log_key
 
@@ -92,6 +92,13 @@ def _load(role: Role, key: str, request: requests.Open, password: Callable[[], s
         raise KeyUnusable(problem, where=key, fix=f"name a {role} key that is in force: policyd key rotate {role}")
     for predicate_type in SIGNED_BY_RUNS[role]:
         require_may_sign(role, request.trust.roles[role], predicate_type, where=key)
+    missing = {*(request.trust.roles[role].witnesses or ())} - ({"timestamp"} if request.stamps else set())
+    if missing:
+        raise SettingsError(
+            f"what {role} signs must have {', '.join(sorted(missing))}, and what runs sign has none",
+            where=f"trust policy {request.trust.name}, roles.{role}.witnesses",
+            fix=f"ask for `timestamp` alone, and name an authority in `timestamp` of {request.settings}",
+        )
     return signer
 
 

@@ -34,6 +34,7 @@ class Open(Model):
     settings: str  # the file that names the keys, for messages
     password_command: tuple[str, ...]
     environment: dict[str, str]  # what the clients of key URIs need to know who they are
+    stamps: bool = False  # whether every signature gets a timestamp
     now: AwareDatetime
 
 

@@ -88,19 +88,13 @@ def _hashedrekord_v2(spec: dict[str, object], logged: Logged, where: str) -> str
 
 
 def _dsse_v1(spec: dict[str, object], logged: Logged, where: str) -> str | None:
-    if logged.envelope is None:
-        return "it is of an attestation"
     signatures = _list(spec.get("signatures"))
     if len(signatures) != 1:
         return f"it has {len(signatures)} signatures"
     signature = _object(signatures[0])
     if read_base64(signature.get("signature"), where=where) != logged.signature:
         return "its signature is another"
-    if not _is_signer(signature.get("verifier"), logged, where):
-        return "its signer is another"
-    if not _is_v1_digest(_object(spec.get("payloadHash")), _payload_digests(logged.envelope)):
-        return "its payload is another"
-    return None
+    return _v1_signer_and_payload(signature.get("verifier"), spec.get("payloadHash"), logged, where)
 
 
 def _dsse_v2(spec: dict[str, object], logged: Logged, where: str) -> str | None:
@@ -118,13 +112,8 @@ def _dsse_v2(spec: dict[str, object], logged: Logged, where: str) -> str | None:
 
 
 def _intoto_v1(spec: dict[str, object], logged: Logged, where: str) -> str | None:
-    if logged.envelope is None:
-        return "it is of an attestation"
-    if not _is_signer(spec.get("publicKey"), logged, where):
-        return "its signer is another"
-    if not _is_v1_digest(_object(_object(spec.get("content")).get("payloadHash")), _payload_digests(logged.envelope)):
-        return "its payload is another"
-    return None
+    payload_hash = _object(spec.get("content")).get("payloadHash")
+    return _v1_signer_and_payload(spec.get("publicKey"), payload_hash, logged, where)
 
 
 def _intoto_v2(spec: dict[str, object], logged: Logged, where: str) -> str | None:
@@ -142,11 +131,7 @@ def _intoto_v2(spec: dict[str, object], logged: Logged, where: str) -> str | Non
     once = read_base64(signature.get("sig"), where=where)
     if read_base64(once.decode("ascii", "replace"), where=where) != logged.signature:
         return "its signature is another"
-    if not _is_signer(signature.get("publicKey"), logged, where):
-        return "its signer is another"
-    if not _is_v1_digest(_object(content.get("payloadHash")), _payload_digests(logged.envelope)):
-        return "its payload is another"
-    return None
+    return _v1_signer_and_payload(signature.get("publicKey"), content.get("payloadHash"), logged, where)
 
 
 _CHECKS: dict[tuple[str, str], Callable[[dict[str, object], Logged, str], str | None]] = {
@@ -160,6 +145,16 @@ _CHECKS: dict[tuple[str, str], Callable[[dict[str, object], Logged, str], str | 
 _UNBOUND = {
     ("intoto", "0.0.1"): "entries of this kind name signer and payload, and not the signature itself",
 }
+
+
+def _v1_signer_and_payload(signer: object, payload_hash: object, logged: Logged, where: str) -> str | None:
+    if logged.envelope is None:
+        return "it is of an attestation"
+    if not _is_signer(signer, logged, where):
+        return "its signer is another"
+    if not _is_v1_digest(_object(payload_hash), _payload_digests(logged.envelope)):
+        return "its payload is another"
+    return None
 
 
 def _v2_signature(signature: dict[str, object], logged: Logged, where: str) -> str | None:

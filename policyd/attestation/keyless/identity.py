@@ -91,7 +91,7 @@ def require_identity(leaf: Leaf, asked: AskedIdentity, *, where: str) -> None:
 def _find_other_owner(pattern: str, identity: str) -> str | None:
     """Return the same workflow of somebody else, if the pattern takes it in too; it matched `identity` already.
 
-    `https://github.com/acme.*` is for whoever registers `acme-release`, and `.*/acme/app/.*` for whoever calls a branch so.
+    `https://github.com/acme.*` is for whoever registers `acme-release`, `.*/acme/app/.*` for who calls a branch so.
     """
     host = next((host for host in _OPEN_TO_ALL if identity.startswith(host)), None)
     if host is None:

@@ -51,13 +51,13 @@ def verify_key_entries(
     if refusals:
         # The instance that got furthest is the one that was meant.
         raise max(refusals, key=lambda refusal: refusal.check or 0)
-    refusal = VerificationFailed(
+    unlisted = VerificationFailed(
         "the trust policy pins no instance whose log could have the signature",
         where=where,
         fix="list the instance under `instances` of the trust policy",
     )
-    refusal.check = 5
-    raise refusal
+    unlisted.check = 5
+    raise unlisted
 
 
 def _verify(

@@ -13,7 +13,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
-from policyd.attestation.asked_witnesses import require_brought
 from policyd.attestation.bundle import Bundle, signature_of
 from policyd.attestation.dsse import Envelope
 from policyd.attestation.findings import Findings
@@ -24,7 +23,7 @@ from policyd.attestation.keyless.trusted_root import TrustedRoot, read_trusted_r
 from policyd.attestation.keys import DigestName, is_signed_by
 from policyd.errors import IdentityNotTrusted, SignatureInvalid, VerificationFailed
 from policyd.models.base import Sha256
-from policyd.models.trust import Instance, Role, TrustedIdentity, Witness
+from policyd.models.trust import Instance, Role, TrustedIdentity
 
 _DIGESTS: Final[tuple[DigestName, ...]] = ("sha256", "sha384", "sha512")
 
@@ -44,14 +43,13 @@ def verify_role_identities(
     instances: Sequence[Instance],
     *,
     allowed: frozenset[str],
-    witnesses: Sequence[Witness],
     role: Role,
     now: datetime,
     where: str,
 ) -> tuple[KeylessSigner, ...]:
     """Return the entries of `identities` for which the attestation in `bundle` holds; at least one.
 
-    `witnesses` are those that the role asks for beyond what every identity needs. Several entries may be for one signer: a name and a pattern, or the same name at two instances. Raises `IdentityNotTrusted`
+    Several may be for one signer: a name and a pattern, or the same name at two instances. Raises `IdentityNotTrusted`
     for somebody who is not listed, and `VerificationFailed` or `SignatureInvalid` for what does not hold.
     """
     assert isinstance(bundle.content, Envelope)
@@ -82,10 +80,7 @@ def verify_role_identities(
             fix="the evidence was changed: get the bundle again from its signer",
         )
 
-    # 4. The witnesses that are asked for are there. That they hold is the next step's: all that is there has to.
-    require_brought(bundle, witnesses, role=role, where=where)
-
-    # 5. Log, time, certificate chain and identity, by the instance that each entry names.
+    # 4. Log, time, certificate chain and identity, by the instance that each entry names.
     roots = {instance.name: instance.trusted_root for instance in instances}
     signed = {name: hashlib.new(name, message).digest() for name in _DIGESTS}
     held: list[KeylessSigner] = []

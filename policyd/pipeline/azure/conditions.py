@@ -9,6 +9,7 @@ Sources: learn.microsoft.com "Specify conditions", "Expressions" (functions, dep
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -38,6 +39,11 @@ _REPOSITORIES = frozenset(("variables.system.pullrequest.sourcerepositoryuri", "
 _STATUS = frozenset(("succeeded", "succeededorfailed", "failed", "always", "canceled"))
 _SEPARATORS = frozenset(" ,;|")
 _PULL_REF = "refs/pull/merge"
+_PARTS = frozenset(("contains", "endswith", "startswith"))
+_BRANCHES = frozenset(("variables.build.sourcebranch", "variables.build.sourcebranchname"))
+_WHOLE = frozenset(f"refs/heads/{name}" for name in ("main", "master", "trunk", "develop"))
+#: The end of a text that names a branch which is usually protected.
+_PROTECTED = re.compile(r"(?:^|[/-])(?:main|master|trunk|develop|prod|production|release|releases|hotfix|staging)[/-]?\Z")
 #: Stands in a literal for a value that is not known.
 _HOLE = "\x00"
 
@@ -165,14 +171,35 @@ def checks_spoofable_person(root: Node) -> bool:
 
 
 def asks_for_part(root: Node) -> bool:
-    """Say whether the expression looks for a text in a longer one that is meant as a list."""
+    """Say whether the expression looks for a text in a longer one that is meant as a list, or as a branch's name."""
+    if _asks_for_part_of_branch(root):
+        return True
     for node in _walk(root):
+        if node.kind == "call" and node.name not in ("not", "ne", "eq") and any(
+            _asks_for_part_of_branch(side) for side in node.below
+        ):
+            return True
         if node.kind == "call" and node.name == "contains" and len(node.below) == 2:
             listed, asked = node.below
             text = listed.value if listed.kind == "literal" and asked.kind == "context" else None
             if isinstance(text, str) and not _SEPARATORS.isdisjoint(text):
                 return True
     return False
+
+
+def _asks_for_part_of_branch(node: Node) -> bool:
+    """Say whether branches pass whose names only hold that of a protected one: `feature/main-x`."""
+    if node.kind != "call" or node.name not in _PARTS or len(node.below) != 2:
+        return False
+    asked, literal = node.below
+    if asked.kind != "context" or asked.name.lower() not in _BRANCHES or literal.kind != "literal":
+        return False
+    text = _text(literal.value).lower()
+    if text.startswith("refs/") and text.endswith("/"):
+        return False  # a folder of branches, which can be protected as one
+    if node.name == "startswith":
+        return text in _WHOLE
+    return _PROTECTED.search(text) is not None
 
 
 class _Unknown:

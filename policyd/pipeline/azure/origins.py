@@ -68,6 +68,7 @@ class OriginReader:
     def __init__(self, templates: Templates) -> None:
         self.templates = templates
         self.webhooks: set[str] = set()
+        self.sources: dict[str, bool] = {}  # pipelines of `resources`, by alias: whether runs of any branch count
         self.fixed_branch = False  # only branches that the file names start it
         self.outputs: dict[str, dict[str, Origin]] = {}  # by job ("stage.job" or "job", lower case), then "step.name"
 
@@ -79,13 +80,18 @@ class OriginReader:
         if name.lower() == ACCESS_TOKEN.lower():
             return Origin(secrets=frozenset((ACCESS_TOKEN,)))
         when = carries(name)
-        if when == "branch" and self.fixed_branch:
+        if when == "branch" and self.fixed_branch and not self._is_of_any_run(name):
             when = ""
         if when or names_code(name):
             return Origin(name if when else "", frozenset((when,)) if when else frozenset(), names_code(name))
         if is_secret_name(name) and not is_predefined(name):
             return Origin(secrets=frozenset((name,)))
         return NOTHING
+
+    def _is_of_any_run(self, name: str) -> bool:
+        """Say whether a variable tells of the run that starts this one, of whatever branch that is."""
+        pieces = name.lower().split(".")
+        return pieces[:2] == ["resources", "pipeline"] and self.sources.get(pieces[2], False)
 
     def origin_of(self, parsed: ParsedExpression, part: Part, scope: Scope, depth: int = 0) -> Origin:
         """Return where the value of an expression comes from."""

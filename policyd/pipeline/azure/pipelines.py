@@ -227,8 +227,10 @@ class _Pipeline(OutlineReader):
         # What a group of all jobs holds is handed to those that name a variable of it.
         uses_groups = self._jobs == 1 or job.name in self.with_foreign
         groups = has_group or ((stage.has_group or self._has_group) and uses_groups)
-        self_hosted |= self._is_on_machines(entries.get("environment"))
-        self._stage(job, scope, state, environment, runner, self_hosted=self_hosted, groups=groups)
+        chosen = self._pool_part(job)
+        if self._is_on_machines(entries.get("environment")):
+            self_hosted, chosen = True, entries["environment"]
+        self._stage(job, scope, state, environment, runner, chosen, self_hosted=self_hosted, groups=groups)
 
     def _ignored(self, entries: Mapping[str, Part], scope: Scope) -> None:
         part = entries.get("continueOnError")
@@ -281,13 +283,17 @@ class _Pipeline(OutlineReader):
                     scope.variables.set(name, Value(join((before.origin, value.origin)), value.text))
         return replace(scope, choices={name: list(dict.fromkeys(texts)) for name, texts in choices.items()})
 
-    def _pool(self, job: Job, scope: Scope) -> tuple[list[str], bool, bool]:
-        """Return what chooses the machine of a job, whether it is one's own, and whether it runs Windows."""
+    def _pool_part(self, job: Job) -> Part | None:
         part = job.entries.get("pool", job.stage.entries.get("pool"))
         if part is None:
             part = job.stage.body.entries.get(
                 "pool", self.templates.mapping(self.templates.root, "a pipeline").get("pool")
             )
+        return part
+
+    def _pool(self, job: Job, scope: Scope) -> tuple[list[str], bool, bool]:
+        """Return what chooses the machine of a job, whether it is one's own, and whether it runs Windows."""
+        part = self._pool_part(job)
         if part is None:
             return [], False, False
         part = self.templates.resolve(part)
@@ -332,6 +338,7 @@ class _Pipeline(OutlineReader):
         state: StageState,
         environment: str,
         runner: Sequence[str],
+        runner_part: Part | None,
         *,
         self_hosted: bool,
         groups: bool,
@@ -354,6 +361,7 @@ class _Pipeline(OutlineReader):
                 needs=job.needs,
                 needs_kinds=[],
                 runner=list(runner),
+                runner_at=self.book.runner_at(runner_part.spot() if runner_part else None),
                 self_hosted=self_hosted,
                 environment=environment,
                 target="",

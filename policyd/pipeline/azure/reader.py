@@ -247,6 +247,8 @@ class AzureReader(OriginReader):
         root = None
         if len(found) == 1 and found[0].mark.kind != "macro" and len(text) <= MAX_ROOT_LENGTH:
             root = parse_expression(found[0].mark.inner).root
+        if root is not None and conditions.asks_for_part(root):
+            self.book.condition(text, part.spot(), scope.stage, substring=True)
         known = self.templates.expand(text, part) if "${{" in text else text
         previous = scope.variables.find(name)
         if previous is not None and part.reach is not ANY:

@@ -28,7 +28,7 @@ from policyd.pipeline.azure.tasks import (
     is_connection,
     task_name,
 )
-from policyd.pipeline.azure.templates import MAX_TEMPLATES_INSIDE, Templates
+from policyd.pipeline.azure.templates import MAX_TEMPLATES_INSIDE
 from policyd.pipeline.azure.trust import ACCESS_TOKEN, names_outsiders_ref
 from policyd.pipeline.azure.values import NOTHING, Crossing, Origin, Value, join
 from policyd.pipeline.azure.written import Written, find_written, reads_commits, tainted_by, variables_read
@@ -80,10 +80,6 @@ class StageState:
 
 class StepsReader(AzureReader):
     """Reads lists of steps."""
-
-    def __init__(self, templates: Templates) -> None:
-        super().__init__(templates)
-        self.sources: dict[str, bool] = {}  # pipelines of `resources`, by alias: whether runs of any branch count
 
     def steps(self, part: Part | None, scope: Scope, state: StageState, what: str = "`steps`") -> None:
         """Write down a list of steps, those of templates in their places included."""

@@ -83,10 +83,22 @@ def _options(seen: Seen) -> Iterator[FoundEffect]:
         takes_it = _begins_tainted(word, seen) and (
             before[:1] != "-" or before == "-" or before in _SWITCHES or _is_bare(word, seen)
         )
+        if not takes_it and word[:1] != "$" and _is_bare(word, seen):
+            # A blank in the text ends the word; no branch or tag has one.
+            takes_it = any(_HAS_BLANKS.search(name) for name in _NAMES.findall(word) if name in seen.tainted)
         if _is_tainted(word, seen) and (takes_it or (seen.program == "make" and "=" in word)):
             yield seen.found("argument", word, untrusted=True, confidence="medium")
             return
+        if (
+            word[:1] != "-"
+            and seen.program in _INTERPRETERS
+            and before not in ("-c", "-e", "-m", "-W", "-X", "-r", "-I")
+        ):
+            return  # what stands behind the program's file is handed to that
         before = word
+
+
+_INTERPRETERS = frozenset(("python", "node", "ruby", "perl", "php"))
 
 
 def _begins_tainted(word: str, seen: Seen) -> bool:
@@ -102,6 +114,8 @@ def _is_bare(word: str, seen: Seen) -> bool:
     return re.search(rf"(?:^|\s){re.escape(word)}(?=\s|\Z)", seen.command.text) is not None
 
 
+_HAS_BLANKS = re.compile(r"TITLE|MESSAGE|DESCRIPTION|BODY|COMMENT|SUBJECT|(?:AUTHOR|USER)_NAME", re.I)
+_NAMES = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _FIRST = re.compile(r"\$\{?(?:env:)?([A-Za-z_][A-Za-z0-9_]*|[1-9@*])")
 
 

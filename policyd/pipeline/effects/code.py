@@ -1,15 +1,18 @@
-"""What code of an interpreter does with variables of the environment: Python, JavaScript and Ruby.
+"""What code of an interpreter does: Python, JavaScript and Ruby.
 
 No such language is parsed here. What counts is a call that runs or prints text and, among its arguments and outside of
-plain quotes, a variable that holds an outsider's text or a secret, or what was set from one.
+plain quotes, a variable that holds an outsider's text or a secret, or what was set from one; and a call that starts a
+program which installs packages by name.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from policyd.pipeline.effects.found import FoundEffect
+from policyd.pipeline.effects.installs import find_unlocked_install
 from policyd.pipeline.effects.seen import Seen
 
 MAX_CALLS = 200  # looked at in one script
@@ -19,9 +22,16 @@ _RUNS = re.compile(
     r"(?<![\w.])(?P<code>eval|exec|os\.(?:system|popen)|(?:subprocess\.)?(?:getoutput|getstatusoutput)|new Function"
     r"|(?:[\w.]{1,40}\.)?execSync|(?:child_process|cp)\.exec|system)\s?\("
     r"|(?<![\w.])(?P<process>(?:subprocess\.(?:run|call|check_call|check_output|Popen)|Popen|check_output"
-    r"|(?:child_process\.|cp\.)?(?:spawn|spawnSync)|asyncio\.create_subprocess_shell))\s?\("
+    r"|(?:child_process\.|cp\.)?(?:spawn|spawnSync)|exec\.(?:exec|getExecOutput)|asyncio\.create_subprocess_shell))\s?\("
 )
-_WITH_SHELL = re.compile(r"shell\s*[=:]\s*(?:True|true)|\[\s*[\"'](?:/bin/)?(?:ba|z|da)?sh[\"']\s*,\s*[\"']-\w*c[\"']")
+_WITH_SHELL = re.compile(
+    r"shell\s*[=:]\s*(?:True|true)|\[\s*[\"'](?:/bin/)?(?:ba|z|da)?sh[\"']\s*,\s*[\"']-\w*c[\"']"
+    r"|[\"'](?:/bin/)?(?:ba|z|da)?sh[\"']\s*,\s*\[\s*[\"']-\w*c[\"']"
+)
+#: What `actions/github-script` finds in the event that an outsider writes.
+_PAYLOAD = re.compile(
+    r"context\.payload\??\.(?:comment|issue|review|pull_request|discussion|head_commit)!?\??\.(?:body|title|message|head\??\.(?:ref|label))\b"
+)
 _QUOTED = re.compile(r"shlex\.quote\([^()]{0,200}\)|Shellwords\.escape\([^()]{0,200}\)")
 _PRINTS = re.compile(
     r"(?<![\w.])(?:p?print|sys\.std(?:out|err)\.write|(?:logging|logger|log)\.(?:debug|info|warning|error|critical)"
@@ -36,14 +46,20 @@ _TEXT = re.compile(
     r"(?P<prefix>[fF]?)(?P<quote>\"\"\"|'''|[\"'`])(?P<inside>(?:\\.|(?!(?P=quote))[^\\]){0,600})(?P=quote)", re.S
 )
 _FILLED_IN = re.compile(r"\{([^{}]{1,200})\}")
+#: Words of a command in a call's arguments: texts, and what stands there by name. What is named `x=` ends them.
+_WORD = re.compile(rf"(?P<option>\b\w+\s?=(?!=))|{_TEXT.pattern}|(?P<name>[A-Za-z_][\w.]*)", re.S)
+_INSTALLS = re.compile(r"\b(?:install|i|add)\b")
 
 
 def find_code_evaluation(seen: Seen) -> Iterator[FoundEffect]:
     """Yield calls of inline code that run an outsider's text as code."""
+    read = _reads(seen.known_tainted)
     code = _code_of(seen, seen.known_tainted)
+    if seen.program == "javascript" and _PAYLOAD.search(seen.command.stdin):
+        code = seen.command.stdin
+        read = re.compile(f"{read.pattern}|{_PAYLOAD.pattern}") if seen.known_tainted else _PAYLOAD
     if not code:
         return
-    read = _reads(seen.known_tainted)
     holders = _holders(code, read)
     for call in _calls(_RUNS, code):
         arguments = _QUOTED.sub("", _arguments(code, call.end()))
@@ -62,6 +78,39 @@ def find_code_print(seen: Seen) -> Iterator[FoundEffect]:
         if _uses(_TELLS_LITTLE.sub("", _arguments(code, call.end())), holders):
             found = seen.found("secret-print", call[0].rstrip("( "), secret=True, confidence="medium")
             yield seen.in_document(found, call.start()) if seen.command.stdin else found
+
+
+def find_code_install(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield packages that inline code installs by name, by the program that it starts for it."""
+    code = seen.command.stdin or seen.command.text
+    if _INSTALLS.search(code) is None:
+        return
+    for call in _calls(_RUNS, code):
+        words = _words(_arguments(code, call.end()))
+        if len(words) < 3:
+            continue
+        inner = replace(seen, command=replace(seen.command, argv=words), wrapper="")
+        for found in find_unlocked_install(inner):
+            said = replace(found, program=inner.program)
+            yield seen.in_document(said, call.start()) if seen.command.stdin else said
+
+
+def _words(arguments: str) -> list[str]:
+    """Return the words of the command that a call starts; what is no plain text becomes a variable."""
+    words: list[str] = []
+    for found in _WORD.finditer(arguments):
+        if found["option"]:
+            break
+        if found["name"] in ("f", "r", "b"):
+            continue
+        if found["name"]:
+            name = found["name"]
+            words.append("python" if name == "sys.executable" else f"${name.rpartition('.')[2]}")
+        else:
+            text = _FILLED_IN.sub(lambda one: f"${one[1]}", found["inside"]) if found["prefix"] else found["inside"]
+            # The first text may be the whole command, for a shell.
+            words += text.split() if not words else [text]
+    return words
 
 
 def _code_of(seen: Seen, names: frozenset[str]) -> str:

@@ -11,6 +11,7 @@ from policyd.pipeline.effects.seen import Seen
 from policyd.pipeline.effects.tables import words
 
 ENGINES = frozenset(("docker", "podman", "nerdctl"))
+IMAGE_TOOLS = ENGINES | {"buildah"}
 _POWERS = re.compile(
     r"--privileged(?:=true)?\Z"
     r"|--cap-add=(?:ALL|all|(?:CAP_)?SYS_ADMIN|(?:CAP_)?SYS_PTRACE|(?:CAP_)?SYS_MODULE)\Z"
@@ -58,6 +59,10 @@ def find_container_effects(options: str, volumes: Sequence[str], *, privileged: 
 
 def find_engine_use(seen: Seen) -> Iterator[FoundEffect]:
     """Yield what a command of a container engine does with the host, and images it takes by name."""
+    if seen.program == "buildah":
+        if seen.verb in ("from", "pull") and (image := _image(seen.args, seen.verb)):
+            yield from _unpinned(seen, image)
+        return
     if seen.program not in ENGINES:
         return
     verbs = seen.operands(_OPTIONS_WITH_VALUE)
@@ -99,7 +104,7 @@ def _unpinned(seen: Seen, image: str) -> Iterator[FoundEffect]:
     name = image.partition("://")[2] or image
     if (
         "@sha256:" in name
-        or re.search(r"[$`%{]", name)
+        or (re.search(r"[$`%{]", name) and not _NEWEST.match(name))
         or name == "scratch"
         or name.startswith(("./", "localhost", "-"))
     ):
@@ -114,6 +119,10 @@ def _unpinned(seen: Seen, image: str) -> Iterator[FoundEffect]:
         ) and any(plain in word for word in other.argv):
             return
     yield seen.found("unpinned-image", image, confidence="high" if "/" in name or seen.verb == "pull" else "medium")
+
+
+#: Whichever image it is, the tag moves.
+_NEWEST = re.compile(r"[\w./:-]*\$(?:\w+|\{\w+\})[\w./-]*:latest\Z")
 
 
 def _words(options: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.seen import Seen
+from policyd.pipeline.effects.tables import words
 from policyd.pipeline.effects.values import names_secret
 
 #: What issuers made recognisable.
@@ -174,6 +175,9 @@ def _literal(seen: Seen) -> Iterator[FoundEffect]:
         if plain and words and _is_literal(words[0]) and not words[0].startswith("("):
             yield seen.found("literal-credential", "a password made secure", secret=False)
             return
+    if name := _setting(seen):
+        yield seen.found("literal-credential", name, secret=False, confidence="medium")
+        return
     if seen.program in _ATTACHED:
         word = next((word[2:] for word in seen.args if word.startswith("-p") and len(word) > 5), "")
         if _is_literal(word) and not _PLACEHOLDER.search(word):
@@ -193,6 +197,34 @@ def _literal(seen: Seen) -> Iterator[FoundEffect]:
         yield seen.found("literal-credential", seen.args[-2], secret=False)
     elif find_in_address(seen.command.text):
         yield seen.found("literal-credential", "a password in an address", secret=False, confidence="medium")
+
+
+#: Options whose value is a setting by name, or several with commas between them.
+_SETTERS: dict[str, frozenset[str]] = {
+    program: words(options)
+    for programs, options in (
+        ("helm", "--set --set-string --set-literal"),
+        ("terraform tofu", "-var --var"),
+        ("docker podman buildah nerdctl", "--build-arg -e --env"),
+        ("kubectl oc", "--from-literal"),
+        ("kaniko executor", "--build-arg"),
+    )
+    for program in programs.split()
+}
+
+
+def _setting(seen: Seen) -> str:
+    """Return the name of a credential that is written out as a setting of a program, "" if there is none."""
+    options = _SETTERS.get(seen.program)
+    for index, word in enumerate(seen.args) if options else ():
+        option, is_set, rest = word.partition("=")
+        if options is None or option not in options:
+            continue
+        for one in (rest if is_set else "".join(seen.args[index + 1 : index + 2])).split(","):
+            name, _, value = one.partition("=")
+            if looks_like_credential(name.rpartition(".")[2], value):
+                return name
+    return ""
 
 
 _IN_XML = re.compile(r"<password>([^<>\s]{6,100})</password>")

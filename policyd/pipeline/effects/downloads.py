@@ -73,6 +73,50 @@ def find_download(seen: Seen) -> Iterator[FoundEffect]:
         yield seen.found("download-run", target, confidence="high" if how == "run" else "medium")
 
 
+def find_clone(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield a repository from elsewhere that is cloned as its branch is today, and of which something then runs."""
+    if seen.verb != "clone" or seen.command.captured:
+        return
+    address = next((word for word in seen.args if _REPOSITORY.match(word)), "")
+    at_tag = seen.value("--branch", "-b", "--revision") or ""
+    if not address or _VERSION.match(at_tag):
+        return
+    operands = seen.operands(_CLONE_VALUES)
+    target = operands[-1] if operands[-1] != address else _last_part(address).removesuffix(".git")
+    folder, inside = target.rstrip("/"), False
+    if folder in ("", "."):
+        return
+    for command in seen.after():
+        argv = command.argv
+        if command.program == "git" and not _TAKES_OTHERS.isdisjoint(argv):
+            return  # a commit is chosen, or work goes on in it: the project itself
+        if command.program in ("cd", "pushd"):
+            inside = len(argv) > 1 and argv[1].rstrip("/") in (folder, f"./{folder}")
+            continue
+        program = argv[0]
+        runs_in_it = inside and (program.startswith("./") or command.program in _BUILDERS)
+        interpreted = (command.program in _RUN_ANYTHING or program_name(program) in _READ_PROGRAMS) and any(
+            word.startswith(f"{folder}/") or (inside and _SCRIPT_FILE.search(word)) for word in _programs_in(argv)
+        )
+        told = command.program in _BUILDERS and any(
+            a in ("-C", "--prefix", "--path") and b.rstrip("/") in (folder, f"./{folder}") for a, b in pairwise(argv)
+        )
+        if runs_in_it or interpreted or told or program.removeprefix("./").startswith(f"{folder}/"):
+            yield seen.found("download-run", address, confidence="medium")
+            return
+
+
+#: A repository whose name is written out; the project's own comes from a variable.
+_REPOSITORY = re.compile(r"(?:https?://|git://|ssh://|git@)[^$`{]*\Z")
+_VERSION = re.compile(r"v?\d+\.\d+|[0-9a-f]{40}\Z")
+_TAKES_OTHERS = frozenset(("checkout", "switch", "reset", "fetch", "merge", "pull", "push", "commit"))
+_CLONE_VALUES = frozenset(
+    ("-b", "--branch", "--depth", "-c", "--config", "-o", "--origin", "--filter", "-j", "--jobs", "--reference")
+)
+_BUILDERS = frozenset(("make", "cmake", "pip"))
+_SCRIPT_FILE = re.compile(r"\A(?!/|\.\./)[\w./-]+\.(?:sh|py|rb|pl|js)\Z")
+
+
 def find_inline_download(seen: Seen) -> Iterator[FoundEffect]:
     """Yield a download that an interpreter's own code makes and runs."""
     if seen.program in ("iex", "Invoke-Expression"):
@@ -166,7 +210,7 @@ def _saved_as(seen: Seen) -> str:
                 None,
             )
         if file is None and not any(word.startswith(("--spider", "-i")) for word in args):
-            file = _last_part(_address(args))
+            file = _remote_name(args)
         return "" if file in ("-", None) else file
     if seen.program == "curl":
         for index, word in enumerate(args):
@@ -175,7 +219,7 @@ def _saved_as(seen: Seen) -> str:
             if word.startswith("--output="):
                 return word.partition("=")[2]
             if word in ("-O", "--remote-name", "-J") or re.match(r"-[a-zA-Z#]*O[a-zA-Z]*\Z", word):
-                return _last_part(_address(args))
+                return _remote_name(args)
     if seen.program in ("iwr", "irm", "Invoke-WebRequest", "Invoke-RestMethod"):
         saved = _SAVES.search(seen.command.text)
         return saved[1] if saved and saved[1] else seen.value("-OutFile", "-o") or ""
@@ -183,6 +227,15 @@ def _saved_as(seen: Seen) -> str:
         fetches = _address(args) and "-hashfile" not in args
         return args[-1] if fetches and "://" not in args[-1] else _last_part(_address(args)) if fetches else ""
     return seen.command.writes_to[0] if seen.command.writes_to and seen.command.saved else ""
+
+
+def _remote_name(words: list[str]) -> str:
+    """Return the name that a file has where it is fetched; a command in the address may make a part of that."""
+    address = next((word for word in words if "://" in word), "")
+    return _last_part(_SUBSTITUTED.sub("_", address) if "$(" in address else _address(words))
+
+
+_SUBSTITUTED = re.compile(r"\$\([^()]*\)")
 
 
 def _last_part(address: str) -> str:
@@ -194,7 +247,7 @@ def how_it_runs(seen: Seen, file: str) -> str:
     name = _plain(file)
     executable = False
     for command in seen.after():
-        if _verifies(command):
+        if _is_verified_by(command, seen, file):
             return ""
         argv = command.argv
         if command.program == "chmod":
@@ -211,6 +264,7 @@ def how_it_runs(seen: Seen, file: str) -> str:
                 and any(_plain(word) == name for word in _programs_in(argv))
             )
             or (command.program in _INSTALLERS and any(_plain(word) == name for word in argv[1:]))
+            or (command.program == "java" and "-jar" in argv and any(_plain(word) == name for word in argv[1:]))
             or (command.program.lower() in _STARTERS and any(_plain(word) == name for word in argv[1:]))
         ):
             return "run"
@@ -226,7 +280,7 @@ def _programs_in(argv: list[str]) -> list[str]:
 def _is_unpacked_and_run(seen: Seen, file: str) -> bool:
     name = _plain(file)
     for command in seen.after():
-        if _verifies(command):
+        if _is_verified_by(command, seen, file):
             return False
         if command.program in _UNPACKERS and any(_plain(word) == name for word in command.argv[1:]):
             return _runs_unpacked(seen, command, name)
@@ -246,13 +300,13 @@ def _runs_unpacked(seen: Seen, unpacked: ShellCommand, archive: str) -> bool:
         if command is unpacked:
             behind = True
             continue
-        if _verifies(command):
+        if _is_verified_by(command, seen, archive):
             return False
         if not behind:
             continue
         argv = command.argv
-        name = _plain(argv[0]).partition(".")[0]
-        if len(name) > 1 and "/" in argv[0] and archive.lower().startswith(name.lower()):
+        pieces = [piece.partition(".")[0].lower() for piece in argv[0].replace("\\", "/").split("/")]
+        if len(pieces) > 1 and any(len(piece) > 1 and archive.lower().startswith(piece) for piece in pieces):
             return True
         if into and argv[0].replace("\\", "/").removeprefix("./").startswith(into):
             return True
@@ -275,7 +329,23 @@ def _plain(word: str) -> str:
     return word.rsplit("/", 1)[-1] if not word.endswith("/") else word
 
 
-def _verifies(command: ShellCommand) -> bool:
+def _is_verified_by(command: ShellCommand, seen: Seen, file: str) -> bool:
+    """Say whether a command verifies `file`; a list of sums with the name of another file is about that one."""
+    if command.program in seen.checkers:
+        return True
+    if not verifies(command):
+        return False
+    name = _plain(file)
+    others = [found[1] for word in command.argv[1:] if (found := _SUMS_OF_ONE.fullmatch(_plain(word)))]
+    return not others or "$" in name or any(name.startswith(one) or one.startswith(name) for one in others)
+
+
+#: `tool.tar.gz.sha256`, not `checksums.sha256` nor a name made of variables.
+_SUMS_OF_ONE = re.compile(r"(?!.*(?:sum|\$|all))([^$]+)\.(?:sha(?:1|256|512)(?:sum)?|md5|asc|sig)", re.I)
+
+
+def verifies(command: ShellCommand) -> bool:
+    """Say whether a command compares what was fetched with a digest or checks its signature."""
     program, argv = command.program, command.argv
     if _SUMS.match(program):
         # A sum that is compared: with a list, or in a test.

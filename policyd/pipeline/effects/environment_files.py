@@ -109,10 +109,10 @@ def _is_enclosed(seen: Seen) -> bool:
 def _azure(seen: Seen, text: str) -> Iterator[FoundEffect]:
     for found in _AZURE.finditer(text):
         name, settings = found[1].lower(), found[2].lower().replace(" ", "")
-        if name == "task.setvariable" and "isoutput=true" in settings:
-            yield seen.found("output-write", found[1])
-        else:
-            yield seen.found("environment-write", found[1])
+        output = name == "task.setvariable" and "isoutput=true" in settings
+        # Files of a change bear the names that its author chose.
+        untrusted = seen.untrusted or not seen.files.isdisjoint(seen.command.reads)
+        yield seen.found("output-write" if output else "environment-write", found[1], untrusted=untrusted)
         value = found[3].strip()
         if "issecret=true" in settings and re.fullmatch(r"[^$%]{4,}", value):
             yield seen.found("literal-credential", "a value declared a secret", confidence="medium")

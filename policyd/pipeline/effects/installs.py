@@ -17,6 +17,10 @@ _NODE_PACKAGE = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._-]+(?:#
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 _REMOTE = re.compile(r"(?:git\+|https?://|git://|github:|ssh://)")
 _COMMIT = re.compile(r"[@#][0-9a-f]{40}\b")
+_PACKAGE_VARIABLE = re.compile(r"\$\{?[A-Za-z_][A-Za-z0-9_]*\}?\Z")
+_NO_PACKAGE = re.compile(
+    r"FLAG|ARG|OPT|PARAM|QUIET|VERBOSE|DIR|PATH|FILE|WHEEL|TARBALL|TGZ|ARCHIVE|ARTIFACT|WHL|ROOT|DIST|SDIST", re.I
+)
 _PIP_VALUES = words(
     """
     -r --requirement -c --constraint -i --index-url --extra-index-url -f --find-links -t --target --prefix --root
@@ -33,6 +37,8 @@ _NODE_VALUES = words(
 #: Come with the interpreter; their version is the runner's choice anyway.
 _TOOLS_OF_PIP = frozenset(("pip", "setuptools", "wheel"))
 _INSTALL_VERBS = frozenset(("install", "i", "add"))
+#: Take names of packages behind the verb.
+_TAKE_NAMES = frozenset(("pip", "npm", "pnpm", "yarn", "gem"))
 
 
 def find_unlocked_install(seen: Seen) -> Iterator[FoundEffect]:
@@ -42,6 +48,8 @@ def find_unlocked_install(seen: Seen) -> Iterator[FoundEffect]:
         yield from _run_by_name(seen)
     if finder:
         yield from finder(seen)
+    if seen.wrapper == "xargs" and seen.program in _TAKE_NAMES and seen.args[:1] and seen.args[-1] in _INSTALL_VERBS:
+        yield seen.found("unlocked-install", "what xargs reads", confidence="medium")
 
 
 def _run_by_name(seen: Seen) -> Iterator[FoundEffect]:
@@ -67,11 +75,20 @@ def _python_packages(seen: Seen, packages: list[str]) -> Iterator[FoundEffect]:
     if seen.has("--require-hashes", "--no-index"):
         return
     for word in packages:
-        if _REMOTE.match(word) or " @ " in word:
+        if _is_chosen_elsewhere(word, seen):
+            yield seen.found("unlocked-install", word, confidence="medium")
+        elif _REMOTE.match(word) or " @ " in word:
             if not _COMMIT.search(word) and "#sha256=" not in word:
                 yield seen.found("unlocked-install", word)
         elif _PYTHON_PACKAGE.match(word) and not word.endswith((".whl", ".gz", ".zip")) and not _is_own_tool(word):
             yield seen.found("unlocked-install", word)
+
+
+def _is_chosen_elsewhere(word: str, seen: Seen) -> bool:
+    """Say whether a variable holds the package: neither options nor files, going by its name."""
+    if seen.tainted:
+        return False  # an outsider's text there is worse, and told of
+    return _PACKAGE_VARIABLE.match(word) is not None and _NO_PACKAGE.search(word) is None
 
 
 def _is_own_tool(package: str) -> bool:
@@ -120,7 +137,9 @@ def _node(seen: Seen) -> Iterator[FoundEffect]:
     elif not verb or verb[0] not in _INSTALL_VERBS:
         return
     for word in operands[1:]:
-        if _REMOTE.match(word):
+        if _is_chosen_elsewhere(word, seen):
+            yield seen.found("unlocked-install", word, confidence="medium")
+        elif _REMOTE.match(word):
             if not _COMMIT.search(word):
                 yield seen.found("unlocked-install", word)
         elif _NODE_PACKAGE.match(word) and not _COMMIT.search(word) and not word.endswith((".tgz", ".tar.gz")):
@@ -131,7 +150,9 @@ def _gem(seen: Seen) -> Iterator[FoundEffect]:
     operands = seen.operands(frozenset(("-v", "--version", "-s", "--source", "-i", "-n", "-P")))
     if operands[:1] == ["install"]:
         for word in operands[1:]:
-            if _PLAIN_NAME.match(word.partition(":")[0]):
+            if _is_chosen_elsewhere(word, seen):
+                yield seen.found("unlocked-install", word, confidence="medium")
+            elif _PLAIN_NAME.match(word.partition(":")[0]):
                 yield seen.found("unlocked-install", word)
 
 
@@ -157,8 +178,17 @@ def _go(seen: Seen) -> Iterator[FoundEffect]:
     if operands[:1] in (["install"], ["run"], ["get"]):
         for word in operands[1:]:
             newest = operands[0] == "get" and seen.has("-u")
-            if newest or re.search(r"@(?:latest|master|main|HEAD|upgrade)\Z", word):
+            if newest or _NEWEST.search(word) or any(_NEWEST.search(one) for one in _looped(word, seen)):
                 yield seen.found("unlocked-install", word)
+
+
+_NEWEST = re.compile(r"@(?:latest|master|main|HEAD|upgrade|\$\{\w{1,50}:?-(?:latest|master|main)\})\Z")
+
+
+def _looped(word: str, seen: Seen) -> list[str]:
+    """Return the words that a variable was just set to, or that a loop goes through, as far as they are written out."""
+    name = word.strip("${}\"'") if _PACKAGE_VARIABLE.match(word) else ""
+    return [text for one in seen.command.sets if one.name == name for text in one.value.split()] if name else []
 
 
 def _dart(seen: Seen) -> Iterator[FoundEffect]:
@@ -204,6 +234,29 @@ def _powershell(seen: Seen) -> Iterator[FoundEffect]:
             yield seen.found("unlocked-install", name, confidence="medium")
 
 
+def _shell_of_windows(seen: Seen) -> Iterator[FoundEffect]:
+    for found in _INSTALLS_MODULE.finditer(" ".join(seen.args)):
+        if "-requiredversion" not in found[0].lower():
+            yield seen.found("unlocked-install", found[1], confidence="medium")
+
+
+_INSTALLS_MODULE = re.compile(
+    r"\bInstall-(?:Module|Script|PSResource)\s+(?:-Name\s+)?[\"']?([A-Za-z][A-Za-z0-9._-]*)[^;|&\n]{0,300}", re.I
+)
+
+
+def _ansible_galaxy(seen: Seen) -> Iterator[FoundEffect]:
+    operands = seen.operands(frozenset(("-r", "-p", "--roles-path", "-s", "--server", "--role-file")))
+    if operands[:1] in (["collection"], ["role"]):
+        operands = operands[1:]
+    if operands[:1] == ["install"]:
+        for word in operands[1:]:
+            if re.match(r"[A-Za-z][A-Za-z0-9_]*\.[A-Za-z][A-Za-z0-9_.-]*\Z", word) and not word.endswith(
+                (".gz", ".yml")
+            ):
+                yield seen.found("unlocked-install", word)
+
+
 _FINDERS = {
     "pip": _pip,
     "uv": _uv,
@@ -226,6 +279,9 @@ _FINDERS = {
     "dart": _dart,
     "flutter": _dart,
     "Install-Module": _powershell,
+    "pwsh": _shell_of_windows,
+    "powershell": _shell_of_windows,
+    "ansible-galaxy": _ansible_galaxy,
     "Install-Package": _powershell,
     "Install-PSResource": _powershell,
     "Install-Script": _powershell,

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 
 from policyd.pipeline.effects import installs, shells, signatures, transport
 from policyd.pipeline.effects.arguments import find_argument
-from policyd.pipeline.effects.code import find_code_evaluation, find_code_print
-from policyd.pipeline.effects.containers import ENGINES, find_engine_use
+from policyd.pipeline.effects.calls import Bodies, find_bodies, find_called_download
+from policyd.pipeline.effects.code import find_code_evaluation, find_code_install, find_code_print
+from policyd.pipeline.effects.containers import IMAGE_TOOLS, find_engine_use
 from policyd.pipeline.effects.credentials import find_credential
 from policyd.pipeline.effects.downloads import (
     FETCHERS,
+    find_clone,
     find_download,
     find_inline_download,
     find_insecure_url,
     find_powershell_download,
+    verifies,
 )
 from policyd.pipeline.effects.environment_files import find_environment_write
 from policyd.pipeline.effects.failures import find_ignored_failure
@@ -56,11 +59,13 @@ def _by_program() -> dict[str, tuple[_Finder, ...]]:
         (shells.NETWORKED, shells.find_reverse_shell),
         (shells.TRACED, shells.find_trace),
         (FETCHERS, find_download),
-        (ENGINES, find_engine_use),
+        (frozenset(("git",)), find_clone),
+        (IMAGE_TOOLS, find_engine_use),
         (_CODE_PROGRAMS, transport.find_tls_off_in_code),
         (_CODE_PROGRAMS, find_inline_download),
-        (_CODE_PROGRAMS, find_code_evaluation),
+        (_CODE_PROGRAMS | {"javascript"}, find_code_evaluation),
         (_CODE_PROGRAMS, find_code_print),
+        (_CODE_PROGRAMS, find_code_install),
     ):
         for program in programs:
             asked[program] = (*asked.get(program, ()), finder)
@@ -89,22 +94,28 @@ def find_script_effects(
     tainted: frozenset[str] = frozenset(),
     secrets: frozenset[str] = frozenset(),
     literal: frozenset[str] = frozenset(),
+    paths: frozenset[str] = frozenset(),
 ) -> list[CommandEffects]:
     """Return what each command of a script does, in their order.
 
     `tainted` and `secrets` are variables of the environment with an outsider's text or a secret, `literal` those whose
-    value the pipeline writes out.
+    value the pipeline writes out, `paths` those secrets that are paths of files.
     """
     handed = find_handed(commands, tainted, secrets)
     if handed:
         note_parameters(commands, handed)
-    values = Values(tainted, secrets, literal)
+    values = Values(tainted, secrets, literal, paths)
+    bodies = find_bodies(commands)
+    if bodies:
+        values.checkers = frozenset(name for name, body in bodies.items() if any(map(verifies, body)))
     found = []
     known: set[tuple[str, str]] = set()  # what is said of the place of the command before
     for index, command in enumerate(commands):
         if handed:
             values.enter(*handed.get(command.function, NOTHING_HANDED))
-        one = _look(command, index, commands, shell, values)
+        one = _look(command, index, commands, shell, values, bodies)
+        if command.function in bodies and any(effect.kind == "download-run" for effect in one.effects):
+            del bodies[command.function]  # it tells by itself, and its calls need not
         if index == 0 or commands[index - 1].start != command.start:
             known = set()
         elif one.effects:
@@ -128,21 +139,30 @@ def find_command_effects(
 
 
 def _look(
-    command: ShellCommand, index: int, commands: Sequence[ShellCommand], shell: str, values: Values
+    command: ShellCommand,
+    index: int,
+    commands: Sequence[ShellCommand],
+    shell: str,
+    values: Values,
+    bodies: Bodies,
 ) -> CommandEffects:
     if command.sets:
         values.before(command)
-    reads = command.reads
+    reads = command.reads - command.plain if command.plain else command.reads
+    known_tainted = values.tainted - command.plain if command.plain else values.tainted
     seen = Seen(
         command,
         index,
         commands,
         shell,
         tainted=reads & values.tainted,
-        secrets=reads & values.secrets,
-        known_tainted=values.tainted,
+        secrets=command.reads & values.secrets,
+        known_tainted=known_tainted,
         known_secrets=values.secrets,
         downloaded=values.downloaded,
+        checkers=values.checkers,
+        files=values.files,
+        paths=values.paths,
         literal=values.literal,
         computed=command.computed or bool(reads & values.computed),
     )
@@ -151,13 +171,15 @@ def _look(
         effects += finder(seen)
     for finder in _BY_PROGRAM.get(seen.program, ()):
         effects += finder(seen)
+    if command.program in bodies:
+        effects += find_called_download(seen, bodies)
     if seen.wrapper and seen.program not in installs.PROGRAMS:
         effects += installs.find_unlocked_install(seen)
     if "/dev/" in command.text and seen.program not in shells.NETWORKED:
         effects += shells.find_reverse_shell(seen)
     if "://" in command.text:
         effects += find_insecure_url(seen)
-    if command.untrusted and not seen.tainted and command.receives.isdisjoint(values.tainted):
+    if command.untrusted and not seen.tainted and command.receives.isdisjoint(known_tainted):
         # That the CI system itself pastes an outsider's text into it is said of the expression.
         effects = [effect for effect in effects if effect.kind != "evaluates"]
     if seen.tainted and not any(effect.kind == "evaluates" for effect in effects):
@@ -181,6 +203,9 @@ def _find_set_variables(seen: Seen, done: Sequence[FoundEffect]) -> Iterator[Fou
     if any(effect.kind == "environment-write" and effect.detail == "GITHUB_ENV" for effect in done):
         text = f"{' '.join(seen.command.argv[1:])}\n{seen.command.stdin}"
         pairs += _ASSIGNED.findall(text)
+    to_file = any(name == "TF_LOG_PATH" for name, _ in pairs)
     for name, value in pairs:
         for effect in find_switches(name, value):
+            if effect.kind == "debug" and to_file:
+                continue
             yield seen.found(effect.kind, effect.detail, confidence=effect.confidence)

@@ -10,20 +10,23 @@ from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.hosts import URL, is_near
 from policyd.pipeline.effects.seen import Seen
 from policyd.pipeline.effects.tables import words
-from policyd.pipeline.effects.values import ANSWERS, is_harmless, names_secret
+from policyd.pipeline.effects.values import ANSWERS, READS_VARIABLE, SECRET_NAME, is_harmless, names_secret
 from policyd.pipeline.shell import ShellCommand
 
 _PRINTERS = words(
     """
     echo printf print Write-Host Write-Output write-host write-output cat base64 xxd rev od hexdump
-    Write-Verbose Write-Warning Write-Error Write-Information Write-Debug
+    tee Write-Verbose Write-Warning Write-Error Write-Information Write-Debug
     """
 )
+#: Options by which jq writes what it is given, and reads nothing else.
+_MAKES = frozenset(("-n", "--null-input", "-nr", "-rn", "-nc", "-cn", "-ncr", "-nrc"))
 #: Hand on what they are given, more or less as it was. Masking does not know it any more.
 _HAND_ON = words(
     """
     base64 xxd rev od hexdump tr sed fold cut tee cat jq awk sort head tail grep
     sort-object select-object format-table format-list ft fl out-string out-host out-default
+    write-host write-output
     """
 )
 _SENDERS = FETCHERS | {"nc", "ncat", "netcat", "telnet", "socat"}
@@ -61,10 +64,10 @@ _COPIES_TO_LOG = frozenset(("/dev/stderr", "/dev/tty", "/dev/fd/2", "/proc/self/
 _READ_FILE = re.compile(r"\$\(\s*(?:cat\s+|<\s*|base64\s+(?:-w\s?0\s+)?)[\"']?([^\s\"')|]{1,200})")
 _CREDENTIAL_FILES = re.compile(
     r"(?:\.aws/credentials|\.npmrc|\.netrc|\.docker/config\.json|\.dockerconfigjson|\.git-credentials|\.pypirc|kubeconfig|\.kube/config"
-    r"|id_rsa|id_ed25519|/(?:password|passwd|token|secret)(?:\.txt)?|/(?:secrets?|creds?|credentials)/[^/]+)\Z",
+    r"|id_rsa|id_ed25519|/(?:password|passwd|token|secret)(?:\.txt)?|/(?:secrets?|creds?|credentials)/[^/]+"
+    r"|\$\([A-Za-z_][A-Za-z0-9_]*\.secureFilePath\))\Z",
     re.I,
 )
-_SECRET_NAME = re.compile(r"(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|PRIVATE_KEY|CREDENTIALS?)\Z")
 _SAYS_NOTHING = re.compile(r"(?:-o|--output)[ =]none\b|-o[ =]?name\b|--query\s+[\"']?(?:id|name)\b")
 _NAMES_OF_SECRETS = re.compile(r"token|secret|passw|api_?key|credential|aws_", re.I)
 #: Options by which programs take a password although they would read it from standard input or a variable.
@@ -107,13 +110,19 @@ def find_secret_use(seen: Seen) -> Iterator[FoundEffect]:
     """Yield how a command gives secrets away."""
     yield from _dumps(seen)
     yield from _answers(seen)
-    if seen.program in _SENDERS and "$(" in seen.command.text:
-        yield from _sends_file(seen)
+    if seen.program in _SENDERS:
+        if "$(" in seen.command.text:
+            yield from _sends_file(seen)
+        yield from _sends_folder(seen)
     text_names_secret = names_secret(seen.command.text) or names_secret(seen.command.stdin)
     if not (seen.secrets or text_names_secret or seen.known_secrets):
         return
-    if seen.program in _PRINTERS:
+    if seen.program in _PRINTERS or (seen.program == "jq" and _MAKES.intersection(seen.args)):
         yield from _prints(seen, by_text=text_names_secret)
+    elif seen.program in _SHOW_FILES:
+        shown = _kept_in(seen.args, seen)
+        if shown and _reaches_log(seen):
+            yield seen.found("secret-print", shown, secret=True, confidence="medium")
     elif seen.shell in ("pwsh", "powershell") and _SHOWN.fullmatch(seen.command.text):
         yield from _shown(seen)
     elif seen.shell == "cmd" and seen.program == "set" and len(seen.args) == 1 and "=" not in seen.args[0]:
@@ -148,10 +157,35 @@ def _sends_file(seen: Seen) -> Iterator[FoundEffect]:
         before = word
 
 
+def _sends_folder(seen: Seen) -> Iterator[FoundEffect]:
+    """Yield files of a home folder's credentials that are sent: packed and piped in, or uploaded by name."""
+    sent = [
+        word
+        for before, word in zip(["", *seen.args], seen.args, strict=False)
+        if "@" in word[:1] or "=@" in word or before in ("-T", "--upload-file")
+    ]
+    if any(_HOME_CREDENTIALS.search(word) for word in sent):
+        yield seen.found("secret-send", _host(seen), secret=True)
+    elif seen.command.fed_by:
+        for command in reversed(seen.before()[-_LONGEST_PIPELINE:]):
+            if not command.pipes_to:
+                break
+            if command.program in _READ_FILES and _HOME_CREDENTIALS.search(command.text):
+                yield seen.found("secret-send", _host(seen), secret=True)
+                break
+
+
+_LONGEST_PIPELINE = 6
+_READ_FILES = frozenset(("tar", "cat", "zip", "base64", "gzip", "xxd", "openssl", "gpg"))
+_HOME_CREDENTIALS = re.compile(
+    r"(?:~|\$\{?HOME\}?|/root)/\.(?:ssh\b(?!/known_hosts|/[^\s/]*\.pub\b)|aws\b|docker\b|kube\b|gnupg\b|netrc\b|npmrc\b|config/gcloud\b)"
+)
+
+
 def _answers(seen: Seen) -> Iterator[FoundEffect]:
     """Yield what asks for a secret, or shows the file it lies in, and leaves the answer to the log."""
     if seen.program == "printenv" and seen.verb not in seen.known_secrets:
-        if _SECRET_NAME.search(seen.verb) and _reaches_log(seen):
+        if SECRET_NAME.search(seen.verb) and _reaches_log(seen):
             yield seen.found("secret-print", seen.verb, secret=True, confidence="medium")
         return
     if seen.program == "cat":
@@ -162,6 +196,11 @@ def _answers(seen: Seen) -> Iterator[FoundEffect]:
         if _CREDENTIAL_FILES.search(word) and _reaches_log(seen):
             yield seen.found("secret-print", word, secret=True, confidence="medium")
         return
+    if seen.program in ("echo", "printf", "Write-Host", "Write-Output") and "printenv" in seen.command.text:
+        for name in READS_VARIABLE.findall(" ".join(seen.command.argv[1:])):
+            if (name in seen.known_secrets or SECRET_NAME.search(name)) and _reaches_log(seen):
+                yield seen.found("secret-print", name, secret=True, confidence="medium")
+                return
     pattern = ANSWERS.get(seen.program)
     text = seen.command.text
     if pattern is not None and pattern.search(text) and not _SAYS_NOTHING.search(text) and _reaches_log(seen):
@@ -178,11 +217,11 @@ def _prints(seen: Seen, *, by_text: bool) -> Iterator[FoundEffect]:
         if shown:
             yield seen.found("secret-print", shown, secret=True, confidence="medium")
             return
-    words = seen.command.argv[1:] if seen.program not in ("cat", "base64", "xxd", "rev", "od", "hexdump") else []
+    words = seen.command.argv[1:] if seen.program not in ("cat", "tee", "base64", "xxd", "rev", "od", "hexdump") else []
     text = " ".join([*words, seen.command.stdin])
     if "$(" in text:
         text = _SUBSTITUTION.sub(lambda found: "" if is_harmless(found[0]) else found[0], text)
-    if "::add-mask::" in text or re.search(r"##vso\[task\.set(?:variable|secret)\b", text, re.I):
+    if "::add-mask::" in text or _HIDES.search(text):
         return
     if "${!" in text:
         for named in re.findall(r"\$\{!([A-Za-z_][A-Za-z0-9_]*)\}", text):
@@ -191,6 +230,8 @@ def _prints(seen: Seen, *, by_text: bool) -> Iterator[FoundEffect]:
                 yield seen.found("secret-print", shown, secret=True, confidence="medium")
                 return
     for name in sorted(seen.secrets):
+        if name in seen.paths and not re.search(r"(?:\bcat\b|<)", text):
+            continue
         if _is_value(name, text, seen.shell):
             found = seen.found("secret-print", name, secret=True)
             used = re.search(rf"\$[{{(]?{re.escape(name)}\b", seen.command.stdin)
@@ -202,12 +243,25 @@ def _prints(seen: Seen, *, by_text: bool) -> Iterator[FoundEffect]:
         yield found if place < 0 or names_secret(" ".join(words)) else seen.in_document(found, place)
 
 
+#: Lines by which Azure learns of a secret. A variable that is set without `issecret` is handed to every later step.
+_HIDES = re.compile(r"##vso\[task\.set(?:secret\b|variable\b[^\]]{0,200}\bissecret\s*=\s*(?!false))", re.I)
+
+
 def _kept_in(files: Sequence[str], seen: Seen) -> str:
     """Return the secret that the script has written to one of `files`; "" if there is none."""
     for command in seen.before() if files else ():
-        if command.saved and not seen.known_secrets.isdisjoint(command.reads) and set(files) & set(command.writes_to):
-            return min(seen.known_secrets & command.reads)
+        kept = command.saved or command.program in _KEEP
+        if not kept or seen.known_secrets.isdisjoint(command.reads | command.receives):
+            continue
+        written = command.writes_to if command.saved else command.argv[1:]
+        if set(files) & set(written):
+            return min(seen.known_secrets & (command.reads | command.receives))
     return ""
+
+
+#: They write what they are given to the files they name, and show files.
+_KEEP = frozenset(("tee", "Set-Content", "Add-Content", "Out-File", "set-content", "out-file"))
+_SHOW_FILES = frozenset(("Get-Content", "get-content", "gc", "type", "head", "tail", "more", "less"))
 
 
 def _shown(seen: Seen) -> Iterator[FoundEffect]:
@@ -264,12 +318,12 @@ def _reaches_log(seen: Seen) -> bool:
     # Down the pipeline, as far as each program hands on what it got.
     for other in seen.after():
         if other.fed_by and other.program == program:
+            if program == "tee" and _COPIES_TO_LOG.intersection(other.argv):
+                return True
             if program.lower() not in _HAND_ON or other.saved or other.captured:
                 return False
             if program == "grep" and {"-q", "-c", "--quiet"} & set(other.argv):
                 return False
-            if program == "tee" and _COPIES_TO_LOG.intersection(other.argv):
-                return True
             if program == "tee" and any("/dev/null" in word for word in other.argv):
                 return True
             program = other.pipes_to

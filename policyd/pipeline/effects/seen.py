@@ -58,6 +58,9 @@ class Seen:
     known_secrets: frozenset[str]
     downloaded: frozenset[str]  # variables that hold what was fetched
     computed: bool
+    files: frozenset[str] = frozenset()  # variables that hold names of files that a change brings
+    checkers: frozenset[str] = frozenset()  # functions of the script that verify what was fetched
+    paths: frozenset[str] = frozenset()  # secrets that are the path of a file which holds one
     literal: frozenset[str] = frozenset()  # variables whose value is written out
     wrapper: str = ""
     program: str = ""
@@ -170,6 +173,8 @@ def _tool(argv: Sequence[str]) -> tuple[str, list[str]]:
             index = next((i for i, word in enumerate(args) if word == "-m" or not word.startswith("-")), -1)
             if index >= 0 and args[index] == "-m" and index + 1 < len(args):
                 return args[index + 1].partition(".")[0], args[index + 2 :]
+    if program == "php" and args and args[0].endswith(".phar"):
+        return program_name(args[0].removesuffix(".phar")), args[1:]
     return program, args
 
 

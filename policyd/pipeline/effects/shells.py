@@ -9,7 +9,7 @@ from policyd.pipeline.effects.downloads import how_it_runs
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.seen import Seen
 from policyd.pipeline.effects.tables import words
-from policyd.pipeline.effects.values import names_secret
+from policyd.pipeline.effects.values import NAMES_CHANGED, names_secret
 from policyd.pipeline.shell import SHELLS, TAKES_CODE, program_name
 
 _VARIABLE = re.compile(
@@ -52,7 +52,9 @@ def find_evaluation(seen: Seen) -> Iterator[FoundEffect]:
         if seen.command.function and _PARAMETER.match(text) and not seen.untrusted:
             return  # `run() { eval "$@"; }` runs what the script itself hands it
         name = text if _VARIABLE.match(text) else ""
-        if name or seen.untrusted or seen.computed or _names(text) & seen.downloaded:
+        if _names(text) & seen.files:
+            yield seen.found("evaluates", text[:80], untrusted=True)
+        elif name or seen.untrusted or seen.computed or _names(text) & seen.downloaded:
             yield from _evaluated(seen, text, is_plain=bool(name))
     elif command.pasted and seen.tainted:
         # The shell that handed this script on filled the text in, so this one reads it as script.
@@ -79,11 +81,11 @@ def _interpreter(seen: Seen) -> Iterator[FoundEffect]:
     for index, word in enumerate(args[:-1]):
         if _CODE_OPTION.fullmatch(word):
             code = args[index + 1]
-            if seen.wrapper == "xargs" and seen.command.receives & seen.known_tainted and _placeholder(seen) in code:
+            if seen.wrapper == "xargs" and _placeholder(seen) in code and _is_handed_text(seen):
                 yield seen.found("evaluates", code[:80], untrusted=True)
             elif _VARIABLE.match(code):
                 yield from _evaluated(seen, code, is_plain=True)
-            elif _names(code) & seen.tainted or seen.command.untrusted:
+            elif _names(code) & (seen.tainted | seen.files) or seen.command.untrusted:
                 yield seen.found("evaluates", code[:80], untrusted=True)
             return
         if not word.startswith("-"):
@@ -99,6 +101,19 @@ def _interpreter(seen: Seen) -> Iterator[FoundEffect]:
             yield seen.found("evaluates", stdin.strip()[:80], untrusted=True)
         elif _VARIABLE.match(stdin.strip()):
             yield from _evaluated(seen, stdin.strip(), is_plain=True)
+
+
+def _is_handed_text(seen: Seen) -> bool:
+    """Say whether the words that `xargs` reads are an outsider's: texts, or names of files that a change brings."""
+    given = seen.command.receives | _names(seen.command.stdin)
+    if not given.isdisjoint(seen.known_tainted):
+        return True
+    for command in reversed(seen.before()[-4:]):
+        if not command.pipes_to:
+            return False
+        if command.program == "git":
+            return NAMES_CHANGED.search(command.text) is not None
+    return False
 
 
 def _placeholder(seen: Seen) -> str:
@@ -142,7 +157,7 @@ def _handed_on(seen: Seen) -> Iterator[FoundEffect]:
         remote = seen.program in ("ssh", "su", "trap", "parallel") or any(
             program_name(word) in SHELLS for word in command.argv
         )
-        if remote and _names(code) & seen.known_tainted:
+        if remote and frozenset(_USED_OR_HANDED.findall(code)) & seen.known_tainted:
             yield seen.found("evaluates", code[:80], untrusted=True)
 
 
@@ -176,6 +191,7 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(_USED.findall(text))
 
 
+_USED_OR_HANDED = re.compile(r"\$\{?(?:env:)?([A-Za-z_][A-Za-z0-9_]*|[1-9@*])")
 _USED = re.compile(r"\$\{?(?:env:)?([A-Za-z_][A-Za-z0-9_]*)")
 
 

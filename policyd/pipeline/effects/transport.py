@@ -16,16 +16,19 @@ _OPTIONS: dict[str, re.Pattern[str]] = {
     for programs, pattern in (
         # Options without a value may be written together: -fsSLk. What follows an option with a value belongs to it.
         ("curl", r"--insecure|--proxy-insecure|-[#0-9afgijlnpqsvGILMNORSZ]*k[A-Za-z#0-9]*"),
-        ("wget rclone", r"--no-check-certificate"),
+        ("wget rclone s3cmd", r"--no-check-certificate"),
+        ("aria2c", r"--check-certificate=false"),
+        ("deno", r"--unsafely-ignore-certificate-errors(?:=.*)?"),
+        ("mc conan", r"--insecure"),
         ("http https", r"--verify=no|--verify=false"),
         ("pip uv uvx", r"--trusted-host(?:=.*)?|--allow-insecure-host(?:=.*)?"),
         (
             """
                 kubectl helm oc skopeo podman buildah crane oras argocd flux docker nerdctl regctl cosign trivy
-                grype istioctl
+                grype istioctl ko
             """,
             r"--insecure-skip-tls-verify(?:=true)?|--insecure-skip-tls-verify-backend|--(?:src-|dest-)?tls-verify=(?:false|0)"
-            r"|--kube-insecure-skip-tls-verify|--insecure|--allow-insecure-registry|--skip-tls-verify|--insecure-registry.*"
+            r"|--kube-insecure-skip-tls-verify|--insecure(?:=true)?|--allow-insecure-registry|--skip-tls-verify|--insecure-registry.*"
             r"|--tls=false",
         ),
         (
@@ -33,7 +36,7 @@ _OPTIONS: dict[str, re.Pattern[str]] = {
             r"--(?:skip-tls-verify|insecure)(?:-pull)?(?:=true)?|--(?:skip-tls-verify|insecure)-registry(?:=.*)?",
         ),
         ("dockerd dockerd-entrypoint.sh", r"--insecure-registry(?:=.*)?|--tls=false|--tlsverify=false"),
-        ("aws", r"--no-verify-ssl"),
+        ("aws s5cmd", r"--no-verify-ssl"),
         ("gh glab", r"--skip-tls-verify|--insecure"),
         ("npm yarn pnpm", r"--(?:no-strict-ssl|strict-ssl=false)"),
         (
@@ -60,6 +63,11 @@ _TEXTS: dict[str, re.Pattern[str]] = {
         r"\A\S*docker\s+(?:-\S+\s+)?(?:-H|--host)[ =][\"']?tcp://(?!localhost|127\.|docker:)\S{0,200}:2375\b"
     ),
     "dockerd": re.compile(r"(?:-H|--host)[ =][\"']?tcp://\S{0,200}:2375\b"),
+    "terraform": re.compile(r"-backend-config[\s=]+[\"']?(?:skip_cert_verification|insecure)\s*=\s*[\"']?true\b"),
+    "tofu": re.compile(r"-backend-config[\s=]+[\"']?(?:skip_cert_verification|insecure)\s*=\s*[\"']?true\b"),
+    "poetry": re.compile(r"\bconfig\s+certificates\.\S{1,100}\.cert\s+false\b"),
+    "http": re.compile(r"--verify\s+(?:no|false)\b"),
+    "https": re.compile(r"--verify\s+(?:no|false)\b"),
     "lftp": re.compile(r"verify-certificate\s+(?:no|off|false)\b"),
     "pnpm": re.compile(r"\bset\s+strict-ssl[\s=]+[\"']?(?:false|0)\b"),
     "conda": re.compile(r"--set\s+ssl_verify\s+(?:false|no|off)\b", re.I),
@@ -70,7 +78,7 @@ _TEXTS: dict[str, re.Pattern[str]] = {
     "gcloud": re.compile(r"\bset\s+auth/disable_ssl_validation\s+true", re.I),
     "ssh": re.compile(r"StrictHostKeyChecking[=\s]+[\"']?(?:no|off)\b|UserKnownHostsFile[=\s]+[\"']?/dev/null\b", re.I),
 }
-_SSH = frozenset(("ssh", "scp", "sftp", "rsync", "ssh-copy-id"))
+_SSH = frozenset(("ssh", "scp", "sftp", "rsync", "ssh-copy-id", "sshpass"))
 _WRITERS = frozenset(("echo", "printf", "cat", "tee"))
 #: Files of settings, and what in them tells a program not to verify.
 _SETTINGS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
@@ -78,6 +86,7 @@ _SETTINGS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
     for file, setting in (
         (r"\.ssh/config|ssh_config(?:\.d/\S+)?", r"StrictHostKeyChecking[=\s]+(?:no|off)"),
         (r"curlrc", r"insecure|-k|--insecure"),
+        (r"gemrc", r":ssl_verify_mode:\s*0"),
         (r"wgetrc", r"check[_-]certificate\s*=\s*(?:off|no|0)"),
         (r"npmrc|\.yarnrc(?:\.yml)?", r"(?:strict-ssl|enableStrictSsl)[=:\s]+\"?false"),
         (r"pip\.(?:conf|ini)", r"trusted-host\s*=\s*\S+"),
@@ -96,6 +105,7 @@ _IN_CODE = re.compile(
     r"_create_unverified_context|verify\s*=\s*False|rejectUnauthorized['\"]?\s*:\s*false|CURLOPT_SSL_VERIFYPEER\s*,\s*(?:0|false)"
     r"|InsecureSkipVerify:\s*true|ServerCertificateValidationCallback\s*\+?=\s*\{\s*(?:return\s+)?\$true|RemoteCertificateValidationCallback\]\s*\{\s*(?:return\s+)?\$true"
     r"|(?i:\bSkipCertificateCheck['\"]?\s*=\s*\$true)|TrustAllCertsPolicy|VERIFY_NONE"
+    r"|(?:process\.env|environ)[\[.\"']{1,2}(?:NODE_TLS_REJECT_UNAUTHORIZED|PYTHONHTTPSVERIFY)[\"'\]]{0,2}\s*=\s*[\"']?0"
 )
 
 

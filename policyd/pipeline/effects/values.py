@@ -25,6 +25,11 @@ _OF_COMMITS = re.compile(
     r"(?:\$\(|`)\s*git\s+(?:-\S+\s+)*(?:log|show|rev-list|for-each-ref)\s[^|)]{0,200}"
     r"(?:%(?:[sbB]|[ac][nNeElL])\b|--pretty=(?:oneline|medium|full)|--oneline|\(contents|\(subject)"
 )
+READS_VARIABLE = re.compile(r"(?:\$\(|`)\s*printenv\s+[\"']?([A-Za-z_][A-Za-z0-9_]*)[\"']?\s*[)`]")
+#: Names of variables that a script doesn't set but most likely holds a secret in.
+SECRET_NAME = re.compile(r"(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|PRIVATE_KEY|CREDENTIALS?)\Z")
+#: Names of files in a change: their author chose them.
+NAMES_CHANGED = re.compile(r"\bgit\s+(?:-\S+\s+)*(?:diff|diff-tree|show|log)\s[^|)]{0,200}--name-(?:only|status)\b")
 _RANDOM = re.compile(
     r"\bopenssl\s+rand\b|\buuidgen\b|/dev/u?random\b|kernel/random/uuid|\$\{?RANDOM\b|\bmktemp\b|\bGet-Random\b|NewGuid"
     r"|\b(?:token_hex|token_urlsafe|uuid4|randomUUID)\b|\b(?:sha\d+|md5)sum\b"
@@ -39,9 +44,20 @@ ANSWERS = {
     for programs, pattern in (
         (
             "kubectl oc",
-            r"\bget\s+secrets?(?:\s|/).{0,200}(?:-o|--output|--template)|\bextract\s+secret.{0,100}--to=-|\bconfig\s+view\b.{0,100}--raw\b",
+            r"\bget\s+secrets?(?:\s|/).{0,200}(?:-o|--output|--template)|\bextract\s+secret.{0,100}--to=-|\bconfig\s+view\b.{0,100}--raw\b"
+            r"|\bwhoami\s+(?:-t|--show-token)\b|\bcreate\s+token\s",
         ),
-        ("az", r"\bkeyvault\s+secret\s+show\b|\baccount\s+get-access-token\b|\bacr\s+credential\s+show\b"),
+        (
+            "az",
+            r"\bkeyvault\s+secret\s+show\b|\baccount\s+get-access-token\b|\bacr\s+credential\s+show\b"
+            r"|\b(?:account|namespace|authorization-rule|cosmosdb|search\s+admin-key|function(?:app)?)\s.{0,20}\bkeys?\s+list\b"
+            r"|\bad\s+(?:sp|app)\s+(?:create-for-rbac|credential\s+reset)\b|\bshow-connection-string\b"
+            r"|\baks\s+get-credentials\b.{0,200}(?:-f|--file)[= ]-|\blist-publishing-(?:profiles|credentials)\b",
+        ),
+        (
+            "terraform tofu terragrunt",
+            r"\boutput\b.{0,40}-raw\b.{0,60}(?:pass(?:word|wd)?|secret|token|(?:access|account|api|admin|private)_?key|conn(?:ection)?_?str\w*|kube_?config)\b",
+        ),
         ("aws", r"\bsecretsmanager\s+get-secret-value\b|\bssm\s+get-parameters?\b.{0,300}--with-decryption"),
         (
             "gcloud",
@@ -77,12 +93,21 @@ _FREE = re.compile(r"\.[*+{]|\[\^|\\S")
 class Values:
     """The names of variables by what they hold."""
 
-    def __init__(self, tainted: frozenset[str], secrets: frozenset[str], literal: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        tainted: frozenset[str],
+        secrets: frozenset[str],
+        literal: frozenset[str] = frozenset(),
+        paths: frozenset[str] = frozenset(),
+    ) -> None:
         self.tainted = tainted
         self.secrets = secrets
         self.literal = literal - tainted
+        self.paths = paths
+        self.checkers: frozenset[str] = frozenset()  # functions that verify what was fetched
         self.computed: frozenset[str] = frozenset()
         self.downloaded: frozenset[str] = frozenset()
+        self.files: frozenset[str] = frozenset()  # names of files that a change brings
 
     def enter(self, tainted: frozenset[str], secrets: frozenset[str]) -> None:
         """Take in what the parameters hold of the function that is looked at next; outside of one they hold nothing."""
@@ -92,7 +117,7 @@ class Values:
     def before(self, command: ShellCommand) -> None:
         """Take in what is set before `command` runs."""
         for one in command.sets:
-            self._set(one)
+            self._set(one._replace(reads=one.reads - command.plain) if command.plain else one)
 
     def after(self, command: ShellCommand) -> None:
         """Take in what `command` sets itself: `read X`."""
@@ -112,6 +137,8 @@ class Values:
 
     def _set(self, one: Assignment) -> None:
         name = {one.name}
+        if one.computed and "printenv" in one.value:
+            one = one._replace(reads=one.reads | frozenset(READS_VARIABLE.findall(one.value)))
         harmless = (one.computed and _HARMLESS.search(one.value) is not None) or _PLAIN.search(one.value) is not None
         if one.computed or one.untrusted or one.reads - self.literal:
             self.literal -= name
@@ -123,7 +150,14 @@ class Values:
         if not harmless and (one.untrusted or written or one.reads & self.tainted):
             self.tainted |= name
         if not harmless and (
-            one.reads & self.secrets or names_secret(one.value) or (one.computed and asks_for_secret(one.value))
+            one.reads & self.files or (one.computed and "--name-" in one.value and NAMES_CHANGED.search(one.value))
+        ):
+            self.files |= name
+        if not harmless and (
+            one.reads & self.secrets
+            or ("printenv" in one.value and any(map(SECRET_NAME.search, READS_VARIABLE.findall(one.value))))
+            or names_secret(one.value)
+            or (one.computed and asks_for_secret(said))
         ):
             self.secrets |= name
         if one.computed or one.reads & self.computed:

@@ -19,6 +19,10 @@ _SWITCHED_ON: dict[str, EffectKind] = {
     "HELM_KUBEINSECURE_SKIP_TLS_VERIFY": "tls-off",
     "VAULT_SKIP_VERIFY": "tls-off",
     "TRIVY_INSECURE": "tls-off",
+    "HEX_UNSAFE_HTTPS": "tls-off",
+    "COMPOSER_DISABLE_TLS": "tls-off",
+    "TF_HTTP_SKIP_CERT_VERIFICATION": "tls-off",
+    "KUBE_INSECURE": "tls-off",
     "ANSIBLE_GALAXY_IGNORE": "tls-off",
     "GONOSUMCHECK": "signature-off",
     "ACTIONS_STEP_DEBUG": "debug",
@@ -34,6 +38,7 @@ _SWITCHED_ON: dict[str, EffectKind] = {
 _SWITCHED_OFF: dict[str, EffectKind] = {
     "NODE_TLS_REJECT_UNAUTHORIZED": "tls-off",
     "PYTHONHTTPSVERIFY": "tls-off",
+    "PERL_LWP_SSL_VERIFY_HOSTNAME": "tls-off",
     "NPM_CONFIG_STRICT_SSL": "tls-off",
     "YARN_ENABLE_STRICT_SSL": "tls-off",
     "CONDA_SSL_VERIFY": "tls-off",
@@ -43,6 +48,8 @@ _SWITCHED_OFF: dict[str, EffectKind] = {
     "DOCKER_CONTENT_TRUST": "signature-off",
     "GOSUMDB": "signature-off",
 }
+#: Of terraform: these levels print requests, with the credentials and the state in them.
+_LEVELS = {name: frozenset(("trace", "debug", "json")) for name in ("TF_LOG", "TF_LOG_PROVIDER", "TF_LOG_CORE")}
 #: Compared with a zero, so that another word leaves the check on.
 _OFF_AT_ZERO = frozenset(("NODE_TLS_REJECT_UNAUTHORIZED", "PYTHONHTTPSVERIFY"))
 _SET_AT_ALL: dict[str, EffectKind] = {
@@ -136,6 +143,8 @@ def find_switches(name: str, value: str) -> Iterator[FoundEffect]:
             yield FoundEffect(
                 kind, name, text=value, confidence="low" if upper == "ANSIBLE_HOST_KEY_CHECKING" else "high"
             )
+    if setting in _LEVELS.get(upper, ()):
+        yield FoundEffect("debug", name, text=value)
     if not setting:
         if upper in _EMPTIED:
             yield _by_being_set(name, value)

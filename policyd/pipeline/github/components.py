@@ -8,6 +8,8 @@ Sources: the `action.yml` and README of each action.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -44,6 +46,22 @@ CODE_INPUTS: dict[str, dict[str, str]] = {
     "roots/issue-closer-action": {"issue-close-message": "", "pr-close-message": ""},
     "octokit/request-action": {"route": ""},
 }
+
+#: The words of an image are a script when a shell takes them: `entrypoint: sh`, `args: -c "…"`.
+_SHELL = re.compile(r"(?:/\S*/)?(?:ba|da|a|z)?sh\Z")
+_GIVEN_TO_SHELL = re.compile(r"(?:^|\s)(?:(?:/\S*/)?(?:ba|da|a|z)?sh\s+)?-[a-z]*c\s")
+
+
+def find_code_inputs(slug: str, given: Mapping[str, object]) -> Mapping[str, str] | None:
+    """Return which inputs are code, with the language, `None` where none is known to be."""
+    entrypoint, args = given.get("entrypoint"), given.get("args")
+    if isinstance(args, str) and _GIVEN_TO_SHELL.search(args):
+        if isinstance(entrypoint, str) and _SHELL.match(entrypoint.strip()):
+            return {"args": ""}
+        if entrypoint is None and _GIVEN_TO_SHELL.match(args) and "sh " in args.partition("-")[0]:
+            return {"args": ""}
+    return CODE_INPUTS.get(slug)
+
 
 OutputKind = Literal["text", "sha", "ref", "file"]
 

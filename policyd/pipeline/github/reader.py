@@ -15,7 +15,7 @@ from policyd.models.base import JsonPath
 from policyd.models.facts import Container, Guard, Sink, VariableOrigin
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.fact_book import Around, FactBook
-from policyd.pipeline.github.components import CODE_INPUTS, OutputKind, find_output_kind
+from policyd.pipeline.github.components import OutputKind, find_code_inputs, find_output_kind
 from policyd.pipeline.github.conditions import (
     NONE,
     NOTHING_KNOWN,
@@ -48,7 +48,7 @@ from policyd.pipeline.github.references import parse_image
 from policyd.pipeline.links import Argument, Landing
 from policyd.pipeline.references import ParsedReference
 from policyd.pipeline.shapes import Shapes
-from policyd.pipeline.shell import Opaque
+from policyd.pipeline.shell import Opaque, ShellCommand
 from policyd.pipeline.source_map import SourceMap, Spot
 from policyd.pipeline.yaml_reader import YamlDocument
 
@@ -384,7 +384,7 @@ class GithubReader(Shapes[JsonPath]):
     def inputs(self, value: object, path: JsonPath, scope: Scope, slug: str = "") -> dict[str, str]:
         """Write down a `with`; return the inputs as written. `slug` names the action: some run an input as code."""
         given: dict[str, str] = {}
-        code = CODE_INPUTS.get(slug) if slug else None
+        code = find_code_inputs(slug, cast("Mapped", value)) if slug and isinstance(value, dict) else None
         for name, item in self.require_mapping(value, path, "`with`").items():
             at = (*path, name)
             text = given[name] = self.require_text(item, at, f"the input {quoted(name)}")
@@ -396,9 +396,11 @@ class GithubReader(Shapes[JsonPath]):
                 self.script(text, at, scope, language, found)
         return given
 
-    def script(self, script: str, path: JsonPath, scope: Scope, shell: str, found: Sequence[Found]) -> None:
-        """Write down the commands of a script; see `Steps`, which also looks at what it checks out."""
-        self.book.script(script, Spot(path), self.around(scope, shell, found), [one.opaque for one in found])
+    def script(
+        self, script: str, path: JsonPath, scope: Scope, shell: str, found: Sequence[Found]
+    ) -> list[ShellCommand]:
+        """Write down and return the commands of a script; see `Steps`, which also looks at what it checks out."""
+        return self.book.script(script, Spot(path), self.around(scope, shell, found), [one.opaque for one in found])
 
     def around(self, scope: Scope, shell: str = "bash", found: Sequence[Found] = ()) -> Around:
         """Return what the book has to know of where a script stands that has the expressions `found` in it."""
@@ -439,10 +441,12 @@ class GithubReader(Shapes[JsonPath]):
         scope: Scope,
         inputs: Mapping[str, str] | None = None,
     ) -> None:
-        """Write down what a `uses` or an image names, with the inputs it is given."""
+        """Write down what a `uses` or an image names, with the inputs it is given (in the `with` beside it)."""
         around = Around(scope.stage, guards=scope.guards)
         parsed = parsed._replace(computed="${{" in text)
-        self.book.reference(text, parsed, Spot(path), around, comment=self.map.comment_after(path), inputs=inputs)
+        with_path = (*path[:-1], "with") if inputs else ()
+        comment = self.map.comment_after(path)
+        self.book.reference(text, parsed, Spot(path), around, comment=comment, inputs=inputs, inputs_at=with_path)
 
     def container(self, value: object, path: JsonPath, scope: Scope, matrix: Mapping[str, Sequence[str]]) -> None:
         """Write down the container a job runs in or beside."""

@@ -14,6 +14,8 @@ from typing import cast
 
 from policyd.models.base import JsonPath
 from policyd.models.facts import ArtifactUse, Cache, Checkout, Guard
+from policyd.pipeline.effects.found import FoundEffect
+from policyd.pipeline.fact_book import Around
 from policyd.pipeline.github.artifacts import (
     ArtifactStep,
     find_artifact_step,
@@ -145,6 +147,9 @@ class StepsReader(GithubReader):
         if step.get("shell") is not None:
             template = self.require_text(step["shell"], (*path, "shell"), "`shell`")
             self.expressions(template, (*path, "shell"), scope, "other")
+            if template.strip().lower() in ("cmd", "cmd.exe"):
+                found_shell = FoundEffect("weak-shell", "cmd", text=template)
+                self.book.effect(found_shell, Spot((*path, "shell")), Around(scope.stage, guards=scope.guards))
         directory = step.get("working-directory")
         self.expressions(directory, (*path, "working-directory"), scope, "other")
         if isinstance(directory, str):
@@ -152,7 +157,9 @@ class StepsReader(GithubReader):
         first = len(self.book.effects)
         written = self._followed(find_written(script), script, found, scope)
         names = {one.name: origin for one, origin in written if one.target == "local"}
-        self.script(script, at, scope, shell_of(template, windows=scope.windows), found, names)
+        commands = self.script(script, at, scope, shell_of(template, windows=scope.windows), found, names)
+        if any(command.plain for command in commands):
+            written = self._followed([one for one, _ in written], script, found, scope, commands)
         return self._handed_on(written, scope, first), find_check_in_script(script)
 
     def script(
@@ -163,8 +170,8 @@ class StepsReader(GithubReader):
         shell: str,
         found: Sequence[Found],
         names: Mapping[str, Origin] = NO_ORIGINS,
-    ) -> None:
-        """Write down the commands of a script, what they check out and what they download.
+    ) -> list[ShellCommand]:
+        """Write down the commands of a script, what they check out and what they download; return the commands.
 
         `names` are the variables that it sets itself.
         """
@@ -174,7 +181,8 @@ class StepsReader(GithubReader):
         if answers:
             around = replace(around, tainted=around.tainted | answers)
         known = {**scope.environment, **names} if names else scope.environment
-        for command in self.book.script(script, Spot(path), around, opaque):
+        commands = self.book.script(script, Spot(path), around, opaque)
+        for command in commands:
             fetch = find_fetch(command)
             if fetch is not None:
                 self._fetch(fetch, command, path, replace(scope, environment=known), found)
@@ -182,6 +190,7 @@ class StepsReader(GithubReader):
             self._artifact(download, Spot(path, download.start, download.end), scope)
         if self.packed is not None and shell != "javascript":
             self._unpack(script, self.packed)
+        return commands
 
     def _unpack(self, script: str, index: int) -> None:
         """Note where an artifact is unpacked that an earlier script has only fetched."""
@@ -192,9 +201,17 @@ class StepsReader(GithubReader):
             self.book.artifacts[index] = self.book.artifacts[index].model_copy(update=changes)
 
     def _followed(
-        self, written: Sequence[Written], script: str, found: Sequence[Found], scope: Scope
+        self,
+        written: Sequence[Written],
+        script: str,
+        found: Sequence[Found],
+        scope: Scope,
+        commands: Sequence[ShellCommand] = (),
     ) -> list[tuple[Written, Origin]]:
-        """Return what a script sets and hands on, with where each value comes from."""
+        """Return what a script sets and hands on, with where each value comes from.
+
+        `commands` are those of the script, where some of them stand behind a check of a variable.
+        """
         if not written:
             return []
         followed: list[tuple[Written, Origin]] = []
@@ -204,9 +221,10 @@ class StepsReader(GithubReader):
         for one in written:
             inside = origins_inside(found, one.start, one.end)
             text = script[one.start : one.end]
-            origin = join(
-                (*inside, self._origin_of_shell(text, variables, scope), self.names_pull_request(text, scope))
-            )
+            command = next((command for command in commands if command.end > one.start), None)
+            plain = command.plain if command else frozenset()
+            known = {name: origin for name, origin in variables.items() if name not in plain} if plain else variables
+            origin = join((*inside, self._origin_of_shell(text, known, scope), self.names_pull_request(text, scope)))
             followed.append((one, origin))
             if one.target == "local":
                 variables[one.name] = origin
@@ -290,7 +308,7 @@ class StepsReader(GithubReader):
         slug = parsed.slug
         with_path = (*path, "with")
         given = self.require_mapping(step.get("with"), with_path, "`with`")
-        inputs = self.inputs(step.get("with"), with_path, scope, slug)
+        inputs = self.inputs(step.get("with"), with_path, scope, slug or text)
         self.reference(text, parsed, at, scope, inputs)
         if parsed.local:
             self._call(parsed, given, inputs, with_path, scope)

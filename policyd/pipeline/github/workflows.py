@@ -294,6 +294,7 @@ class _Workflow(StepsReader):
             needs=needs,
             needs_kinds=[],
             runner=runner,
+            runner_at=self.book.runner_at(Spot((*path, "runs-on")) if "runs-on" in job else None),
             self_hosted=is_self_hosted(runner),
             environment=environment if isinstance(environment, str) else "",
             target="",

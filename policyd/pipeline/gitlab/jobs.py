@@ -10,7 +10,7 @@ Sources: docs.gitlab.com "CI/CD YAML syntax reference", "Configure runners" (`GI
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from policyd.models.facts import Checkout, Permission, StageFact
@@ -82,7 +82,7 @@ class JobReader(FilesReader):
         job.has_powers = has_secrets or writes or bool(environment)
         job.privileged = job.untrusted and job.has_powers
         job.scope = scope
-        around = scope.around(frozenset(secrets))
+        around = replace(scope.around(frozenset(secrets)), paths=self._secret_files(entries))
         has_source = self._has_source(job)
         self._containers(entries, scope)
         self.downloads(job)  # before its scripts run
@@ -90,7 +90,9 @@ class JobReader(FilesReader):
             if not pieces:
                 continue
             found = self.book.scripts([piece for piece, _ in pieces], around)
-            for command, spot in found:
+            for index, (command, spot) in enumerate(found):
+                if _only_looks(command, found[index + 1 :]):
+                    continue
                 has_source |= self._git(command, spot, job)
             job.commands += found
         has_source |= self._run_steps(job)
@@ -171,6 +173,15 @@ class JobReader(FilesReader):
                     )
         return found
 
+    def _secret_files(self, entries: Mapping[str, Part]) -> frozenset[str]:
+        """Return the variables of `secrets` that hold the path of a file, as they do unless `file: false` is said."""
+        given = self.configuration.mapping(entries.get("secrets"), "`secrets`")
+        return frozenset(
+            name
+            for name, part in given.items()
+            if (file := self.configuration.mapping(part, "a secret").get("file")) is None or file.value is not False
+        )
+
     def _job_variables(self, entries: Mapping[str, Part], scope: Scope) -> list[str]:
         """Return the variables that the job's own variables are made of."""
         names = self.configuration.mapping(entries.get("variables"), "`variables`")
@@ -236,7 +247,7 @@ class JobReader(FilesReader):
         elsewhere = names_fork(command.text, job.scope.outside) or _fetches_from_elsewhere(command)
         fetched = not job.untrusted or (job.privileged and elsewhere)
         if not job.untrusted:
-            job.privileged = job.has_powers
+            job.privileged = True  # such a pipeline hands the project's variables to all its jobs
         mutable = "_SHA" not in command.text
         self.book.checkouts.append(
             Checkout(
@@ -396,6 +407,7 @@ class JobReader(FilesReader):
                 needs=job.needs,
                 needs_kinds=[],
                 runner=runner,
+                runner_at=self.book.runner_at(tags.spot() if (tags := job.entries.get("tags")) else None),
                 self_hosted=any(is_own_runner(tag) for tag in runner) and not any(map(is_hosted_runner, runner)),
                 environment=environment,
                 target="",
@@ -412,6 +424,22 @@ class JobReader(FilesReader):
                 runs_twice=self.weigher.runs_twice(job.admission),
             )
         )
+
+
+def _only_looks(command: ShellCommand, following: Sequence[tuple[ShellCommand, Spot]]) -> bool:
+    """Say whether what git fetches never gets into the working tree."""
+    if command.program != "git" or "fetch" not in command.argv[1:6]:
+        return False
+    return not any(after.program == "git" and not _PUTS.isdisjoint(after.argv[1:6]) for after, _ in following)
+
+
+#: Put what was fetched into a working tree.
+_PUTS = frozenset(
+    (
+        *("checkout", "switch", "merge", "reset", "rebase", "worktree", "cherry-pick", "pull", "archive", "restore"),
+        *("am", "apply", "read-tree", "show"),
+    )
+)
 
 
 def runs_outside(reader: GitlabReader, admission: Admission) -> bool:

@@ -42,7 +42,9 @@ UNTRUSTED = frozenset(
 INCLUDE_UNTRUSTED = frozenset(("CI_COMMIT_REF_NAME", "CI_COMMIT_BRANCH", "CI_COMMIT_TAG", "CI_COMMIT_MESSAGE"))
 
 #: Credentials that GitLab makes for the job itself.
-JOB_TOKENS = frozenset(("CI_JOB_TOKEN", "CI_BUILD_TOKEN", "CI_REGISTRY_PASSWORD", "CI_DEPENDENCY_PROXY_PASSWORD"))
+JOB_TOKENS = frozenset(
+    ("CI_JOB_TOKEN", "CI_BUILD_TOKEN", "CI_REGISTRY_PASSWORD", "CI_DEPENDENCY_PROXY_PASSWORD", "CI_REPOSITORY_URL")
+)
 
 #: Variables that name code of an outsider: its branch, its repository, the reference of the merge request.
 OUTSIDERS_CODE = frozenset(
@@ -67,7 +69,7 @@ _VARIABLE = re.compile(
 
 _SECRET = re.compile(
     r"(?:^|_)(?:TOKEN|SECRETS?|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|PAT|KEY|APIKEY|CREDENTIALS?|CREDS|KUBECONFIG"
-    r"|AUTH_CONFIG|SECRET_ID)(?:_(?:B64|BASE64|FILE|JSON|PROD|PRODUCTION|STAGING|DEV|[0-9]+))?$|(?:TOKEN|PASSWORD)$"
+    r"|AUTH_CONFIG|SECRET_ID|CONNECTION_STRING|WEBHOOK_URL)(?:_(?:B64|BASE64|FILE|JSON|PROD|PRODUCTION|STAGING|DEV|[0-9]+))?$|(?:TOKEN|PASSWORD)$|(?:^|_)(?:KEYSTORE|P12|PFX|SERVICE_ACCOUNT)_(?:B64|BASE64|JSON)$"
 )
 _NO_SECRET = re.compile(
     r"(?:^|_)(?:PUBLIC|PUB|CACHE|PROJECT|SORT|PRIMARY|FOREIGN|PARTITION|HOST|KNOWN|SHORT|ISSUE|OBJECT|S3|FILE)_KEY$"
@@ -95,7 +97,7 @@ def variables_in(text: str) -> list[str]:
 def is_secret_name(name: str) -> bool:
     """Say whether a variable that the file does not set is a secret, going by its name."""
     upper = name.upper()
-    if upper.startswith("CI_JOB_JWT"):
+    if upper.startswith("CI_JOB_JWT") or upper == "CI_REPOSITORY_URL":  # the job's token stands in the address
         return True
     return _SECRET.search(upper) is not None and _NO_SECRET.search(upper) is None
 

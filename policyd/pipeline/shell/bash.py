@@ -14,7 +14,15 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from policyd.pipeline.shell.command import Assignment, ShellCommand
+from policyd.pipeline.shell.checks import (
+    NOTHING_CHECKED,
+    Checked,
+    find_check,
+    find_name,
+    finds_other_character,
+    is_word,
+)
+from policyd.pipeline.shell.command import NO_NAMES, Assignment, ShellCommand
 from policyd.pipeline.shell.reading import Inner, Reading, hand_on, join_pipeline
 from policyd.pipeline.shell.tokens import posix, read_tokens
 from policyd.pipeline.shell.words import count_prefixes, find_script_word, program_name, runs_stdin
@@ -150,6 +158,8 @@ class _Reader:
         self.captured: list[tuple[str, list[ShellCommand]]] = []  # by substitutions among them
         self.body_at: tuple[int, int] | None = None  # of the here-document of the command being read
         self.body_pasted = False  # its variables are filled in
+        self.plain: frozenset[str] = NO_NAMES  # variables that passed a check
+        self.renewed: frozenset[str] = NO_NAMES  # variables that were set since
         self.joined = 0  # lines that the grammar took for one command
 
     def read(self, root: Node, start: int, stop: int, end: int) -> int:
@@ -170,6 +180,7 @@ class _Reader:
                     del self.commands[known[0] :]
                     del self.reading.inner[known[1] :]
                     self.depth, self.function = 0, ""
+                    self.plain = NO_NAMES
                     if isinstance(misread, _JoinedLinesError) and self.joined < MAX_JOINED_LINES:
                         self.joined += 1
                         self.reading.end_line(misread.at)
@@ -213,9 +224,53 @@ class _Reader:
             parts.append((operator.type, right))
             node = left
         first = len(self.commands)
+        outer, renewed = self._begin_checks()
         self.statement(node)
+        checked = self._checked(node)
+        behind = NO_NAMES
         for sign, part in reversed(parts):
+            self.plain = (outer - self.renewed) | (checked.passes if sign == "&&" else checked.fails)
             self._joined(first, sign, part)
+            leaves = _leaves([part])
+            if leaves:
+                behind = checked.fails if sign == "&&" else checked.passes
+            else:
+                behind = NO_NAMES
+                checked = checked.joined(sign, self._checked(part))
+        self._end_checks(outer | behind, renewed)
+
+    # What is known of variables behind a check.
+
+    def _begin_checks(self) -> tuple[frozenset[str], frozenset[str]]:
+        before = self.plain, self.renewed
+        self.renewed = NO_NAMES
+        return before
+
+    def _end_checks(self, plain: frozenset[str], renewed: frozenset[str]) -> None:
+        self.plain = plain - self.renewed
+        self.renewed |= renewed
+
+    def _renew(self, name: str) -> None:
+        """Forget what a check said of a variable: it is set."""
+        self.plain -= {name}
+        self.renewed |= {name}
+
+    def _checked(self, node: Node) -> Checked:
+        """Return what a condition says of variables."""
+        if node.type == "test_command":
+            return find_check(self._text(node))
+        if node.type == "negated_command":
+            return self._checked(node.children[-1]).turned()
+        if node.type == "list":
+            left, operator, right = [child for child in node.children if child.type != "comment"][:3]
+            return self._checked(left).joined(operator.type, self._checked(right))
+        return NOTHING_CHECKED
+
+    def _apart(self, node: Node) -> None:
+        """Read commands of a shell of their own: what leaves it does not leave this one."""
+        outer, renewed = self._begin_checks()
+        self._body(node)
+        self._end_checks(outer, renewed)
 
     def _joined(self, first: int, operator: str, right: Node) -> None:
         """Read `right`, which is joined with `||` or `&&` to the commands from `first`."""
@@ -240,12 +295,29 @@ class _Reader:
 
     def _if(self, node: Node) -> None:
         first = len(self.commands)
+        outer, renewed = self._begin_checks()
+        checked, behind = NOTHING_CHECKED, NO_NAMES
+        body: list[Node] | None = None
         for child in node.children:
             if child.type in ("then", "do_group"):
                 for command in self.commands[first:]:
                     command.tested = True
+                self.plain = (outer - self.renewed) | checked.passes
+                body = []
+            elif child.type in ("elif_clause", "else_clause"):
+                self.plain = (outer - self.renewed) | checked.fails
+            elif body is None and child.is_named and child.type != "comment":
+                checked = self._checked(child)
+            elif body is not None:
+                body.append(child)
             if child.is_named:
                 self.statement(child)
+        last = node.children[-2] if node.child_count > 1 else node
+        if last.type == "else_clause":
+            behind = checked.passes if _leaves(last.children) else NO_NAMES
+        elif last.type != "elif_clause" and node.type == "if_statement" and _leaves(body or ()):
+            behind = checked.fails
+        self._end_checks(outer | behind, renewed)
 
     def _for(self, node: Node) -> None:
         name, before = "", self._begin_words()
@@ -261,11 +333,23 @@ class _Reader:
                 values.append(self._word(child))
 
     def _case(self, node: Node) -> None:
+        outer, renewed = self._begin_checks()
+        name, let_pass, behind = "", True, NO_NAMES
         for child in node.children:
-            if child.type == "case_item":
-                self.statement(child)
-            elif child.child_count:
-                self._look_inside(child)
+            if child.type != "case_item":
+                name = name or find_name(self._text(child))
+                if child.child_count:
+                    self._look_inside(child)
+                continue
+            end = next((index for index, one in enumerate(child.children) if one.type == ")"), 0)
+            patterns = [self._text(one) for one in child.children[:end] if one.is_named]
+            is_plain, leaves = bool(patterns) and all(map(is_word, patterns)), _leaves(child.children[end + 1 :])
+            self.plain = (outer - self.renewed) | ({name} if is_plain else NO_NAMES)
+            self.statement(child)
+            if let_pass and leaves and any(map(finds_other_character, patterns)):
+                behind = frozenset((name,))
+            let_pass = let_pass and (is_plain or leaves)
+        self._end_checks(outer | behind, renewed)
 
     def _case_item(self, node: Node) -> None:
         behind_pattern = False
@@ -276,6 +360,8 @@ class _Reader:
 
     def _function(self, node: Node) -> None:
         outer = self.function
+        known = self._begin_checks()
+        self.plain = NO_NAMES
         first = len(self.commands)
         redirects = []
         for child in node.children:
@@ -286,6 +372,7 @@ class _Reader:
             elif child.is_named:
                 self.statement(child)
         self.function = outer
+        self._end_checks(*known)
         self._redirect_all(redirects, first)
 
     def _negated(self, node: Node) -> None:
@@ -420,7 +507,7 @@ class _Reader:
 
     def _begin_command(self, node: Node) -> ShellCommand:
         start = self.base + node.start_byte
-        command = ShellCommand(start, start, "", "", [], [], untrusted=False, function=self.function)
+        command = ShellCommand(start, start, "", "", [], [], untrusted=False, function=self.function, plain=self.plain)
         command.sets, self.sets = self.sets, []
         self.commands.append(command)
         return command
@@ -436,6 +523,9 @@ class _Reader:
         command.computed = self.computed
         for kind, inner in self.captured:
             hand_on(command, inner, kind)
+        if command.program in ("read", "mapfile", "readarray"):
+            for word in command.argv[1:]:
+                self._renew(word)
         self._end_words(before)
 
     def _find_inner(self, index: int, command: ShellCommand, nodes: Sequence[Node]) -> None:
@@ -564,6 +654,7 @@ class _Reader:
 
     def _assigned(self, name: str, value: str, start: int, end: int) -> Assignment:
         untrusted = self.reading.is_untrusted(self.base + start, self.base + end)
+        self._renew(name)
         return Assignment(name, value, frozenset(self.expands | self.reads), untrusted, self.computed)
 
     def _begin_words(self) -> _Words:
@@ -636,7 +727,7 @@ class _Reader:
         self.depth += 1
         if self.depth > MAX_NESTING:
             raise _MisreadError
-        self._body(node)
+        self._apart(node)
         self.depth -= 1
         expands = self.expands  # of `$(< "$file")`
         self._end_words(before)
@@ -669,7 +760,7 @@ _STATEMENTS: dict[str, Callable[[_Reader, Node], None]] = {
     "variable_assignment": _Reader._bare_assignment,
     "variable_assignments": _Reader._body,
     "compound_statement": _Reader._body,
-    "subshell": _Reader._body,
+    "subshell": _Reader._apart,
     "do_group": _Reader._body,
     "else_clause": _Reader._body,
     "c_style_for_statement": _Reader._body,
@@ -732,3 +823,18 @@ def _does_nothing(commands: Sequence[ShellCommand]) -> bool:
     if last.program in ("exit", "return"):
         return last.argv[1:] == ["0"]
     return last.program in ("true", ":", "echo", "printf")
+
+
+_LEAVES = frozenset(("exit", "return", "continue"))
+
+
+def _leaves(nodes: Sequence[Node]) -> bool:
+    """Say whether what stands behind these statements is not reached by way of them."""
+    statements = [node for node in nodes if node.is_named and node.type != "comment"]
+    if not statements:
+        return False
+    last = statements[-1]
+    if last.type == "command":
+        name = last.children[0]
+        return name.text is not None and name.text.decode() in _LEAVES
+    return last.type == "compound_statement" and _leaves(last.children)

@@ -64,4 +64,5 @@ class ShellCommand:
     tested: bool = False  # its failure is asked for: `if a`, `a || b`, `! a`
     ignored: bool = False  # its failure is not: `a || true`
     function: str = ""  # whose body it stands in
+    plain: frozenset[str] = NO_NAMES  # variables that passed a check before it, so that nothing free is in them
     called: bool = True  # False for a mere value in PowerShell, which runs with `&` or `.` in front of it alone

@@ -96,4 +96,5 @@ def _as_part_of(outer: ShellCommand, command: ShellCommand) -> ShellCommand:
     command.untrusted = outer.untrusted
     command.pipes_to = command.pipes_to or outer.pipes_to
     command.captured |= outer.captured
+    command.plain |= outer.plain
     return command

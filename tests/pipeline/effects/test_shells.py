@@ -193,3 +193,34 @@ def test_tracing_is_seen(script: str) -> None:
 @pytest.mark.parametrize("script", ["set", "set -eu", "set +x", "bash run.sh"])
 def test_no_tracing_is_fine(script: str) -> None:
     assert details("debug", script) == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "git diff --name-only main | xargs -I{} sh -c 'lint {}'",
+        "git diff --name-only main | grep sh$ | xargs -I F bash -c 'lint F'",
+        'for f in $(git diff --name-only main); do sh -c "lint $f"; done',
+        'F=$(git diff-tree --no-commit-id --name-only -r HEAD); eval "lint $F"',
+        "xargs -I% sh -c 'echo %' <<< \"$TITLE\"",
+    ],
+)
+def test_names_of_changed_files_that_are_run_as_code(script: str) -> None:
+    assert [one.untrusted for one in effects(script) if one.kind == "evaluates"] == [True]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "git diff --name-only main | xargs eslint",
+        "git diff --name-only main | xargs -n1 sh -c 'lint \"$1\"' _",
+        "F=$(git diff --name-only main); eslint $F",
+        "ls | xargs -I{} sh -c 'lint {}'",
+    ],
+)
+def test_names_of_changed_files_may_be_words(script: str) -> None:
+    assert [one for one in effects(script) if one.kind in ("evaluates", "argument")] == []
+
+
+def test_a_function_that_hands_its_parameter_to_a_remote_shell() -> None:
+    assert [one.kind for one in effects('on() { ssh ci@h "$1"; }\non "checkout $TITLE"')] == ["evaluates"]

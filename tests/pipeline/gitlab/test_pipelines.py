@@ -521,28 +521,69 @@ def test_an_outsiders_text_in_a_reference_is_seen() -> None:
     ],
 )
 def test_code_of_an_outsider_that_a_job_fetches(command: str, mutable: bool) -> None:
-    (checkout,) = _facts(f"job:\n  script: ['{command}']\n").checkouts
+    (checkout,) = _facts(f"job:\n  script: ['{command}', 'git checkout FETCH_HEAD']\n").checkouts
 
     assert (checkout.untrusted, checkout.mutable, checkout.text) == (True, mutable, command)
 
 
 def test_a_merge_request_job_has_that_code_anyway() -> None:
-    fetch = "job:\n  script: ['git fetch $CI_MERGE_REQUEST_SOURCE_PROJECT_URL']\n"
+    fetch = "job:\n  script: ['git fetch $CI_MERGE_REQUEST_SOURCE_PROJECT_URL', 'git merge FETCH_HEAD']\n"
 
     assert [one.untrusted for one in _facts(fetch + MERGE_REQUEST).checkouts] == [False]
     assert [one.untrusted for one in _facts(fetch + "  environment: prod\n" + MERGE_REQUEST).checkouts] == [True]
 
 
 def test_a_branch_of_the_project_itself_is_no_code_of_a_fork() -> None:
-    fetch = "job:\n  environment: prod\n  script: ['git fetch origin $CI_MERGE_REQUEST_SOURCE_BRANCH_NAME']\n"
+    fetch = "job:\n  environment: prod\n  script: ['git pull origin $CI_MERGE_REQUEST_SOURCE_BRANCH_NAME']\n"
 
     assert [one.untrusted for one in _facts(fetch + MERGE_REQUEST).checkouts] == [False]
+
+
+def test_what_is_fetched_and_only_looked_at_is_no_checkout() -> None:
+    facts = _facts("job:\n  script: ['git fetch origin merge-requests/$IID/head', 'git log -1 FETCH_HEAD']\n")
+
+    assert facts.checkouts == []
+    assert not facts.stages[0].privileged
+
+
+def test_a_merge_request_that_another_pipeline_runs_may_read_the_projects_variables() -> None:
+    facts = _facts(
+        "job:\n  rules: [{if: $CI_PIPELINE_SOURCE == 'trigger'}]\n"
+        "  script: ['git fetch origin merge-requests/$IID/head && git checkout FETCH_HEAD', 'make']\n"
+    )
+
+    assert facts.stages[0].privileged
+
+
+def test_a_stage_says_where_its_runner_is_chosen() -> None:
+    read = _read("default:\n  tags: [self-hosted]\nown: {script: make}\nother:\n  tags: [gpu]\n  script: make\n")
+    places = [read.source_map.place(stage.runner_at) for stage in read.facts.stages]
+
+    assert [place and place.line for place in places] == [2, 5]
+    assert _stage(_job()).runner_at == ()
+
+
+def test_a_variable_that_is_the_path_of_a_secrets_file_is_no_secret_in_the_log() -> None:
+    def shown(secret: str, line: str) -> list[str]:
+        facts = _facts(f"job:\n  secrets:\n    KEY: {secret}\n  script:\n    - {line}\n")
+        return [effect.detail for effect in facts.effects if effect.kind == "secret-print"]
+
+    assert shown("{vault: a/b@c}", "echo $KEY") == []
+    assert shown("{vault: a/b@c, file: false}", "echo $KEY") == ["KEY"]
+    assert shown("{vault: a/b@c}", "cat $KEY") == ["KEY"]
+    assert shown("{vault: a/b@c}", "echo $(cat $KEY)") == ["KEY"]
+
+
+def test_the_address_of_the_repository_holds_the_jobs_token() -> None:
+    facts = _facts("job: {script: ['echo $CI_REPOSITORY_URL']}\n")
+
+    assert [effect.detail for effect in facts.effects if effect.kind == "secret-print"] == ["CI_REPOSITORY_URL"]
 
 
 def test_a_merge_request_fetched_by_another_pipeline_makes_its_secrets_matter() -> None:
     facts = _facts(
         "job:\n  rules: [{if: $CI_PIPELINE_SOURCE == 'schedule'}]\n"
-        "  script: ['git fetch origin merge-requests/$IID/head', 'make', './say $BOT_TOKEN']\n"
+        "  script: ['git fetch origin merge-requests/$IID/head && git checkout FETCH_HEAD', './say $BOT_TOKEN']\n"
     )
 
     assert [(one.untrusted, one.guards) for one in facts.checkouts] == [(True, [])]
