@@ -19,9 +19,11 @@ def read_input(path: Path, *, max_bytes: int) -> bytes:
     try:
         # A FIFO or device is no file, and opening one waits for ever unless told not to. Asked of what was opened: a
         # file could be swapped for one meanwhile.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UsageError("this is not a regular file", where=str(path), fix="name a file")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise UsageError("this is not a regular file", where=str(path), fix="name a file")
+        with open(descriptor, "rb") as file:
             content = file.read(max_bytes + 1)
     except OSError as error:
         raise UsageError(

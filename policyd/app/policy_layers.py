@@ -128,7 +128,7 @@ def _project(folder: str, root: Path) -> tuple[Layer, dict[str, Sha256]]:
         files = read_policies_beneath(root, folder)
         policy_set = read_policy_set(files, name=folder, prefix=PROJECT_PREFIX)
     except PolicyError as error:
-        where = error.where if error.where.startswith(folder) else f"{folder}/{error.where}"
+        where = error.where if error.where.startswith((folder, ascii(folder))) else f"{folder}/{error.where}"
         raise SettingsError(error.cause, where=f"{where} (`policies` in {PROJECT_FILE})", fix=error.fix) from error
     digests = {f"{folder}/{path}": sha256_hex(content) for path, content in files.items()}
     return Layer(Rank.PROJECT, folder, policy_set, place=folder), digests

@@ -6,6 +6,7 @@ alike. What follows is written down as facts of the file where something can be 
 - a stranger's value given to a parameter that lands in a script of the called file is a flow of the caller;
 - a checkout whose ref is a parameter that a caller fills with a stranger's code is an untrusted one;
 - a called file runs with what its callers have: who can start them, and their powers;
+- a trigger whose caller another file proves is no open one;
 - an artifact of a run that strangers had a part in, taken by a stage with powers, is a flow of the one that takes it.
 
 Each step is bounded by the number of facts, and circles of calls end where they began.
@@ -32,7 +33,10 @@ def link(pipelines: Sequence[ReadPipeline], *, only: Container[int] | None = Non
 
     With `only`, those at other indices stay as they are; of them links, stages and places of links are looked at.
     """
-    if not any(pipeline.links.calls or pipeline.links.files or pipeline.links.feeds for pipeline in pipelines):
+    if not any(
+        pipeline.links.calls or pipeline.links.files or pipeline.links.feeds or pipeline.links.unproved
+        for pipeline in pipelines
+    ):
         return list(pipelines)
     return _Linker(pipelines).link(only)
 
@@ -238,6 +242,27 @@ class _Linker:
                 )
                 self._flow(index, flow, taken.spot)
 
+    # Who calls.
+
+    def _proved(self, index: int) -> set[int]:
+        """Return the facts of a file's triggers whose caller another file proves."""
+        unproved = self.pipelines[index].links.unproved
+        dialect = self.pipelines[index].ref.dialect
+        if not unproved:
+            return set()
+        starts = [
+            (asked.items(), proved)
+            for other in self.pipelines
+            if other.ref.dialect == dialect
+            for asked, proved in other.links.starts
+        ]
+        found = set()
+        for fact, labels in unproved:
+            ways = {proved for asked, proved in starts if asked <= labels.items()}
+            if ways == {True}:
+                found.add(fact)
+        return found
+
     # Results.
 
     def _place(self, index: int, spot: Spot) -> str:
@@ -251,7 +276,8 @@ class _Linker:
 
     def _with_findings(self, index: int, pipeline: ReadPipeline) -> ReadPipeline:
         flows, stages = self.flows.get(index, []), self.stages.get(index)
-        if not flows and stages is None and index not in self.checkouts:
+        proved = self._proved(index)
+        if not flows and stages is None and index not in self.checkouts and not proved:
             return pipeline
         facts, source_map = pipeline.facts, pipeline.source_map
         changes: dict[str, object] = {}
@@ -263,6 +289,11 @@ class _Linker:
             ]
         if stages is not None:
             changes["stages"] = stages
+        if proved:
+            changes["triggers"] = [
+                trigger.model_copy(update={"authenticated": True}) if number in proved else trigger
+                for number, trigger in enumerate(facts.triggers)
+            ]
         if index in self.checkouts:
             changes["checkouts"] = _untrusted(facts, self.checkouts[index])
         return replace(pipeline, facts=facts.model_copy(update=changes), source_map=source_map)

@@ -88,5 +88,10 @@ class Links:
     #: Names by which others call parts of this file, where they don't call it by path, and the stages of each.
     provides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    #: Labels of triggers of other files that something of this file starts, and whether it proves who calls.
+    starts: tuple[tuple[Mapping[str, str], bool], ...] = ()
+    #: Facts of triggers whose caller nothing of this file proves, and the labels that others pick them by.
+    unproved: tuple[tuple[int, Mapping[str, str]], ...] = ()
+
 
 NO_LINKS = Links()

@@ -245,7 +245,7 @@ def test_data_of_the_project_reaches_no_other_layer(house: House, path: str, tex
         ("policy_set: /tmp", ["for the operator to decide"]),
         ("teams: {}", ["for the operator to decide"]),
         ("policies: ../policies", ["plain relative path"]),
-        ("policies: /etc", ["plain relative path"]),
+        ("policies: /etc", ["plain relative path", "where: '/etc' ("]),
         ("policies: nowhere", ["can't be opened", "policyd.yaml"]),
         ("policies: pipeline.yaml", ["no folder"]),
     ],

@@ -3,8 +3,9 @@
 # description: >-
 #   Logs are read by more people than secrets are meant for, and masking fails as soon as a value is split, encoded or
 #   part of a structure; Tekton masks nothing. Seen are commands that print a secret, as it is or encoded, commands
-#   that are traced (`set -x`) or print the headers they send (`curl -v`) with one in them, and a listing of the whole
-#   environment where a secret is in it, as in every job of GitLab's. Not seen: what programs print by themselves.
+#   that are traced (`set -x`) or print the headers they send (`curl -v`) with one in them, a secret that Azure's
+#   `task.setvariable` is given without `issecret`, and a listing of the whole environment where a secret is in it, as in
+#   every job of GitLab's. Not seen: what programs print by themselves.
 # custom:
 #   id: credentials.secret_in_log
 #   severity: high

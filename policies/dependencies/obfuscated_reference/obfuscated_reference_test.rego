@@ -35,3 +35,26 @@ test_plain_path_is_fine if {
 		count(found(text)) == 0
 	}
 }
+
+of_expression(fields) := result if {
+	expression := object.union(
+		{
+			"at": ["expressions", 0], "text": "", "contexts": [], "functions": [], "sink": "script",
+			"constant": false, "computed": false,
+		},
+		fields,
+	)
+	result := obfuscated_reference.deny with input as {"references": [], "expressions": [expression]}
+}
+
+test_text_that_is_put_together_is_denied if {
+	count(of_expression({"constant": true, "text": "${{ format('a') }}"})) == 1
+	count(of_expression({"constant": true, "sink": "condition"})) == 0
+	count(of_expression({})) == 0
+}
+
+test_name_that_is_put_together_is_denied if {
+	made := {"computed": true, "functions": ["format"]}
+	count(of_expression(object.union(made, {"text": "${{ github[format('{0}', 'sha')] }}"}))) == 1
+	count(of_expression(object.union(made, {"text": "${{ vars[format('URL_{0}', matrix.os)] }}"}))) == 0
+}

@@ -25,7 +25,7 @@ deny contains violation if {
 	_is_risky(risk, value)
 	violation := {
 		"message": sprintf("%v of %v %v", [risk.input, reference.text, risk.what]),
-		"at": object.get(reference.inputs_at, risk.input, reference.at),
+		"at": object.get(object.get(reference, "inputs_at", {}), risk.input, reference.at),
 	}
 }
 

@@ -27,3 +27,20 @@ test_one_value_is_denied_and_another_is_fine if {
 	count(found("actions/checkout", {"ssh-strict": "true"})) == 0
 	count(found("owner/checkout", {"ssh-strict": "false"})) == 0
 }
+
+test_input_is_named_in_its_own_place if {
+	reference := {
+		"at": ["references", 0], "slug": "actions/checkout", "text": "actions/checkout@v4", "kind": "action",
+		"inputs": {"ssh-strict": "false"}, "inputs_at": {"ssh-strict": ["inputs", 3]},
+	}
+	result := risky_input.deny with input as {"references": [reference], "effects": []}
+	{violation.at | some violation in result} == {["inputs", 3]}
+}
+
+test_shell_cmd_is_denied if {
+	result := risky_input.deny with input as {
+		"references": [],
+		"effects": [{"at": ["effects", 0], "kind": "weak-shell", "detail": "cmd"}],
+	}
+	count(result) == 1
+}

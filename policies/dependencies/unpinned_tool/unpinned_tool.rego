@@ -23,7 +23,7 @@ deny contains violation if {
 	value in {"latest", "latest-stable", "*", "newest", "node", "nightly", "edge", "canary", "main", "master"}
 	violation := {
 		"message": sprintf("%v installs what is newest each time (%v: %v)", [reference.text, name, value]),
-		"at": object.get(reference.inputs_at, name, reference.at),
+		"at": object.get(object.get(reference, "inputs_at", {}), name, reference.at),
 	}
 }
 

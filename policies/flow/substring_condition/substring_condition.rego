@@ -3,7 +3,8 @@
 # description: >-
 #   `contains('refs/heads/main refs/heads/release', github.ref)`, or a pattern without `^` and `$`, also holds for a name
 #   that only has the right letters in it: `refs/heads/mai` is part of the first. Who may choose the name of a branch
-#   passes. Not seen: lists that come from elsewhere.
+#   passes, as `feature/main-x` does where Azure's `contains(variables['Build.SourceBranch'], 'main')` is asked for. Not
+#   seen: lists that come from elsewhere.
 # custom:
 #   id: flow.substring_condition
 #   severity: medium

@@ -2,8 +2,9 @@
 # title: Debug logs are not left on
 # description: >-
 #   Debug logging prints variables, requests and file contents, secrets in other forms than the masked one among them.
-#   Seen are the variables that switch it on, and scripts that print their commands (`sh -x deploy.sh`) in stages with
-#   secrets; a command that is printed with a secret in it is one for credentials.secret_in_log.
+#   Seen are the variables that switch it on (terraform's `TF_LOG=TRACE` too), and scripts that print their commands
+#   (`sh -x deploy.sh`) in stages with secrets; a command that is printed with a secret in it is one for
+#   credentials.secret_in_log.
 #   Not seen: debug options of programs.
 # custom:
 #   id: hygiene.debug_enabled

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import re
+import resource
 import secrets
 import shutil
 import socket
@@ -23,6 +24,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -380,29 +382,40 @@ def require_version(opa: Path) -> str:
 
 
 def run_opa(opa: Path, arguments: list[str], timeout_seconds: float, *, stdin: bytes = b"") -> tuple[int, str]:
-    """Run `opa` once, in an environment of its own, and return its exit code and what it printed."""
+    """Run `opa` once, in an environment of its own and with its limit, and return its exit code and what it printed."""
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [str(opa), *arguments],
-            input=stdin,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={"PATH": "/nonexistent", "HOME": "/nonexistent", "GOMEMLIMIT": "512MiB"},
             cwd="/",
-            timeout=timeout_seconds,
-            check=False,
         )
     except OSError as error:
         raise EngineError(
             f"OPA can't be started: {error.strerror}", where=str(opa), fix="install it, or use the embedded engine"
         ) from error
-    except subprocess.TimeoutExpired as error:
-        raise EngineError(
-            f"`opa {arguments[0]}` took too long",
-            where=str(opa),
-            fix="see that this OPA runs here; if it does, make the policy simpler",
-        ) from error
-    return done.returncode, done.stdout.decode("utf-8", "replace")
+    with process:
+        _limit_memory(process.pid)
+        try:
+            output, _ = process.communicate(stdin, timeout=timeout_seconds)
+        except subprocess.TimeoutExpired as error:
+            raise EngineError(
+                f"`opa {arguments[0]}` took too long",
+                where=str(opa),
+                fix="see that this OPA runs here; if it does, make the policy simpler",
+            ) from error
+        finally:
+            process.kill()  # nothing happens to one that has ended
+    return process.returncode, output.decode("utf-8", "replace")
+
+
+def _limit_memory(pid: int) -> None:
+    """Give a process that has just been started its limit, where the system can (Linux)."""
+    if hasattr(resource, "prlimit"):
+        with suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
 
 
 def _answer(values: object) -> Answer:

@@ -176,10 +176,15 @@ def ask_opa(question: Question, opa: Path, *, timeout_seconds: float = TIMEOUT_S
     if isinstance(answer, dict) and isinstance(answer.get("errors"), list) and answer["errors"]:
         raise _opa_error(answer["errors"][0], files)
     raise EngineError(
-        f"OPA ended with status {code} and no answer: {' '.join(output.split())[:300]}",
+        f"OPA ended with status {code} and no answer: {_first_words(output)}",
         where=str(opa),
-        fix="run it again",
+        fix="if it was out of memory, make the query's work smaller; else run it again",
     )
+
+
+def _first_words(output: str) -> str:
+    """Return what OPA said last, without the stacks that Go writes behind an empty line."""
+    return " ".join(output.strip().partition("\n\n")[0].split())[:300]
 
 
 def _opa_error(error: object, files: Mapping[str, str]) -> PolicyError:

@@ -83,6 +83,8 @@ def read_evidence(content: bytes, *, where: str) -> tuple[Piece, ...]:
             pieces.append(replace(piece, listed=True) if several else piece)
             if len(pieces) > MAX_LISTED:
                 raise _too_many(where)
+    if not pieces:
+        raise _unknown("it is of no form that is known", where)
     return tuple(pieces)
 
 
@@ -184,6 +186,13 @@ def _from_pep740(value: dict[str, object], where: str) -> Bundle:
     return bundle_from_json(value, where=where, oldest=BundleVersion.V0_1, form=PEP740_FORM)
 
 
+def _read_plan(value: dict[str, object], where: str) -> Iterator[Piece]:
+    """A run's plan, which stands in an export beside what names it by digest. Nobody signs it, so it is no evidence."""
+    if value["policyd"] != "plan/v1":
+        raise _unknown("it is of no form that is known", where)
+    yield from ()
+
+
 #: The field that each form is known by; a document has exactly one of them.
 _FORMS: dict[str, _Reader] = {
     "mediaType": _read_bundle,
@@ -192,6 +201,7 @@ _FORMS: dict[str, _Reader] = {
     "attestation_bundles": _read_pypi_provenance,
     "verification_material": _read_pypi_attestation,
     "base64Signature": _read_cosign,
+    "policyd": _read_plan,
 }
 
 
@@ -200,7 +210,11 @@ def _find_form(value: object, where: str) -> _Reader:
     if len(named) == 1:
         return named[0]
     cause = "it is of no form that is known" if not named else "it could be of several forms"
-    raise DocumentError(
+    raise _unknown(cause, where)
+
+
+def _unknown(cause: str, where: str) -> DocumentError:
+    return DocumentError(
         f"{cause} as evidence", where=where, fix=f"give {', '.join(FORMS[:-1])} or {FORMS[-1]}, as its signer wrote it"
     )
 

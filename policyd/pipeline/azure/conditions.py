@@ -43,7 +43,7 @@ _PARTS = frozenset(("contains", "endswith", "startswith"))
 _BRANCHES = frozenset(("variables.build.sourcebranch", "variables.build.sourcebranchname"))
 _WHOLE = frozenset(f"refs/heads/{name}" for name in ("main", "master", "trunk", "develop"))
 #: The end of a text that names a branch which is usually protected.
-_PROTECTED = re.compile(r"(?:^|[/-])(?:main|master|trunk|develop|prod|production|release|releases|hotfix|staging)[/-]?\Z")
+_PROTECTED = re.compile(r"(?:^|[/-])(?:main|master|trunk|develop|prod|production|releases?|hotfix|staging)[/-]?\Z")
 #: Stands in a literal for a value that is not known.
 _HOLE = "\x00"
 

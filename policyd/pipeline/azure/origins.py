@@ -28,6 +28,8 @@ from policyd.pipeline.azure.values import NOTHING, Crossing, Origin, Variables, 
 from policyd.pipeline.fact_book import Around
 
 MAX_NESTED = 5  # parameters and variables that an origin is followed through
+#: Fields of what a webhook sends that are numbers or digests.
+_NUMBERS = frozenset(("id", "number", "iid", "sha", "node_id"))
 MAX_LISTED = 50  # parts of an object that an origin is looked for in
 
 
@@ -126,6 +128,8 @@ class OriginReader:
     def _origin_of_parameter(self, node: Node, part: Part, scope: Scope, depth: int) -> Origin:
         name = node.parts[1]
         if name.lower() in self.webhooks:
+            if node.parts[-1].lower() in _NUMBERS:
+                return NOTHING
             return Origin(node.name, frozenset(("always",)))
         parameter = self.templates.find_parameter(node.parts, part)
         if parameter is None or parameter.constrained:

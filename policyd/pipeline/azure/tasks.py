@@ -59,7 +59,11 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "yarn": ("yarn", "arguments", ""),
     "dotnetcorecli": ("dotnet", "arguments", "custom"),
     "maven": ("mvn", "options", ""),
+    "kubernetes": ("kubectl", "arguments", "command"),
+    "helmdeploy": ("helm", "arguments", "command"),
 }
+#: Whose arguments say what they do whichever command it is.
+_ANY_COMMAND = frozenset(("maven", "kubernetes", "helmdeploy"))
 #: Inputs whose words a task hands to its program as they are, options among them.
 TAKES_OPTIONS = frozenset(
     (
@@ -138,7 +142,7 @@ def find_arguments(task: str, inputs: Mapping[str, str]) -> tuple[str, list[str]
     """Return the command that a task runs as it is written in an input, with that input's name."""
     program, name, first = _COMMANDS.get(task, ("", "", ""))
     text = inputs.get(name, "").strip()
-    if not text or (task != "maven" and inputs.get("command", "custom").strip().lower() != "custom"):
+    if not text or (task not in _ANY_COMMAND and inputs.get("command", "custom").strip().lower() != "custom"):
         return None
     words = [inputs.get(first, "").strip(), text] if first else [text]
     return name, [program, *" ".join(words).split()]

@@ -10,23 +10,29 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from policyd.pipeline.effects.downloads import FETCHERS, find_download, verifies
+from policyd.pipeline.effects.downloads import FETCHERS, find_download
 from policyd.pipeline.effects.found import FoundEffect
 from policyd.pipeline.effects.seen import Seen
 from policyd.pipeline.shell import ShellCommand
 
 MAX_DEPTH = 3  # functions that call functions
+MAX_LOOKS = 2_000  # a script has some ten calls; functions that call each other multiply
 MAX_BODY = 50  # commands of a function that are looked at
+MAX_WORD = 1_000  # characters: `a=$1$1; b=$a$a; …` doubles
 MAX_PREFIX = 4  # words of a call in front of the program that a function is told to run: `retry 3 5 curl`
 _ALL = frozenset(("$@", "$*", "${@}"))
 _USED = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*|[1-9])(?::[-?][^{}]*)?\}|([A-Za-z_][A-Za-z0-9_]*|[1-9]))")
 
-Bodies = dict[str, list[ShellCommand]]
+
+class Bodies(dict[str, list[ShellCommand]]):
+    """The commands of each function. `left` bounds how many are looked at for calls, in the whole script."""
+
+    left = MAX_LOOKS
 
 
 def find_bodies(commands: Sequence[ShellCommand]) -> Bodies:
     """Return the commands of the functions of a script, none where nothing in the script fetches or no function is."""
-    bodies: Bodies = {}
+    bodies = Bodies()
     for command in commands:
         if command.function:
             body = bodies.setdefault(command.function, [])
@@ -34,7 +40,7 @@ def find_bodies(commands: Sequence[ShellCommand]) -> Bodies:
                 body.append(command)
     if bodies and any(not FETCHERS.isdisjoint(command.argv[:MAX_PREFIX]) for command in commands):
         return bodies
-    return {}
+    return Bodies()
 
 
 def find_called_download(seen: Seen, bodies: Bodies) -> Iterator[FoundEffect]:
@@ -48,7 +54,7 @@ def find_called_download(seen: Seen, bodies: Bodies) -> Iterator[FoundEffect]:
 
 def _fetched(seen: Seen, call: ShellCommand, bodies: Bodies, depth: int) -> Iterator[FoundEffect]:
     body = bodies.get(call.program, ())
-    if not depth or any(verifies(command) for command in body):
+    if not depth or call.program in seen.checkers:
         return
     fetcher = next((index for index, word in enumerate(call.argv[:MAX_PREFIX]) if word in FETCHERS), 0)
     if fetcher and any(command.argv[0] in _ALL for command in body):
@@ -57,6 +63,9 @@ def _fetched(seen: Seen, call: ShellCommand, bodies: Bodies, depth: int) -> Iter
         return
     given = {str(position): word for position, word in enumerate(call.argv[1:10], start=1)}
     for command in body:
+        bodies.left -= 1
+        if bodies.left < 0:
+            return
         for one in command.sets:
             if not one.computed:
                 given[one.name] = _filled(one.value, given)
@@ -77,4 +86,6 @@ def _with_words(command: ShellCommand, given: Mapping[str, str]) -> ShellCommand
 
 
 def _filled(text: str, given: Mapping[str, str]) -> str:
-    return _USED.sub(lambda found: given.get(found[1] or found[2], found[0]), text) if "$" in text else text
+    if "$" not in text or len(text) > MAX_WORD:
+        return text
+    return _USED.sub(lambda found: given.get(found[1] or found[2], found[0]), text)[:MAX_WORD]

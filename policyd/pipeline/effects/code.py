@@ -20,7 +20,7 @@ MAX_CALL = 600  # characters of a call's arguments
 MAX_NAMES = 50  # variables that are followed
 _RUNS = re.compile(
     r"(?<![\w.])(?P<code>eval|exec|os\.(?:system|popen)|(?:subprocess\.)?(?:getoutput|getstatusoutput)|new Function"
-    r"|(?:[\w.]{1,40}\.)?execSync|(?:child_process|cp)\.exec|system)\s?\("
+    r"|(?:[\w.]{1,40}\.|\)\.)?execSync|(?:child_process|cp)\.exec|system)\s?\("
     r"|(?<![\w.])(?P<process>(?:subprocess\.(?:run|call|check_call|check_output|Popen)|Popen|check_output"
     r"|(?:child_process\.|cp\.)?(?:spawn|spawnSync)|exec\.(?:exec|getExecOutput)|asyncio\.create_subprocess_shell))\s?\("
 )

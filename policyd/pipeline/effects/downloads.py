@@ -34,6 +34,10 @@ _INSTALLERS = words(
 )
 _STARTERS = frozenset(("start-process", "saps", "start", "cmd"))
 _RUNS_CODE = re.compile(r"\b(?:exec|eval)\s?\(")
+#: A command that code hands to a shell: `os.system("curl … | sh")`.
+_PIPED_TO_SHELL = re.compile(
+    r"(?:system|popen|exec(?:Sync)?|run|call|check_(?:call|output))\([^\n]{0,20}[\"'](?:curl|wget)\s[^\n|]{1,300}\|\s*(?:sudo\s+)?(?:ba|z|da)?sh\b"
+)
 _FETCHES = re.compile(r"urlopen|urlretrieve|requests\.get|\bfetch\(")
 _POWERSHELL_FETCH = re.compile(
     r"DownloadString|Invoke-WebRequest|\biwr\b|\birm\b|Invoke-RestMethod|\bcurl\b|\bwget\b", re.I
@@ -95,8 +99,11 @@ def find_clone(seen: Seen) -> Iterator[FoundEffect]:
             continue
         program = argv[0]
         runs_in_it = inside and (program.startswith("./") or command.program in _BUILDERS)
-        interpreted = (command.program in _RUN_ANYTHING or program_name(program) in _READ_PROGRAMS) and any(
-            word.startswith(f"{folder}/") or (inside and _SCRIPT_FILE.search(word)) for word in _programs_in(argv)
+        runs = command.program in _RUN_ANYTHING or program_name(program) in _READ_PROGRAMS
+        interpreted = (runs or command.program == "Import-Module") and any(
+            word.replace("\\", "/").removeprefix("./").startswith(f"{folder}/")
+            or (inside and _SCRIPT_FILE.search(word))
+            for word in _programs_in(argv)
         )
         told = command.program in _BUILDERS and any(
             a in ("-C", "--prefix", "--path") and b.rstrip("/") in (folder, f"./{folder}") for a, b in pairwise(argv)
@@ -133,7 +140,11 @@ def find_inline_download(seen: Seen) -> Iterator[FoundEffect]:
             yield seen.found("download-run", _address(seen.args))
     else:
         code = " ".join([*seen.args, seen.command.stdin])
-        if _FETCHES.search(code) and _RUNS_CODE.search(code):
+        if _PIPED_TO_SHELL.search(code):
+            piped = _PIPED_TO_SHELL.search(seen.command.stdin)
+            found = seen.found("download-run", _address([code]))
+            yield seen.in_document(found, piped.start()) if piped else found
+        elif _FETCHES.search(code) and _RUNS_CODE.search(code):
             run = _RUNS_CODE.search(seen.command.stdin)
             found = seen.found("download-run", _address([code]))
             yield seen.in_document(found, run.start()) if run else found

@@ -17,7 +17,7 @@ _NODE_PACKAGE = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._-]+(?:#
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 _REMOTE = re.compile(r"(?:git\+|https?://|git://|github:|ssh://)")
 _COMMIT = re.compile(r"[@#][0-9a-f]{40}\b")
-_PACKAGE_VARIABLE = re.compile(r"\$\{?[A-Za-z_][A-Za-z0-9_]*\}?\Z")
+_PACKAGE_VARIABLE = re.compile(r"\$\{?[A-Za-z_][A-Za-z0-9_]*(?:\[[@*]\])?\}?\Z")
 _NO_PACKAGE = re.compile(
     r"FLAG|ARG|OPT|PARAM|QUIET|VERBOSE|DIR|PATH|FILE|WHEEL|TARBALL|TGZ|ARCHIVE|ARTIFACT|WHL|ROOT|DIST|SDIST", re.I
 )

@@ -178,7 +178,7 @@ def _sends_folder(seen: Seen) -> Iterator[FoundEffect]:
 _LONGEST_PIPELINE = 6
 _READ_FILES = frozenset(("tar", "cat", "zip", "base64", "gzip", "xxd", "openssl", "gpg"))
 _HOME_CREDENTIALS = re.compile(
-    r"(?:~|\$\{?HOME\}?|/root)/\.(?:ssh\b(?!/known_hosts|/[^\s/]*\.pub\b)|aws\b|docker\b|kube\b|gnupg\b|netrc\b|npmrc\b|config/gcloud\b)"
+    r"(?:~|\$\{?HOME\}?|/root)/\.(?:azure\b|ssh\b(?!/known_hosts|/[^\s/]*\.pub\b)|aws\b|docker\b|kube\b|gnupg\b|netrc\b|npmrc\b|config/gcloud\b)"
 )
 
 
@@ -308,7 +308,7 @@ def _is_value(name: str, text: str, shell: str) -> bool:
 
 def _reaches_log(seen: Seen) -> bool:
     command = seen.command
-    if command.captured:
+    if command.captured or (seen.shell in ("pwsh", "powershell") and _ASSIGNS.match(command.text)):
         return False
     if command.saved:
         return any("GITHUB_STEP_SUMMARY" in file for file in command.writes_to)
@@ -332,6 +332,10 @@ def _reaches_log(seen: Seen) -> bool:
     return False
 
 
+#: PowerShell keeps what a whole pipeline says: `$all = Get-ChildItem env: | Out-String`.
+_ASSIGNS = re.compile(r"\$[A-Za-z_][A-Za-z0-9_:]*\s*\+?=")
+
+
 def _prints_in_code(seen: Seen) -> Iterator[FoundEffect]:
     code = seen.command.stdin or seen.command.text
     if _PRINTS_IN_CODE.search(code) is None:
@@ -353,7 +357,7 @@ def _prints_in_code(seen: Seen) -> Iterator[FoundEffect]:
 
 
 #: Whether a value is there is asked, in Python in front of it, in JavaScript behind.
-_ONLY_ASKED = re.compile(r"\bif\b|!!|\bBoolean\(|\blen\(")
+_ONLY_ASKED = re.compile(r"\bif\b|!!|\b[Bb]ool(?:ean)?\(|\blen\(")
 _ASKED = re.compile(r"['\"\])\s]{0,6}\?(?![.?])|['\"\])\s]{0,6}(?:is\s+(?:not\s+)?None|[!=]=|\.length\b)")
 
 
@@ -408,7 +412,7 @@ def _lists_environment(seen: Seen) -> bool:
     if seen.program in ("python", "node", "ruby"):
         return (
             re.search(
-                r"(?:print|console\.log)\(\s*(?:dict\()?(?:os\.environ|process\.env)\s*\)"
+                r"(?:print|console\.log)\(\s*(?:(?:json\.dumps|JSON\.stringify|dict)\(){0,2}(?:os\.environ|process\.env)\s*[,)]"
                 r"|\b(?:puts|p|print)[ (]+ENV(?:\.(?:to_h|to_a|inspect|to_s)\b|[\s'\")]|\Z)",
                 seen.command.text,
             )

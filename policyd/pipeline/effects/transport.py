@@ -40,8 +40,8 @@ _OPTIONS: dict[str, re.Pattern[str]] = {
         ("gh glab", r"--skip-tls-verify|--insecure"),
         ("npm yarn pnpm", r"--(?:no-strict-ssl|strict-ssl=false)"),
         (
-            "mvn mvnw",
-            r"-Dmaven\.wagon\.http\.ssl\.(?:insecure|allowall)=true|-Daether\.connector\.https\.securityMode=insecure",
+            "mvn mvnw gradle gradlew",
+            r"-Djib\.allowInsecureRegistries=true|-Dmaven\.wagon\.http\.ssl\.(?:insecure|allowall)=true|-Daether\.connector\.https\.securityMode=insecure",
         ),
         ("ansible-galaxy", r"-c|--ignore-certs"),
         ("svn", r"--trust-server-cert(?:-failures=.*)?"),

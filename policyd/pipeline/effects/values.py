@@ -65,6 +65,8 @@ ANSWERS = {
         ),
         ("vault", r"\A\S+\s+(?:kv\s+get|read)\b"),
         ("gh glab", r"\bauth\s+token\b"),
+        ("Get-AzKeyVaultSecret", r"\s-AsPlainText\b"),
+        ("Get-AzStorageAccountKey", r"\s-\w"),
     )
     for program in programs.split()
 }
@@ -84,6 +86,11 @@ def asks_for_secret(value: str) -> bool:
     return ANSWERS[program].search(found[1]) is not None and _NO_SECRET.search(value) is None
 
 
+#: The whole environment, secrets and all.
+_EVERYTHING = re.compile(
+    r"\A\$\(\s*(?:gci|dir|ls|Get-ChildItem)\s+env:|\$\(\s*(?:env|printenv)\s*(?:\)|\|\s*(?:base64|sort|gzip|xxd)\b)",
+    re.I,
+)
 #: How a function names what it is handed.
 PARAMETERS = frozenset("123456789@*")
 _MATCHED = frozenset(("BASH_REMATCH",))
@@ -108,6 +115,7 @@ class Values:
         self.computed: frozenset[str] = frozenset()
         self.downloaded: frozenset[str] = frozenset()
         self.files: frozenset[str] = frozenset()  # names of files that a change brings
+        self._lists_files = False  # such names come down the pipeline
 
     def enter(self, tainted: frozenset[str], secrets: frozenset[str]) -> None:
         """Take in what the parameters hold of the function that is looked at next; outside of one they hold nothing."""
@@ -121,14 +129,24 @@ class Values:
 
     def after(self, command: ShellCommand) -> None:
         """Take in what `command` sets itself: `read X`."""
-        if command.program in ("read", "mapfile", "readarray"):
+        if command.program == "git" and "--name-" in command.text and NAMES_CHANGED.search(command.text):
+            self._lists_files = command.pipes_to != ""
+        elif command.program in ("read", "mapfile", "readarray"):
             names = frozenset(word for word in command.argv[1:] if not word.startswith("-"))
+            if (command.fed_by and self._lists_files) or NAMES_CHANGED.search(command.text):
+                self.files |= names
             texts = command.reads | command.receives
             if command.untrusted or texts & self.tainted:
                 self.tainted |= names
             if texts & self.secrets:
                 self.secrets |= names
             self.computed |= names
+        elif command.argv[1:2] == ["in"] and len(command.argv) == 3 and command.argv[0].startswith("$"):
+            # PowerShell's `foreach ($one in $all)`
+            one, all_of = frozenset((command.argv[0][1:],)), {command.argv[2][1:]}
+            self.tainted |= one if all_of & self.tainted else frozenset()
+            self.secrets |= one if all_of & self.secrets else frozenset()
+            self.files |= one if all_of & self.files else frozenset()
         elif command.program == "[[" and "=~" in command.argv[:-1]:
             # What matched is as free as the pattern.
             free = _FREE.search(command.argv[command.argv.index("=~") + 1]) is not None
@@ -158,6 +176,7 @@ class Values:
             or ("printenv" in one.value and any(map(SECRET_NAME.search, READS_VARIABLE.findall(one.value))))
             or names_secret(one.value)
             or (one.computed and asks_for_secret(said))
+            or (self.secrets and one.computed and _EVERYTHING.search(said))
         ):
             self.secrets |= name
         if one.computed or one.reads & self.computed:

@@ -119,6 +119,8 @@ class _File(PipelineReader):
             arguments=tuple(self.arguments),
             calls=tuple(self.calls),
             feeds=tuple(dict.fromkeys(self.feeds)),
+            starts=tuple(self.starts_elsewhere),
+            unproved=tuple(self.unproved),
             provides={name: tuple(stages) for name, stages in self.provided.items()},
         )
         return FrontEndRead(value, facts, source_map, self._name(), links=links)

@@ -75,6 +75,8 @@ class TektonReader(Shapes[Part]):
         self.landings: list[Landing] = []
         self.arguments: list[Argument] = []
         self.calls: list[Call] = []
+        self.starts_elsewhere: list[tuple[dict[str, str], bool]] = []  # triggers picked by labels; whether it proves
+        self.unproved: list[tuple[int, dict[str, str]]] = []  # facts of triggers, and their labels
         self.feeds: list[tuple[str, str]] = []  # bindings and templates that triggers join
         self.provided: dict[str, list[str]] = defaultdict(list)  # named objects, and their stages
         #: Where a result that hands on an outsider's text is made, and what the text begins as.

@@ -411,7 +411,7 @@ class TaskReader(ContainerReader):
             received = [held[name] for name in command.receives if name in held]
             origin = join((*inside, *read))
             if command.program in _READERS:
-                put = join((origin, *received))
+                put = join((origin, *received, *([before] if command.fed_by else [])))
                 held |= {word: put for word in command.argv[1:] if word[:1] != "-" and put.text}
             if (file := self._shown_secret(command, stage)) and spot not in printed:
                 printed.add(spot)

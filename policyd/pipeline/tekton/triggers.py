@@ -108,17 +108,23 @@ class TriggerReader(TaskReader):
                     named.add(reference)
                     found = self.triggers.get(reference)
                     if found is None:
+                        self.starts_elsewhere.append(({_NAME: reference}, False))
                         continue
                     trigger, item = self.entries(found.spec, "`spec`"), self.named_part(found)
                 self._trigger(trigger, item, [], starts, unproved)
             for _, group, item in self.named(fields.get("triggerGroups"), "`triggerGroups`"):
                 checks = self._checks(group.get("interceptors"), Scope())
                 groups.append(checks)
+                self._note_start(group, proved=checks.proved)
                 if not self.triggers:
                     self._write_triggers(self._reach(checks, ""), checks, item, [])
         for name, found in self.triggers.items():
             if name not in named:
+                first = len(self.book.triggers)
                 self._trigger(self.entries(found.spec, "`spec`"), self.named_part(found), groups[:1], starts, unproved)
+                labels = self._labels(self.below(found.root, "an object", "metadata", "labels")) | {_NAME: name}
+                open_ones = range(first, len(self.book.triggers))
+                self.unproved += [(one, labels) for one in open_ones if not self.book.triggers[one].authenticated]
         for binding in self.bindings.values():
             params = self.below(binding.spec, "`spec`", "params")
             self.given(params, Scope(event_proved=binding.name not in unproved))
@@ -126,6 +132,16 @@ class TriggerReader(TaskReader):
                 self._offer(f"binding/{binding.name}", params, Scope(event_proved=True))
                 self._offer(f"open-binding/{binding.name}", params, Scope(event_proved=False))
         return starts
+
+    def _note_start(self, group: Mapping[str, Part], *, proved: bool) -> None:
+        """Note which triggers of other files a group starts; one that asks for more than labels proves nothing."""
+        selector = self.entries(group.get("triggerSelector"), "`triggerSelector`").get("labelSelector")
+        asked = self.entries(selector, "`labelSelector`")
+        proved = proved and "matchExpressions" not in asked
+        self.starts_elsewhere.append((self._labels(asked.get("matchLabels")), proved))
+
+    def _labels(self, part: Part | None) -> dict[str, str]:
+        return {name: self.text(value, "a label") for name, value in self.entries(part, "labels").items()}
 
     def named_part(self, found: TektonObject) -> Part:
         """Return the name of an object, where a reader looks for it, the object itself where it has none."""
@@ -359,6 +375,8 @@ class TriggerReader(TaskReader):
         return [word.strip().strip("\"'") for word in words if word.strip()]
 
 
+#: Stands for the name of a trigger among its labels.
+_NAME = "metadata.name"
 #: What a binding reads shows which event it is written for.
 _SIGNS = (
     ("body.pull_request", "pull_request"),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from policyd.adapters.engines.opa import MEMORY_BYTES, OpaEngine
+from policyd.adapters.engines.opa import MEMORY_BYTES, OpaEngine, run_opa
 from policyd.errors import EngineError
 from policyd.policy.policy_set import PolicySet
 
@@ -76,6 +76,14 @@ def test_the_server_has_limits(make_set: MakeSet, opa: Path) -> None:
     found = {line[:26].strip(): line[26:].split()[:2] for line in limits}
     assert found["Max data size"] == [str(MEMORY_BYTES)] * 2
     assert found["Max core file size"] == ["0", "0"]
+
+
+def test_an_opa_that_is_run_once_has_its_limit_too(tmp_path: Path) -> None:
+    script = tmp_path / "opa"
+    script.write_text('#!/bin/sh\nwhile [ "$(ulimit -d)" = unlimited ]; do :; done\nulimit -d\n')
+    script.chmod(0o755)
+
+    assert run_opa(script, ["version"], 30.0) == (0, f"{MEMORY_BYTES // 1024}\n")
 
 
 def test_the_token_is_in_no_argument_and_its_folder_is_private(make_set: MakeSet, opa: Path) -> None:

@@ -214,6 +214,17 @@ def test_a_detached_signature_by_a_key_of_every_kind(kind: Any) -> None:
     assert (number(b"a release\n"), number(b"another")) == (0, 4)
 
 
+def test_a_runs_plan_in_an_export_is_passed_over_and_no_evidence_alone() -> None:
+    plan = {"policyd": "plan/v1", "stages": []}
+
+    (piece,) = read_pieces(lines(plan, INSTANCE.bundle()))
+
+    assert (piece.where, piece.listed) == ("evidence.json, line 2", True)
+    for document in (json.dumps(plan).encode(), lines(plan, plan), lines({"policyd": "else"}, INSTANCE.bundle())):
+        with pytest.raises(DocumentError, match="no form that is known"):
+            read_pieces(document)
+
+
 def test_cosigns_bundle_promises_as_much_as_v01() -> None:
     document = cosign_bundle(INSTANCE.bundle())
 

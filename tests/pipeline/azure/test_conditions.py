@@ -153,3 +153,35 @@ def test_one_of_two_inequalities_always_holds(text: str, always: bool) -> None:
 
     assert root is not None
     assert is_always_true(root) is always
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "contains(variables['Build.SourceBranch'], 'main')",
+        "and(succeeded(), contains(variables['Build.SourceBranchName'], 'release'))",
+        "endsWith(variables['Build.SourceBranch'], '/master')",
+        "startsWith(variables['Build.SourceBranch'], 'refs/heads/main')",
+    ],
+)
+def test_a_branch_whose_name_only_holds_the_right_one_passes(condition: str) -> None:
+    root = parse_condition(condition).root
+    assert root is not None
+    assert asks_for_part(root)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "startsWith(variables['Build.SourceBranch'], 'refs/heads/release/')",
+        "contains(variables['Build.SourceBranch'], 'refs/tags/')",
+        "not(contains(variables['Build.SourceBranch'], 'main'))",
+        "eq(variables['Build.SourceBranch'], 'refs/heads/main')",
+        "contains(variables['Agent.OS'], 'main')",
+        "contains(variables['Build.SourceBranch'], 'feature')",
+    ],
+)
+def test_a_folder_of_branches_and_other_texts_are_fine(condition: str) -> None:
+    root = parse_condition(condition).root
+    assert root is not None
+    assert not asks_for_part(root)

@@ -53,6 +53,21 @@ def test_functions_that_call_each_other_come_to_an_end() -> None:
     assert details("download-run", script) == []
 
 
+def test_many_functions_that_call_each_other_stay_quick() -> None:
+    bodies = "\n".join(
+        f"f{one}() {{\n" + "\n".join(f'f{other} "$1"' for other in range(50)) + '\ncurl -o x "$1"\n}'
+        for one in range(50)
+    )
+
+    assert details("download-run", f"{bodies}\n" + f"f1 {URL}\n" * 200) == []
+
+
+def test_words_that_double_stay_short() -> None:
+    doubled = "\n".join(f'v{one + 1}="$v{one}$v{one}"' for one in range(45))
+
+    assert details("download-run", f'f() {{\nv0="$1"\n{doubled}\ncurl -o "$v45" "$1"\n}}\nf {URL}') == []
+
+
 def test_the_sum_of_another_file_verifies_nothing() -> None:
     fetched = f"curl -o x.sh {URL}\n"
 

@@ -76,3 +76,47 @@ def test_code_that_verifies_nothing_is_seen_in_its_lines() -> None:
 def test_many_calls_are_bounded() -> None:
     code = 'title = os.environ["TITLE"]\n' + "os.system(title)\n" * 5000
     assert 0 < len(_found("evaluates", code, "python")) <= 200
+
+
+@pytest.mark.parametrize(
+    ("call", "evaluated"),
+    [
+        ("exec.exec('bash', ['-c', text]);", True),
+        ("exec.getExecOutput('sh', ['-c', `echo ${text}`]);", True),
+        ("require('child_process').execSync(`./x ${text}`);", True),
+        ("exec.exec('./x', ['--title', text]);", False),
+        ("core.info(text);", False),
+    ],
+)
+def test_what_a_workflow_script_takes_from_the_event_is_an_outsiders_text(call: str, evaluated: bool) -> None:
+    code = f"const text = context.payload.comment.body;\nawait {call}\n"
+    assert _found("evaluates", code, "javascript") == ([2] if evaluated else [])
+
+
+@pytest.mark.parametrize(
+    ("shell", "code"),
+    [
+        ("python", 'import sys\nsubprocess.check_call([sys.executable, "-m", "pip", "install", "jinja2"])\n'),
+        ("python", 'for p in ("a", "b"):\n    subprocess.run(f"pip install {p}", shell=True, check=True)\n'),
+        ("python", 'import os\nos.system("npm install -g serverless")\n'),
+        ("python", 'names = ["a"]\nsubprocess.run(["pip", "install", *names], check=True)\n'),
+        ("node", "const { execSync } = require('child_process');\nexecSync('npm i -g standard-version');\n"),
+        ("node", "const cp = require('child_process');\ncp.spawnSync('npm', ['install', 'left-pad']);\n"),
+    ],
+)
+def test_packages_that_code_installs_by_name_stand_in_their_line(shell: str, code: str) -> None:
+    assert _found("unlocked-install", code, shell) == [2]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'subprocess.run(["npm", "ci"], check=True)\n',
+        'subprocess.run(["pip", "install", "--require-hashes", "-r", "r.txt"], check=True)\n',
+        'subprocess.run(["pip", "install", "-e", "."], cwd="x")\n',
+        'print("pip install requests")\n',
+        'subprocess.run(["make", "install", "all"])\n',
+    ],
+)
+def test_code_that_installs_what_is_locked_or_nothing_is_fine(code: str) -> None:
+    assert _found("unlocked-install", code, "python") == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policyd.pipeline.effects import find_container_effects
-from tests.pipeline.effects.said import effects
+from tests.pipeline.effects.said import details, effects
 
 _KINDS = ("privileged-container", "host-mount", "host-socket")
 
@@ -70,3 +70,20 @@ def test_a_container_with_the_host_in_it_is_seen(options: str, volumes: list[str
 )
 def test_a_plain_container_does_nothing(options: str, volumes: list[str]) -> None:
     assert list(find_container_effects(options, volumes, privileged=False)) == []
+
+
+@pytest.mark.parametrize("image", ["$IMAGE:latest", "${REGISTRY}/app:latest", "ghcr.io/o/${NAME}:latest"])
+def test_the_newest_of_whichever_image_is_unpinned(image: str) -> None:
+    assert details("unpinned-image", f'docker run --rm "{image}"') == [image]
+
+
+@pytest.mark.parametrize("image", ["$IMAGE", "${IMAGE}:${TAG}", "$IMAGE@sha256:" + "a" * 64])
+def test_an_image_that_a_variable_names_is_not_known(image: str) -> None:
+    assert details("unpinned-image", f'docker run --rm "{image}"') == []
+
+
+def test_an_image_that_buildah_starts_from_by_a_tag_is_seen() -> None:
+    assert [one.detail for one in effects("buildah from quay.io/a/b:1") if one.kind == "unpinned-image"] == [
+        "quay.io/a/b:1"
+    ]
+    assert [one.kind for one in effects("buildah from quay.io/a/b@sha256:00") if one.kind == "unpinned-image"] == []

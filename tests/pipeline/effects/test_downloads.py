@@ -148,3 +148,37 @@ def test_a_program_out_of_an_archive_is_run_unseen(script: str) -> None:
 )
 def test_an_archive_that_holds_data_or_was_verified_is_fine(script: str) -> None:
     assert not details("download-run", script)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "git clone https://github.com/o/r && ./r/install.sh",
+        "git clone --depth 1 https://github.com/o/r.git tools\nbash tools/install.sh",
+        "git clone https://github.com/o/r\ncd r\n./configure",
+        "git clone -b main https://github.com/o/r\nmake -C r install",
+    ],
+)
+def test_a_clone_of_what_moves_is_seen_where_something_of_it_runs(script: str) -> None:
+    assert len(details("download-run", script)) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "git clone https://github.com/o/r && ls r",
+        "git clone https://github.com/o/r && python tools/read.py r",
+        "git clone --branch v1.2.3 https://github.com/o/r && ./r/install.sh",
+        f"git clone https://github.com/o/r && cd r && git checkout {'a' * 40} && ./install.sh",
+        'git clone "https://github.com/$GITHUB_REPOSITORY" r && ./r/install.sh',
+        "git clone https://github.com/o/r && cd r && git commit -am x && git push && ./done.sh",
+        "git clone https://github.com/o/r . && ./install.sh",
+    ],
+)
+def test_a_clone_that_is_read_pinned_or_ones_own_is_fine(script: str) -> None:
+    assert details("download-run", script) == []
+
+
+def test_an_archive_of_java_that_is_fetched_and_run_is_seen() -> None:
+    assert len(details("download-run", "wget https://example.com/sign.jar\njava -jar sign.jar a b")) == 1
+    assert details("download-run", "wget https://example.com/sign.jar\njava -cp lib Main sign.jar") == []

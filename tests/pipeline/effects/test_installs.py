@@ -124,3 +124,24 @@ def test_images_by_digest_computed_or_just_built_are_fine(script: str) -> None:
 )
 def test_packages_by_variable_and_of_other_managers(script: str, found: list[str]) -> None:
     assert details("unlocked-install", script) == found
+
+
+@pytest.mark.parametrize(
+    ("script", "package"),
+    [
+        ('while read -r g; do gem install "$g"; done < gems.txt', "$g"),
+        ('for t in a.org/x@latest b.org/y@v1; do go install "$t"; done', "$t"),
+        ("go install a.org/x@${V:-latest}", "a.org/x@${V:-latest}"),
+        ("xargs -n1 pip install < tools.txt", "what xargs reads"),
+    ],
+)
+def test_a_package_that_a_variable_or_a_list_names_is_seen(script: str, package: str) -> None:
+    assert details("unlocked-install", script) == [package]
+
+
+@pytest.mark.parametrize(
+    "script",
+    ['for t in a.org/x@v1 b.org/y@v2; do go install "$t"; done', "xargs pip install -r < list", "xargs npm ci"],
+)
+def test_a_version_in_a_loop_and_a_list_of_files_are_fine(script: str) -> None:
+    assert details("unlocked-install", script) == []

@@ -34,6 +34,11 @@ GITHUB_TOKEN = "ghp_" + "a1" * 18  # of no one
         "az keyvault secret show --vault-name v --name n --query value -o tsv",
         "aws secretsmanager get-secret-value --secret-id s",
         "gcloud auth print-access-token",
+        "terraform output -raw admin_password",
+        "cat $(signing.secureFilePath)",
+        'echo "##vso[task.setvariable variable=t]$TOKEN"',
+        'K=$(az storage account keys list -n a --query [0].value -o tsv); echo "##vso[task.setvariable variable=k]$K"',
+        "cat > settings.xml <<EOF\n<p>$TOKEN</p>\nEOF\nhead -n 5 settings.xml",
     ],
 )
 def test_a_secret_in_the_log_is_seen(script: str) -> None:
@@ -56,7 +61,10 @@ def test_a_secret_in_the_log_is_seen(script: str) -> None:
         "echo $NAME",
         "echo $TOKENS",
         'echo "$TOKEN" | grep -q x',
-        'echo "##vso[task.setvariable variable=t]$TOKEN"',
+        'echo "##vso[task.setvariable variable=t;issecret=true]$TOKEN"',
+        'echo "##vso[task.setsecret]$TOKEN"',
+        "terraform output -raw storage_account_name",
+        "head -n 5 settings.xml",
         "X=$(cat /var/run/secrets/deploy/token)",
         "cat /var/run/secrets/deploy/token | docker login --password-stdin -u x ghcr.io",
         "cat src/token.c",
@@ -374,3 +382,15 @@ def test_a_secret_that_printenv_answers_with_is_seen() -> None:
 def test_tee_prints_what_it_writes() -> None:
     assert details("secret-print", 'tee .npmrc <<< "token=$TOKEN"') == ["TOKEN"]
     assert details("secret-print", 'tee .npmrc <<< "token=$TOKEN" > /dev/null') == []
+
+
+def test_a_token_that_a_program_shows_is_printed_and_one_that_it_hands_on_is_not() -> None:
+    assert details("secret-print", "oc whoami -t") == ["the secret it asks for"]
+    assert details("secret-print", "oc whoami") == []
+    assert details("secret-print", "oc whoami -t | podman login -u x --password-stdin quay.io") == []
+
+
+def test_a_password_that_is_a_setting_of_a_program_is_written_out() -> None:
+    assert details("literal-credential", "helm upgrade app . --set adminPassword=Pr0d-Adm1n-77") == ["adminPassword"]
+    assert details("literal-credential", "docker build --build-arg NPM_TOKEN=k2Lm9Qw8xZ .") == ["NPM_TOKEN"]
+    assert details("literal-credential", 'helm upgrade app . --set adminPassword="$PASSWORD",replicas=2') == []

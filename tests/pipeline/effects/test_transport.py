@@ -194,3 +194,22 @@ def test_other_settings_and_other_files_are_fine(script: str) -> None:
 )
 def test_a_variable_that_counts_whatever_it_says_is_told_with_doubt(name: str, value: str, confidence: str) -> None:
     assert [effect.confidence for effect in find_variable_effects(name, value)] == [confidence]
+
+
+@pytest.mark.parametrize(
+    "script", ["ko build --insecure-registry ./cmd", "oc image mirror --insecure=true a b", "crane copy --insecure a b"]
+)
+def test_a_registry_that_is_taken_unverified_is_seen(script: str) -> None:
+    assert len(details("tls-off", script)) == 1
+
+
+@pytest.mark.parametrize(
+    ("shell", "code"),
+    [
+        ("node", 'process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";'),
+        ("python", "os.environ['PYTHONHTTPSVERIFY'] = '0'"),
+    ],
+)
+def test_code_that_turns_verification_off_by_a_variable_is_seen(shell: str, code: str) -> None:
+    assert len(details("tls-off", f"import x\n{code}\n", shell)) == 1
+    assert details("tls-off", code.replace("0", "1"), shell) == []

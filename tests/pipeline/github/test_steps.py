@@ -746,3 +746,42 @@ def test_of_a_checkout_in_a_folder_only_what_lies_there_runs(step: str, runs: st
 )
 def test_older_versions_cache_only_when_asked_to(used: str, caches: bool) -> None:
     assert bool(_steps(f"{{uses: {used}}}").caches) is caches
+
+
+# Inputs.
+
+
+def test_each_input_has_its_own_place() -> None:
+    step = 'uses: o/a@v1\n        with:\n          x: "1"\n          y: "2"'
+    read = read_pipeline(
+        ".github/workflows/ci.yml", f"on: push\njobs:\n  j:\n    runs-on: u\n    steps:\n      - {step}\n".encode()
+    )
+    (reference,) = read.facts.references
+    lines = {name: read.source_map.place(at) for name, at in reference.inputs_at.items()}
+    assert {name: place.line for name, place in lines.items() if place} == {"x": 8, "y": 9}
+
+
+@pytest.mark.parametrize(
+    ("given", "is_script"),
+    [
+        ('          entrypoint: /bin/sh\n          args: -c "echo ${{ github.head_ref }}"', True),
+        ("          args: sh -c 'echo ${{ github.head_ref }}'", True),
+        ('          entrypoint: /lint\n          args: -c "${{ github.head_ref }}"', False),
+        ("          args: --title ${{ github.head_ref }}", False),
+    ],
+)
+def test_the_words_of_an_image_are_a_script_where_a_shell_takes_them(given: str, is_script: bool) -> None:
+    facts = _steps(f"uses: docker://alpine:3\n        with:\n{given}")
+    assert _in_scripts(facts) == ([True] if is_script else [])
+
+
+def test_a_checked_value_is_handed_on_as_plain() -> None:
+    script = '[[ "$T" =~ ^[a-z]+$ ]] || exit 1; echo "x=$T" >> "$GITHUB_OUTPUT"'
+    step = f"id: a\n        env: {{T: '${{{{ github.head_ref }}}}'}}\n        run: |\n          {script}"
+    assert _in_scripts(_steps(step, "run: echo ${{ steps.a.outputs.x }}")) == [False]
+    assert _in_scripts(_steps(step.replace("+$", "+"), "run: echo ${{ steps.a.outputs.x }}")) == [True]
+
+
+def test_the_shell_cmd_is_written_down_where_it_is_chosen() -> None:
+    found = [one.detail for one in _steps("shell: cmd\n        run: a.bat", "shell: pwsh\n        run: a").effects]
+    assert found.count("cmd") == 1

@@ -115,3 +115,69 @@ def test_a_checkout_of_a_strangers_commit_is_found_where_it_is_done() -> None:
     (checkout,) = repository["task"].facts.checkouts
 
     assert checkout.untrusted
+
+
+TRIGGER = """\
+apiVersion: triggers.tekton.dev/v1beta1
+kind: Trigger
+metadata: {name: main, labels: {source: github, team: a}}
+spec:
+  bindings: [{name: sha, value: $(body.after)}]
+  template: {ref: t}
+"""
+GROUP = """\
+apiVersion: triggers.tekton.dev/v1beta1
+kind: EventListener
+metadata: {name: l}
+spec:
+  triggerGroups:
+    - name: g
+      interceptors: INTERCEPTORS
+      triggerSelector: {labelSelector: SELECTOR}
+"""
+OTHER = """\
+apiVersion: triggers.tekton.dev/v1beta1
+kind: EventListener
+metadata: {name: other}
+spec:
+  triggers: [{triggerRef: main}]
+"""
+
+
+def _authenticated(*files: str) -> list[bool]:
+    texts = {f"ci/{number}.yaml": text for number, text in enumerate((TRIGGER, *files))}
+    read = [read_pipeline(path, text.encode()) for path, text in texts.items()]
+    return [one.authenticated for one in link(read)[0].facts.triggers]
+
+
+def _group(selector: str, interceptors: str = SIGNED) -> str:
+    return GROUP.replace("INTERCEPTORS", interceptors).replace("SELECTOR", selector)
+
+
+def test_a_group_of_a_listener_proves_who_calls_the_triggers_that_it_picks_in_other_files() -> None:
+    assert _authenticated(_group("{matchLabels: {source: github}}")) == [True]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        (),
+        (_group("{matchLabels: {source: gitlab}}"),),
+        (_group("{matchLabels: {source: github}}", "[]"),),
+        (_group("{matchExpressions: [{key: source, operator: In, values: [github]}]}"),),
+        (_group("{matchLabels: {source: github}}"), _group("{matchLabels: {team: a}}", "[]")),
+        (_group("{matchLabels: {source: github}}"), OTHER),
+    ],
+    ids=["alone", "another label", "no proof", "expressions", "an open group too", "an open listener too"],
+)
+def test_a_trigger_that_anybody_reaches_in_some_way_stays_open(files: tuple[str, ...]) -> None:
+    assert _authenticated(*files) == [False]
+
+
+def test_a_listener_that_takes_any_event_is_started_by_those_that_the_binding_is_written_for() -> None:
+    any_event = SIGNED.replace(" {name: eventTypes, value: [pull_request]}", "")
+    template = TEMPLATE.replace("pipelineRef: {name: p}", "taskRef: {name: task}").replace("PipelineRun", "TaskRun")
+    for field, outside in (("body.pull_request.title", True), ("body.repository.name", False)):
+        texts = (LISTENER.replace("INTERCEPTORS", any_event), BINDING.replace("FIELD", field), template)
+        read = [read_pipeline(f"ci/{number}.yaml", text.encode()) for number, text in enumerate(texts)]
+        assert [stage.untrusted for stage in link(read)[2].facts.stages] == [outside]

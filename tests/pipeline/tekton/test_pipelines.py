@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from policyd.models.facts import Facts
@@ -121,6 +123,26 @@ def test_a_result_made_of_a_strangers_text_is_one() -> None:
     flow = next(one for one in pipeline.facts.flows if one.sink == "script")
     assert (flow.kind, flow.stage, flow.into, flow.value) == ("output", "describe", "build", "source_branch")
     assert (line(pipeline, flow.at), flow.place) == (55, ".tekton/pull-request.yaml:76")
+
+
+@pytest.mark.parametrize(
+    ("script", "untrusted"),
+    [
+        ('t="{{ source_branch }}"; u="$t"; echo "$u" > $(results.r.path)', True),
+        ('echo "{{ source_branch }}" | read -r t; echo "$t" > $(results.r.path)', True),
+        ('t="{{ source_branch }}"; echo "done" > $(results.r.path)', False),
+        ('t=$(echo "{{ source_branch }}" | wc -c); echo "$t" > $(results.r.path)', False),
+    ],
+)
+def test_a_strangers_text_is_followed_through_variables_of_the_script(script: str, untrusted: bool) -> None:
+    step = f"{{name: s, image: a, script: {json.dumps(script)}}}"
+    facts = _run(
+        PULL,
+        f"{{name: a, taskSpec: {{results: [{{name: r}}], steps: [{step}]}}}}",
+        _script("b", "echo $(tasks.a.results.r)"),
+    )
+    found = {one.text: one.untrusted for one in scripts(facts)}
+    assert found.get("$(tasks.a.results.r)", False) is untrusted
 
 
 def test_a_result_of_own_text_is_harmless() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from policyd.models.facts import Facts
 from policyd.pipeline.tekton.filters import events_named, narrow, parse_filter
+from policyd.pipeline.tekton.trust import origin_in_body, trust_of
 from tests.pipeline.tekton.said import line, read, read_fixture, scripts, stage
 
 TEMPLATE = """\
@@ -291,3 +292,10 @@ def test_a_bots_name_proves_nothing() -> None:
     facts = _facts("[{cel: {filter: \"body.sender.login == 'dependabot[bot]'\"}}]")
 
     assert facts.conditions[0].spoofable_actor
+
+
+def test_a_change_in_gerrit_is_an_outsiders_code_and_its_subject_an_outsiders_text() -> None:
+    change = origin_in_body("body.patchSet.ref")
+    assert (change.code, change.mutable, change.text) == (True, False, "")
+    assert origin_in_body("body.change.subject").text == "body.change.subject"
+    assert trust_of("patchset-created", authenticated=True) == "untrusted"
