@@ -175,8 +175,10 @@ def asks_for_part(root: Node) -> bool:
     if _asks_for_part_of_branch(root):
         return True
     for node in _walk(root):
-        if node.kind == "call" and node.name not in ("not", "ne", "eq") and any(
-            _asks_for_part_of_branch(side) for side in node.below
+        if (
+            node.kind == "call"
+            and node.name not in ("not", "ne", "eq")
+            and any(_asks_for_part_of_branch(side) for side in node.below)
         ):
             return True
         if node.kind == "call" and node.name == "contains" and len(node.below) == 2:

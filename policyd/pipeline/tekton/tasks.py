@@ -645,4 +645,4 @@ def shell_of(script: str) -> str:
     if not words or program_name(words[0]) == "env":
         return "sh"
     name = program_name(words[0]).lower().removesuffix(".exe")
-    return re.sub(r"^(python|pypy|node|perl|ruby)[\d.]+$", r"\1", name) or "sh"
+    return re.sub(r"^(?:platform-)?(python|pypy|node|perl|ruby)[\d.]*$", r"\1", name) or "sh"

@@ -133,6 +133,7 @@ def test_packages_by_variable_and_of_other_managers(script: str, found: list[str
         ('for t in a.org/x@latest b.org/y@v1; do go install "$t"; done', "$t"),
         ("go install a.org/x@${V:-latest}", "a.org/x@${V:-latest}"),
         ("xargs -n1 pip install < tools.txt", "what xargs reads"),
+        ('npm install -g "${deps[@]}"', "${deps[@]}"),
     ],
 )
 def test_a_package_that_a_variable_or_a_list_names_is_seen(script: str, package: str) -> None:

@@ -224,3 +224,26 @@ def test_names_of_changed_files_may_be_words(script: str) -> None:
 
 def test_a_function_that_hands_its_parameter_to_a_remote_shell() -> None:
     assert [one.kind for one in effects('on() { ssh ci@h "$1"; }\non "checkout $TITLE"')] == ["evaluates"]
+
+
+@pytest.mark.parametrize(
+    ("script", "shell"),
+    [
+        ('mapfile -t ALL < <(git diff --name-only HEAD~1)\neval "lint ${ALL[*]}"', "bash"),
+        ('git diff --name-only HEAD~1 | while read -r f; do bash -c "lint $f"; done', "bash"),
+        ('$all = git diff --name-only HEAD~1\nforeach ($f in $all) { Invoke-Expression "lint $f" }', "pwsh"),
+    ],
+)
+def test_names_of_changed_files_that_are_run_as_code_are_seen(script: str, shell: str) -> None:
+    assert len(details("evaluates", script, shell)) == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "shell"),
+    [
+        ('git diff --name-only HEAD~1 | while read -r f; do lint -- "$f"; done', "bash"),
+        ("$all = git diff --name-only HEAD~1\nforeach ($f in $all) { & lint $f }", "pwsh"),
+    ],
+)
+def test_names_of_changed_files_that_are_arguments_are_fine(script: str, shell: str) -> None:
+    assert details("evaluates", script, shell) == []

