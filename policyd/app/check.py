@@ -86,8 +86,8 @@ def check(
     another day and say so. What `baseline` knows does not count; `write_baseline` is where all that is found now is
     written as known, which changes nothing about this answer. With `record`, which is asked for the passphrase of the
     decider's key, each decision is signed and recorded as it is, whatever a baseline or a comment says of it. `cache`
-    is the folder where what rules found is kept for the same check another time; a recorded one never looks there. `sources` are those of
-    `paths` where they were looked for already.
+    is the folder where what rules found is kept for the same check another time; a recorded one never looks there.
+    `sources` are those of `paths` where they were looked for already.
     """
     if record is not None and effective_time is not None:
         raise UsageError(

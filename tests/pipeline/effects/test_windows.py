@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pipeline.effects.said import details
+from tests.pipeline.effects.said import details, effects
 
 URL = "https://get.example.com/x"
 
