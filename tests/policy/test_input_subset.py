@@ -68,7 +68,7 @@ def test_what_is_no_json_ends(content: bytes) -> None:
     find_number(content)
 
 
-@given(st.recursive(st.none() | st.integers() | st.floats(allow_nan=False) | st.text(), lambda inner: st.lists(inner)))
+@given(st.recursive(st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), st.lists))
 def test_what_is_not_found_is_whole_and_small(value: object) -> None:
     found = find_number(json.dumps(value).encode())
 

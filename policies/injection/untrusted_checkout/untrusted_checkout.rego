@@ -42,11 +42,35 @@ _and_runs(checkout) := "" if checkout.runs == ""
 _and_runs(checkout) := sprintf(", which runs with %v", [checkout.runs]) if checkout.runs != ""
 
 _counts(checkout, dialect) if {
-	dialect != "azure"
+	not dialect in {"azure", "tekton"}
 	trust.may_run(checkout)
 }
 
+_counts(checkout, "tekton") if {
+	checkout.runs != ""
+}
+
+# Nothing is seen to run: a pod's account that nobody chose is little to lose where no other task uses the code.
+_counts(checkout, "tekton") if {
+	checkout.runs == ""
+	checkout.path == ""
+	_has_powers
+}
+
 _counts(checkout, "azure") if checkout.runs != ""
+
+# Other tasks share the folder, and may be written elsewhere.
+_has_powers if count(input.stages) > 1
+
+_has_powers if {
+	some stage in input.stages
+	stage.has_secrets
+}
+
+_has_powers if {
+	some stage in input.stages
+	stage.writes
+}
 
 _confidence(checkout, dialect) := trust.confidence(checkout) if dialect != "azure"
 

@@ -82,6 +82,8 @@ class _Pipeline(OutlineReader):
             self.steps(own_steps, self.root, StageState())
             self._read_jobs()
             self._rest(bodies)
+            for spot, text in self.templates.asked.items():
+                self.book.condition(text, spot, "", substring=True)
         return self.book.close(self.templates.document.source_map)
 
     def _run_name(self, part: Part | None) -> None:

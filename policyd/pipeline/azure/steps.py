@@ -34,6 +34,7 @@ from policyd.pipeline.azure.values import NOTHING, Crossing, Origin, Value, join
 from policyd.pipeline.azure.written import Written, find_written, reads_commits, tainted_by, variables_read
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.effects import FoundEffect
+from policyd.pipeline.effects.containers import ENGINES, find_moving_image
 from policyd.pipeline.shell import ShellCommand
 from policyd.pipeline.source_map import Spot
 
@@ -196,7 +197,19 @@ class StepsReader(AzureReader):
         commands = self.book.script(script, part.spot(), around, self.opaque(found))
         for command in commands:
             self._fetch(command, part, scope, state, found)
+            self._default_image(command, part, scope)
         self._written(script, part, scope, state, name, found, tainted_by(commands, around.tainted))
+
+    def _default_image(self, command: ShellCommand, part: Part, scope: Scope) -> None:
+        """Write down an image that a command runs unless somebody chooses another: the default of a parameter."""
+        if command.program not in ENGINES or not any("${{" in word for word in command.argv):
+            return
+        image = find_moving_image([self.templates.expand(word, part) for word in command.argv])
+        if image and image not in command.argv:
+            found = FoundEffect(
+                "unpinned-image", image, program=command.program, text=command.text, confidence="medium"
+            )
+            self.book.effect(found, part.spot(command.start, command.end), scope.around())
 
     def _written(
         self,
@@ -316,6 +329,8 @@ class StepsReader(AzureReader):
                         effect = FoundEffect("argument", text_of, program=task, text=value[:MAX_VALUE], untrusted=True)
                         self.effect(replace(effect, confidence="medium"), below, here)
                         break
+            if task == "docker" and key == "arguments" and raw.get("command", "").strip().lower() == "build":
+                self._build_arguments(value, below, found, here)
             if is_connection(key) and value.strip():
                 state.connections = True
                 self.expose(scope)
@@ -331,6 +346,15 @@ class StepsReader(AzureReader):
             name, argv = arguments
             self.book.arguments(argv, given[name][1].spot(), replace(scope, shell="").around())
         self._known_task(task, raw, part, step, scope, state)
+
+    def _build_arguments(self, value: str, part: Part, found: Sequence[Found], scope: Scope) -> None:
+        """Write down a secret that an image is built with: it stays in the image's history."""
+        for one in found:
+            before = value[: one.mark.start].split()
+            if one.origin.secrets and any(word.startswith("--build-arg") for word in before[-2:]):
+                effect = FoundEffect("secret-argument", "docker", program="docker", text=value[:MAX_VALUE], secret=True)
+                self.book.effect(effect, part.spot(one.mark.start, one.mark.end), scope.around())
+                return
 
     def _file(
         self,

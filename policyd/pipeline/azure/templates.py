@@ -17,13 +17,13 @@ from posixpath import normpath
 
 from policyd.errors import InputTooLarge
 from policyd.models.base import JsonPath
-from policyd.pipeline.azure.conditions import join, narrow
+from policyd.pipeline.azure.conditions import asks_for_part, join, narrow
 from policyd.pipeline.azure.expressions import Node, find_marks, parse_expression, whole_template
 from policyd.pipeline.azure.parts import UNKNOWN, Names, Parameter, Part, SourceFile
 from policyd.pipeline.characters import quoted
 from policyd.pipeline.front_end import Included
 from policyd.pipeline.shapes import Shapes
-from policyd.pipeline.source_map import SourceMap
+from policyd.pipeline.source_map import SourceMap, Spot
 from policyd.pipeline.yaml_reader import YamlDocument, read_yaml_with_places
 
 MAX_TEMPLATES_INSIDE = 20  # levels, as Azure
@@ -75,6 +75,7 @@ class Templates(Shapes[Part]):
     document: YamlDocument
     included: Included
     missing: list[str] = field(default_factory=list)
+    asked: dict[Spot, str] = field(default_factory=dict)  # `${{ if }}` that looks for a part of a branch's name
     root: Part = field(init=False)
     _documents: dict[str, YamlDocument] = field(default_factory=dict)
     _parts: int = 0
@@ -230,6 +231,7 @@ class Templates(Shapes[Part]):
             directives = self._directives_of(item)
             if directives:
                 for directive, below in directives:
+                    self._note(directive, item)
                     for taken in self._taken(directive, below, chain):
                         yield from self._items(taken, what, depth + 1)
                 continue
@@ -239,6 +241,13 @@ class Templates(Shapes[Part]):
                 yield from self._items(found, what, depth + 1)
             elif found.value is not UNKNOWN:
                 yield found
+
+    def _note(self, directive: Directive, item: Part) -> None:
+        """Remember an `if` that also holds for names which only contain the right one."""
+        if directive.kind in ("if", "elseif"):
+            root = parse_expression(directive.text.strip()).root
+            if root is not None and asks_for_part(root):
+                self.asked[item.spot()] = directive.text.strip()
 
     def _directives_of(self, item: Part) -> list[tuple[Directive, Part]]:
         """Return the directives of an item that puts lists in its place."""

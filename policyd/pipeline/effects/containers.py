@@ -84,6 +84,16 @@ def find_engine_use(seen: Seen) -> Iterator[FoundEffect]:
             yield from _unpinned(seen, image)
 
 
+def find_moving_image(argv: Sequence[str]) -> str:
+    """Return the image that a command of a container engine runs or fetches, if its name can change; else ""."""
+    verb = next((word for word in argv[1:3] if word in ("run", "create", "pull")), "")
+    if not verb or argv[0] not in ENGINES:
+        return ""
+    image = _image(argv, verb)
+    moves = image and "@sha256:" not in image and not re.search(r"[$`%{]", image)
+    return image if moves and not image.startswith(("./", "localhost", "-")) else ""
+
+
 def _image(args: Sequence[str], verb: str) -> str:
     index = args.index(verb) + 1 if verb in args else len(args)
     while index < len(args) and args[index].startswith("-"):

@@ -213,8 +213,18 @@ _SETTERS: dict[str, frozenset[str]] = {
 }
 
 
+#: Take properties, `-Dname=value`.
+_PROPERTIES = frozenset(("sonar-scanner", "mvn", "mvnw", "gradle", "gradlew", "java"))
+
+
 def _setting(seen: Seen) -> str:
     """Return the name of a credential that is written out as a setting of a program, "" if there is none."""
+    if seen.program in _PROPERTIES:
+        for word in seen.args:
+            name, _, value = word.removeprefix("-D").partition("=")
+            key = "password" if name == "sonar.login" else name.rpartition(".")[2]
+            if word.startswith("-D") and looks_like_credential(key, value):
+                return name
     options = _SETTERS.get(seen.program)
     for index, word in enumerate(seen.args) if options else ():
         option, is_set, rest = word.partition("=")

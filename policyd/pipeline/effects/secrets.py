@@ -111,7 +111,7 @@ def find_secret_use(seen: Seen) -> Iterator[FoundEffect]:
     yield from _dumps(seen)
     yield from _answers(seen)
     if seen.program in _SENDERS:
-        if "$(" in seen.command.text:
+        if "$" in seen.command.text:
             yield from _sends_file(seen)
         yield from _sends_folder(seen)
     text_names_secret = names_secret(seen.command.text) or names_secret(seen.command.stdin)
@@ -150,22 +150,40 @@ def _sends_file(seen: Seen) -> Iterator[FoundEffect]:
     before = ""
     for word in seen.args:
         data = word if URL.match(word) or _DATA_OPTIONS.match(word) or _DATA_OPTIONS.match(before) else ""
-        for file in _READ_FILE.findall(data):
+        for file in _READ_FILE.findall(f"{data} {_read_into(data, seen)}" if "$" in data else ""):
             if file.endswith("/serviceaccount/token") or _CREDENTIAL_FILES.search(file):
                 yield seen.found("secret-send", _host(seen) or file, secret=True, confidence="medium")
                 return
         before = word
 
 
+def _read_into(text: str, seen: Seen) -> str:
+    """Return what the variables in `text` were set to."""
+    names = set(_NAMED.findall(text))
+    return " ".join(
+        one.value for command in (*seen.before(), seen.command) for one in command.sets if one.name in names
+    )
+
+
+_NAMED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+
+
+def sent_files(args: Sequence[str]) -> list[str]:
+    """Return the files that curl and its like are told to send."""
+    return [
+        word.rpartition("@")[2].strip("\"'").partition(";")[0]
+        for before, word in zip(["", *args], args, strict=False)
+        if "@" in word[:1] or "=@" in word or before in ("-T", "--upload-file") or word.startswith("--post-file=")
+    ]
+
+
 def _sends_folder(seen: Seen) -> Iterator[FoundEffect]:
     """Yield files of a home folder's credentials that are sent: packed and piped in, or uploaded by name."""
-    sent = [
-        word
-        for before, word in zip(["", *seen.args], seen.args, strict=False)
-        if "@" in word[:1] or "=@" in word or before in ("-T", "--upload-file")
-    ]
+    sent = [word.partition("=")[2] if word.startswith("--post-file=") else word for word in sent_files(seen.args)]
     if any(_HOME_CREDENTIALS.search(word) for word in sent):
         yield seen.found("secret-send", _host(seen), secret=True)
+    elif any(_MOUNTED_SECRET.match(word) for word in sent) and not _logs_in(seen):
+        yield seen.found("secret-send", _host(seen), secret=True, confidence="medium")
     elif seen.command.fed_by:
         for command in reversed(seen.before()[-_LONGEST_PIPELINE:]):
             if not command.pipes_to:
@@ -175,6 +193,14 @@ def _sends_folder(seen: Seen) -> Iterator[FoundEffect]:
                 break
 
 
+def _logs_in(seen: Seen) -> bool:
+    """Say whether a request is one by which a credential is shown to whom it is for."""
+    addresses = [found for word in seen.args for found in URL.finditer(word)]
+    return any(_AUTHENTICATES.search(found["rest"].partition("?")[0]) for found in addresses)
+
+
+#: Where Kubernetes and Docker put secrets, and keys of SSH wherever they lie.
+_MOUNTED_SECRET = re.compile(r"/(?:var/)?(?:run/)?secrets/.|(?:.*/)?id_(?:rsa|ed25519|ecdsa)\Z|/proc/self/environ\Z")
 _LONGEST_PIPELINE = 6
 _READ_FILES = frozenset(("tar", "cat", "zip", "base64", "gzip", "xxd", "openssl", "gpg"))
 _HOME_CREDENTIALS = re.compile(
@@ -193,7 +219,7 @@ def _answers(seen: Seen) -> Iterator[FoundEffect]:
         if _reaches_log(seen) and _holds_environment(word, seen):
             yield seen.found("environment-dump", "cat", secret=bool(seen.known_secrets))
             return
-        if _CREDENTIAL_FILES.search(word) and _reaches_log(seen):
+        if _reaches_log(seen) and (_CREDENTIAL_FILES.search(word) or _holds_answer(word, seen)):
             yield seen.found("secret-print", word, secret=True, confidence="medium")
         return
     if seen.program in ("echo", "printf", "Write-Host", "Write-Output") and "printenv" in seen.command.text:
@@ -289,6 +315,21 @@ def _holds_environment(file: str, seen: Seen) -> bool:
     return any(
         command.argv in (["env"], ["printenv"], ["export"]) and file in command.writes_to for command in seen.before()
     )
+
+
+def _holds_answer(file: str, seen: Seen) -> bool:
+    """Say whether the script has written to `file` what a command answers that gives secrets away."""
+    for command in seen.before():
+        if command.saved and file in command.writes_to:
+            pattern = ANSWERS.get(command.program)
+            asks = pattern is not None and pattern.search(command.text) and not _SAYS_NOTHING.search(command.text)
+            if asks or _ALL_OUTPUTS.match(command.text):
+                return True
+    return False
+
+
+#: Every output of a state, those that are marked as sensitive in clear.
+_ALL_OUTPUTS = re.compile(r"(?:terraform|tofu|terragrunt)\s+(?:-chdir=\S+\s+)?output\s+-json\s*(?:>|\Z)")
 
 
 def _names_file(name: str, args: Sequence[str]) -> bool:

