@@ -91,7 +91,7 @@ def look_back(
     Raises what the check itself would raise for a path that is not there.
     """
     root = find_root(paths[0])
-    if find_named_settings(settings) is not None or (root / _WAIVERS).exists():
+    if find_named_settings(settings) is not None or os.path.lexists(root / _WAIVERS):
         return None
     opened = open_cache(cache, outside=root)
     if opened is None:

@@ -108,6 +108,10 @@ def _add_waivers(project: Path) -> None:
     (project / "waivers").mkdir()
 
 
+def _link_waivers(project: Path) -> None:
+    (project / "waivers").symlink_to("nowhere")
+
+
 def _add_operator_settings(project: Path) -> None:
     (project.parent / "policyd").mkdir()
     (project.parent / "policyd" / "settings.yaml").write_text("nonsense: true\n")
@@ -136,6 +140,7 @@ def test_the_same_again_is_said_without_importing_what_judges(run: Callable[...,
         _add_missing_include,
         _add_project_settings,
         _add_waivers,
+        _link_waivers,
         _add_operator_settings,
     ],
 )

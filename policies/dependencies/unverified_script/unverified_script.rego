@@ -2,8 +2,8 @@
 # title: Nothing downloaded is run unseen
 # description: >-
 #   `curl … | sh` runs whatever the server, or whoever stands between, sends at that moment, and leaves nothing to look
-#   at afterwards. A file that is saved, made executable and run in the same script counts too, unless its digest or signature
-#   is checked in between. Not seen: a file that a later step runs, an archive whose content is run.
+#   at afterwards. A file that is saved, made executable and run in the same script counts too, and so does an archive whose
+#   content is run there, unless the digest or signature is checked in between. Not seen: a file that a later step runs.
 # custom:
 #   id: dependencies.unverified_script
 #   severity: high

@@ -5,7 +5,8 @@
 #   to whoever wrote it: build files, test files, local actions and tools' configuration all run code. Seen: what runs
 #   of it afterwards; where nothing is seen to, confidence is lower. Code in a folder of its own counts where something
 #   there runs. In Azure a setting of the project decides whether builds of forks get secrets, so confidence is lower, and
-#   something has to run. Conditions that keep strangers out, or that ask a member first, lift it.
+#   something has to run. In a Tekton file of one stage with neither secrets nor an account of its own, something has to run too.
+#   Conditions that keep strangers out, or that ask a member first, lift it.
 #   Not seen: checks inside programs, and code that is fetched by other means than git.
 # custom:
 #   id: injection.untrusted_checkout

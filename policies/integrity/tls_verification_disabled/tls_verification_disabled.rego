@@ -2,7 +2,8 @@
 # title: Certificates are verified
 # description: >-
 #   Without verification an encrypted connection may end at anybody. What is downloaded can be replaced, what is sent,
-#   tokens included, can be read. Not seen: options in configuration files.
+#   tokens included, can be read. Not seen: options in configuration files that the
+#   script does not write itself.
 # custom:
 #   id: integrity.tls_verification_disabled
 #   severity: high

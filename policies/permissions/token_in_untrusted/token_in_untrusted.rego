@@ -4,8 +4,9 @@
 #   Code of a pull request can read every variable and file of its stage, whatever the script does with them. Seen are
 #   secrets, job tokens and service accounts in stages that pull or merge requests of outsiders start. The confidence
 #   is low where a person lets each run pass, and on GitLab, where a fork's pipeline has the fork's own secrets until a
-#   member starts it here; there only stages count that deploy, publish or sign without anyone having to start them. Not seen: settings of the project that keep secrets from forks, and GitHub, which does so by
-#   itself (injection.untrusted_checkout and flow.dangerous_trigger speak of what lifts that).
+#   member starts it here; there only stages count that deploy, publish or sign without anyone having to start them. Not seen: settings of the project
+#   that keep secrets from forks, the token that Pipelines-as-Code makes for each run to fetch its code, and GitHub, which keeps
+#   secrets from forks by itself (injection.untrusted_checkout and flow.dangerous_trigger speak of what lifts that).
 # custom:
 #   id: permissions.token_in_untrusted
 #   severity: medium
